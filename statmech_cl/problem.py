@@ -1,0 +1,175 @@
+"""What is to be solved: one task, or a chain of tasks. Frozen, keyword-only, validated once, here.
+
+Everything downstream (kernels, solvers, simulations) trusts these objects and checks nothing again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+
+import numpy as np
+
+PRIORS = ("none", "kl")
+ANCHORS = ("none", "kl", "ewc", "l2")
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return `value` as a float, or raise a ValueError that names it, quotes it and says what is allowed."""
+    left = "(" if open_low or low == -math.inf else "["
+    right = ")" if open_high or high == math.inf else "]"
+    allowed = f"a finite number in {left}{low:g}, {high:g}{right}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    number = float(value)
+    too_low = number < low or (open_low and number == low)
+    too_high = number > high or (open_high and number == high)
+    if not math.isfinite(number) or too_low or too_high:
+        raise ValueError(f"{name} must be {allowed}, got {number!r}")
+    return number
+
+
+def check_count(name: str, value: object, *, low: int = 1) -> int:
+    """Return `value` as an int >= low, or raise a ValueError that names it, quotes it and says what is allowed."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValueError(f"{name} must be a whole number >= {low}, got {value!r}")
+    return int(value)
+
+
+def check_choice(name: str, value: object, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of `allowed`, or raise a ValueError that names it and the nearest known one."""
+    if value in allowed:
+        return str(value)
+    import difflib
+
+    near = difflib.get_close_matches(str(value), allowed, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task of a binary-weight perceptron trained in field space.
+
+    E(theta) = -sum_mu ln H(-y_mu (m . x_mu) / sqrt(sum_i (1 - m_i^2))) + gamma A(theta | reference),  m = tanh theta,
+    weighted by exp(-beta E) over m in [-1, 1]^N, with P = alpha N patterns (Phys. Rev. E 108, 014309, sections II-III).
+
+    Parameters
+    ----------
+    alpha : patterns per weight, alpha >= 0.
+    beta : inverse temperature, beta > 0.
+    prior : "none", or "kl" for -beta KL(q_theta || uniform).
+    q_star : prescribes E<m^2> (the annealed variant of figure 2d), 0 < q_star < 1; None leaves it free.
+    gamma : strength of the anchor to the previous task's reference, gamma >= 0. A first task has no reference and
+        does not read `gamma`, `anchor` and `memory`.
+    anchor : "none", "kl", "ewc" or "l2"; see docs/continual-learning.md.
+    memory : the reference enters the anchor as memory * theta_ref, 0 <= memory <= 1.
+
+    Raises
+    ------
+    ValueError : an argument out of range; one line that names it and says what is allowed.
+    """
+
+    alpha: float
+    beta: float = 20.0
+    prior: str = "none"
+    q_star: float | None = None
+    gamma: float = 1.0
+    anchor: str = "kl"
+    memory: float = 1.0
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        put("alpha", check_number("alpha", self.alpha, low=0.0))
+        put("beta", check_number("beta", self.beta, low=0.0, open_low=True))
+        put("prior", check_choice("prior", self.prior, PRIORS))
+        put("gamma", check_number("gamma", self.gamma, low=0.0))
+        put("anchor", check_choice("anchor", self.anchor, ANCHORS))
+        put("memory", check_number("memory", self.memory, low=0.0, high=1.0))
+        if self.q_star is not None:
+            put("q_star", check_number("q_star", self.q_star, low=0.0, high=1.0, open_low=True, open_high=True))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Tasks learned one after another; each is anchored to a configuration of the one before.
+
+    In the gauge where the first teacher is 1, a site carries the signs (s_1 = 1, s_2, ..., s_T) of the T teachers,
+    drawn from `law`.
+
+    Parameters
+    ----------
+    tasks : the T >= 1 tasks in the order in which they are learned.
+    overlaps : overlap r0 of each later teacher with the first, T - 1 numbers in [-1, 1] (one number serves for all);
+        the signs are then independent given s_1: P(s_t = 1) = (1 + r0_t) / 2. Default 0.
+    law : instead of `overlaps`, the full joint law: a mapping from tuples (s_2, ..., s_T) of +-1 to probabilities.
+
+    Attributes
+    ----------
+    signs : (K, T) array of +-1, the sign patterns of positive probability; column 0 is 1.
+    weights : (K,) array of their probabilities, summing to 1.
+
+    Raises
+    ------
+    ValueError : an overlap outside [-1, 1], a negative probability, probabilities that do not sum to 1, unequal lengths.
+    """
+
+    tasks: tuple[Task, ...]
+    overlaps: tuple[float, ...] | None = field(default=None, kw_only=True)
+    law: Mapping[tuple[int, ...], float] | None = field(default=None, kw_only=True)
+    signs: np.ndarray = field(init=False, repr=False, compare=False)
+    weights: np.ndarray = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        tasks = tuple(self.tasks)
+        if not tasks or not all(isinstance(task, Task) for task in tasks):
+            raise ValueError(f"tasks must be a non-empty sequence of Task, got {self.tasks!r}")
+        later = len(tasks) - 1
+        if self.law is not None and self.overlaps is not None:
+            raise ValueError("law and overlaps exclude each other; give one of them")
+        if self.law is None:
+            overlaps = self._checked_overlaps(later)
+            object.__setattr__(self, "overlaps", overlaps)
+            law = {(): 1.0}
+            for r0 in overlaps:
+                law = {
+                    (*signs, s): weight * (1.0 + s * r0) / 2.0 for signs, weight in law.items() for s in (1, -1)
+                }
+        else:
+            law = self._checked_law(later)
+            object.__setattr__(self, "law", law)
+        present = [(signs, weight) for signs, weight in law.items() if weight > 0.0]
+        object.__setattr__(self, "tasks", tasks)
+        object.__setattr__(self, "signs", np.array([(1, *signs) for signs, _ in present], dtype=np.int8))
+        object.__setattr__(self, "weights", np.array([weight for _, weight in present]))
+
+    def _checked_overlaps(self, later: int) -> tuple[float, ...]:
+        given = 0.0 if self.overlaps is None else self.overlaps
+        values = [given] * later if isinstance(given, Real) else list(given)
+        if len(values) != later:
+            raise ValueError(f"overlaps must hold {later} numbers, one for each task after the first, got {len(values)}")
+        return tuple(check_number("overlaps", value, low=-1.0, high=1.0) for value in values)
+
+    def _checked_law(self, later: int) -> dict[tuple[int, ...], float]:
+        law: dict[tuple[int, ...], float] = {}
+        for signs, weight in dict(self.law or {}).items():
+            key = tuple(signs)
+            if len(key) != later or any(s not in (1, -1) for s in key):
+                raise ValueError(f"law must map tuples of {later} signs +1 or -1 to probabilities, got key {signs!r}")
+            law[key] = check_number(f"law[{signs!r}]", weight, low=0.0, high=1.0)
+        total = math.fsum(law.values())
+        if abs(total - 1.0) > 1e-9:
+            raise ValueError(f"law must sum to 1, got {total!r}")
+        return law

@@ -1,0 +1,116 @@
+"""What comes out: solutions with their certificates, estimates with their errors, failures with their last state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from .problem import Task
+
+
+class Status(str, Enum):
+    """How a solve ended. Only CONVERGED means that the raw residual is below the tolerance."""
+
+    CONVERGED = "converged"
+    NOT_CONVERGED = "not converged"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """A fixed point of the replica-symmetric equations, with a word on how far to trust it.
+
+    Attributes
+    ----------
+    q, r, q_star : E<m>^2, E W<m>, E<m^2>, with r^2 <= q <= q_star < 1.
+    q_hat, r_hat, q_star_hat : their conjugates.
+    p, eps_g : overlap of the binarised student with its teacher, and arccos(p)/pi.
+    free_entropy : Phi per weight (docs/theory.md).
+    replicon : stability of the ansatz; stable below 1.
+    residual : largest change of q, r, q_star under one application of the raw map.
+    quadrature_error : estimated error of q, r, q_star and eps_g from a rule with half the steps and wider windows.
+    n_steps : Newton steps spent.
+    """
+
+    task: Task
+    q: float
+    r: float
+    q_star: float
+    q_hat: float
+    r_hat: float
+    q_star_hat: float
+    p: float
+    eps_g: float
+    free_entropy: float
+    replicon: float
+    residual: float
+    quadrature_error: float
+    status: Status
+    n_steps: int
+
+    @property
+    def stable(self) -> bool:
+        """Whether the replica-symmetric ansatz is stable here (replicon < 1)."""
+        return self.replicon < 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers under the Python names, the task's parameters first: what JSON and CSV carry."""
+        row: dict[str, Any] = {"alpha": self.task.alpha, "beta": self.task.beta, "prior": self.task.prior}
+        for f in fields(self):
+            if f.name != "task":
+                row[f.name] = getattr(self, f.name)
+        row["status"] = str(self.status)
+        row["stable"] = self.stable
+        return row
+
+
+class ConvergenceError(RuntimeError):
+    """No fixed point was reached. `state` holds the last (q, r, q_star), `residual` its raw residual."""
+
+    def __init__(self, message: str, *, state: tuple[float, float, float], residual: float) -> None:
+        super().__init__(message)
+        self.state = state
+        self.residual = residual
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number from sampling: mean, standard error and the number of independent samples. Prints as 0.1504(11)."""
+
+    mean: float
+    error: float
+    n: int
+
+    @classmethod
+    def from_samples(cls, samples: np.ndarray) -> Estimate:
+        """Mean and standard error of independent `samples : (n,)`, n >= 2."""
+        samples = np.asarray(samples, dtype=float)
+        n = samples.size
+        if n < 2:
+            raise ValueError(f"samples must hold at least 2 values for an error, got {n}")
+        return cls(float(samples.mean()), float(samples.std(ddof=1) / math.sqrt(n)), n)
+
+    def z(self, value: float) -> float:
+        """Distance of `value` from the mean in standard errors (inf or 0 where the error is 0)."""
+        gap = self.mean - value
+        if self.error > 0.0:
+            return gap / self.error
+        return 0.0 if gap == 0.0 else math.copysign(math.inf, gap)
+
+    def __str__(self) -> str:
+        if not (math.isfinite(self.mean) and math.isfinite(self.error)):
+            return f"{self.mean}({self.error})"
+        if self.error == 0.0:
+            return f"{self.mean:.6g}(0)"
+        digits = 1 - math.floor(math.log10(self.error))  # two significant digits of the error
+        if round(self.error, digits) >= 10.0 ** (2 - digits):  # 0.0996 rounds up to three digits
+            digits -= 1
+        if digits <= 0:
+            return f"{self.mean:.0f}({self.error:.0f})"
+        return f"{self.mean:.{digits}f}({round(self.error * 10**digits):d})"
