@@ -1,1 +1,14 @@
+"""Drawing: results in, matplotlib Axes out; computes nothing.
 
+    from statmech_cl import figures
+    with figures.style():
+        fig, ax = figures.new()
+        figures.curve(ax, solutions, "eps_g", label="theory")
+
+Every function takes an Axes and returns it; `style()` is a quiet journal style (colour-blind safe, vector PDF with
+embedded fonts), kept in one file, `statmech_cl.mplstyle`.
+"""
+
+from .axes import COLORS, curve, new, points, style
+
+__all__ = ["COLORS", "curve", "new", "points", "style"]

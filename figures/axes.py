@@ -1,0 +1,120 @@
+"""Curves of theory and points of simulation on an Axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+STYLE_FILE = Path(__file__).with_name("statmech_cl.mplstyle")
+# One colour for one quantity, in every figure (Okabe and Ito).
+COLORS = {
+    "q": "#0072B2",
+    "r": "#D55E00",
+    "q_star": "#009E73",
+    "p": "#CC79A7",
+    "eps_g": "#000000",
+}
+LABELS = {
+    "alpha": r"$\alpha$",
+    "beta": r"$\beta$",
+    "gamma": r"$\gamma$",
+    "q": "$q$",
+    "r": "$r$",
+    "q_star": r"$q_\star$",
+    "p": "$p$",
+    "eps_g": r"$\epsilon_g$",
+    "free_entropy": r"$\Phi$",
+    "replicon": "replicon",
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """The journal style, for the figures made and saved within: `with figures.style(): ...`."""
+    return matplotlib.style.context(STYLE_FILE)
+
+
+def new(
+    rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float = 2.6, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure of `rows` x `columns` panels, each `width` x `height` inches, and its Axes (as `plt.subplots`).
+
+    Not registered with pyplot: nothing has to be closed.
+    """
+    figure = Figure(figsize=(columns * width, rows * height))
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def _values(source: Any, name: str) -> np.ndarray:
+    """Column `name` of a Solution, a sequence of Solutions or dicts, a table (DataFrame, dict of columns) or an object
+    with array attributes (a Branch)."""
+    if isinstance(source, Mapping) or hasattr(source, "columns"):
+        return np.atleast_1d(np.asarray(source[name], dtype=float))
+    if hasattr(source, name) or hasattr(source, "to_dict"):
+        value = getattr(source, name) if hasattr(source, name) else source.to_dict()[name]
+        return np.atleast_1d(np.asarray(value, dtype=float))
+    rows = [row if isinstance(row, Mapping) else row.to_dict() for row in source]
+    return np.array([np.nan if row[name] is None else row[name] for row in rows], dtype=float)
+
+
+def curve(
+    ax: Axes,
+    source: Any,
+    y: str,
+    *,
+    x: str = "alpha",
+    stable: Sequence[bool] | np.ndarray | None = None,
+    label: str | None = None,
+    **options: Any,
+) -> Axes:
+    """Draw column `y` of `source` against column `x`, in the given order; dashed where `stable` is false.
+
+    source : a Solution, a sequence of Solutions or dicts, a Branch, a DataFrame, or a dict of columns.
+    stable : (n,) which points are stable; None draws all of it solid.
+    """
+    horizontal, vertical = _values(source, x), _values(source, y)
+    options.setdefault("color", COLORS.get(y))
+    whole = np.ones(horizontal.size, bool) if stable is None else np.asarray(stable, bool)
+    if horizontal.size == 1:
+        ax.plot(horizontal, vertical, marker="o", linestyle="none", label=label, **options)
+        return _named(ax, x, y)
+    # A segment is drawn as stable when both its ends are; the two styles meet at shared points.
+    edges = np.flatnonzero(np.diff(whole.astype(int))) + 1
+    for start, stop in zip((0, *edges), (*edges, whole.size), strict=True):
+        solid = bool(whole[start])
+        # An unstable stretch reaches over to its stable neighbours, so that no gap is left.
+        first, last = (start, stop) if solid else (max(start - 1, 0), min(stop + 1, whole.size))
+        line = "-" if solid else "--"
+        ax.plot(horizontal[first:last], vertical[first:last], line, label=label, **options)
+        label = None
+    return _named(ax, x, y)
+
+
+def points(
+    ax: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    y: str,
+    *,
+    x: str = "alpha",
+    error: str | None = None,
+    label: str | None = None,
+    **options: Any,
+) -> Axes:
+    """Draw column `y` of `rows` with the error bars of column `error` (default: `y` + "_error")."""
+    options = {"fmt": "o", "markerfacecolor": "white", "linewidth": 0.8, "color": COLORS.get(y), **options}
+    ax.errorbar(_values(rows, x), _values(rows, y), yerr=_values(rows, error or f"{y}_error"), label=label, **options)
+    return _named(ax, x, y)
+
+
+def _named(ax: Axes, x: str, y: str) -> Axes:
+    if not ax.get_xlabel():
+        ax.set_xlabel(LABELS.get(x, x))
+    if not ax.get_ylabel():
+        ax.set_ylabel(LABELS.get(y, y))
+    return ax

@@ -1,0 +1,135 @@
+"""What a figure's module is given and what it hands back. The contract stands at the top of the package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from statmech_cl.output import to_table
+from statmech_cl.progress import bar
+from statmech_cl.solution import Estimate
+from statmech_cl.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What `compute` may depend on.
+
+    Attributes
+    ----------
+    parameters : the sizes of this scale, a copy of the module's SCALES[scale].
+    scale : "quick" or "paper"; read `parameters` rather than branching on it.
+    device : torch device, "cpu" or "cuda".
+    seed : seed of the run; derive every generator from it.
+    store : where finished points go; use `points` rather than the store itself.
+    quiet : no progress bars.
+    """
+
+    parameters: Mapping[str, Any]
+    scale: str
+    device: str
+    seed: int
+    store: Store
+    quiet: bool = False
+
+    def points(
+        self,
+        kind: str,
+        function: Callable[..., Mapping[str, Any]],
+        grid: Iterable[Mapping[str, Any]],
+        label: str,
+    ) -> list[dict[str, Any]]:
+        """`function(**parameters)` for each dict of parameters in `grid`, from the store where it is there already.
+
+        kind : names the function in the store, e.g. "fig2b/descent"; label : text of the progress bar.
+        """
+        grid = list(grid)
+        return [self.store.get_or_compute(kind, parameters, function) for parameters in self.bar(grid, label)]
+
+    def bar(self, items: Iterable[Any], label: str, *, total: int | None = None) -> Iterable[Any]:
+        """`items` behind a progress bar (none in a pipe, none when quiet)."""
+        return bar(items, label, total=total, quiet=self.quiet)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A figure's numbers: `rows`, a tidy table (the CSV; `None` is an empty cell), and `parameters` (in the JSON),
+    every setting that made them apart from scale, seed and device, which the runner adds."""
+
+    rows: list[dict[str, Any]]
+    parameters: dict[str, Any]
+
+    def select(self, **wanted: Any) -> list[dict[str, Any]]:
+        """The rows whose columns equal `wanted`."""
+        return [row for row in self.rows if all(row.get(name) == value for name, value in wanted.items())]
+
+    def column(self, name: str, **wanted: Any) -> list[Any]:
+        """The column `name` of the rows whose columns equal `wanted`."""
+        return [row.get(name) for row in self.select(**wanted)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a verdict: what is compared, the theory's value, the simulation's, and a word (which branch, say).
+
+    Without a theory or a simulation there is no z.
+    """
+
+    what: str
+    theory: float | None
+    simulation: Estimate | None
+    note: str = ""
+
+    @property
+    def z(self) -> float | None:
+        """(simulation - theory) / standard error."""
+        if self.theory is None or self.simulation is None:
+            return None
+        return self.simulation.z(self.theory)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the JSON."""
+        simulation, z = self.simulation, self.z
+        return {
+            "what": self.what,
+            "theory": self.theory,
+            "simulation": None if simulation is None else simulation.mean,
+            "error": None if simulation is None else simulation.error,
+            "n": None if simulation is None else simulation.n,
+            "z": z,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the figure shows: rows theory | simulation (error) | z, one plain sentence, and whether the claim holds."""
+
+    rows: Sequence[Row]
+    sentence: str
+    holds: bool
+
+    def table(self) -> str:
+        """The rows as text for a terminal."""
+        lines = []
+        for row in self.rows:
+            line: dict[str, Any] = {
+                "": row.what,
+                "theory": None if row.theory is None else f"{row.theory:.6g}",
+                "simulation": None if row.simulation is None else str(row.simulation),
+                "z": None if row.z is None else _z_text(row.z),
+            }
+            if any(other.note for other in self.rows):
+                line["note"] = row.note
+            lines.append(line)
+        return to_table(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the JSON."""
+        return {"holds": self.holds, "sentence": self.sentence, "rows": [row.to_dict() for row in self.rows]}
+
+
+def _z_text(z: float) -> str:
+    return f"{z:+.1f}" if math.isfinite(z) else f"{z:+}"

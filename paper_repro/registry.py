@@ -1,0 +1,61 @@
+"""Every figure's id, what it shows, how long it takes, and the module that makes it (None: not built yet)."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from statmech_cl.problem import check_choice
+
+
+class NotBuiltError(ValueError):
+    """The figure is known but nothing makes it yet."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `reproduce --list`. `quick` and `paper`: measured times on two cores, "" where not measured.
+    `module`: name of the module in this package, None where there is none yet."""
+
+    id: str
+    shows: str
+    quick: str
+    paper: str
+    module: str | None
+
+
+_ENTRIES = (
+    Entry("fig1a", "eps_g against epoch: one task, SGD, four alphas", "", "", None),
+    Entry("fig1b", "eps_g of task 1 against epoch over the switch to task 2", "", "", None),
+    Entry("fig1c", "eps_g of task 2 against epoch over the switch to task 2", "", "", None),
+    Entry("fig2a", "q, r, q_star against alpha: theory and gradient descent", "", "", None),
+    Entry("fig2b", "p and eps_g against alpha: theory and gradient descent", "", "", None),
+    Entry("fig2c", "convergence time of gradient descent against alpha", "", "", None),
+    Entry("fig2d", "eps_g against q_star at alpha = 2: SGD, annealing, theory", "", "", None),
+    Entry("fig3a", "eps_1 against alpha_2 at gamma = 1", "", "", None),
+    Entry("fig3b", "eps_2 against alpha_2 at gamma = 1", "", "", None),
+    Entry("fig3c", "eps_1 against alpha_2 at gamma = 0.1", "", "", None),
+    Entry("fig3d", "eps_2 against alpha_2 at gamma = 0.1", "", "", None),
+    Entry("figA1a", "p and eps_g against alpha with the KL prior, beta = 100", "", "", None),
+    Entry("figA1b", "eps_1 against alpha_2, task 1 with the KL prior", "", "", None),
+    Entry("figA1c", "eps_2 against alpha_2, task 1 with the KL prior", "", "", None),
+    Entry("figA1d", "eps_1, eps_2 against alpha_2: SGD at alpha_1 = 1.4", "", "", None),
+    Entry("deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "", "", None),
+    Entry("deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "", "", None),
+    Entry("deep-c", "weight uncertainty and KL term over the tasks", "", "", None),
+)
+FIGURES: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
+
+
+def load(figure: str) -> ModuleType:
+    """The module that makes `figure`.
+
+    Raises
+    ------
+    ValueError : unknown id (names the nearest known one), or one that is not built yet (`NotBuiltError`).
+    """
+    entry = FIGURES[check_choice("figure", figure, tuple(FIGURES))]
+    if entry.module is None:
+        raise NotBuiltError(f"figure {figure} is not built yet; `reproduce --list` shows which are")
+    return importlib.import_module(f".{entry.module}", __package__)

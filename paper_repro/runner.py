@@ -1,0 +1,145 @@
+"""Run one figure's module: compute (resumable), verdict, draw, write everything atomically."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import io
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import statmech_cl
+from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
+from statmech_cl.problem import check_choice, check_count
+from statmech_cl.store import Store, source_version
+
+from .framework import Context, Data, Verdict
+from .registry import load
+
+SCALES = ("quick", "paper")
+STORE_NAME = "store.sqlite"
+# The code that any figure may rest on; a module that knows better says so in its SOURCES.
+_DEFAULT_SOURCES = (
+    "statmech_cl.kernels",
+    "statmech_cl.problem",
+    "statmech_cl.simulations",
+    "statmech_cl.solution",
+)
+_REPORTED = ("numpy", "scipy", "numba", "torch", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A reproduced figure: its data, its verdict and the files written."""
+
+    data: Data
+    verdict: Verdict
+    files: tuple[Path, ...]
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the package, of Python and of the libraries that the numbers depend on, and the checkout's commit."""
+    found: dict[str, str | None] = {"statmech-cl": statmech_cl.__version__, "commit": commit()}
+    found["python"] = platform.python_version()
+    for name in _REPORTED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def commit() -> str | None:
+    """Commit of the checkout that the package runs from, with "+" when files differ from it; None when installed."""
+    root = Path(statmech_cl.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = _git(root, "rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.strip()
+
+
+def reproduce(
+    figure: str,
+    *,
+    scale: str = "quick",
+    out: str | Path = "results",
+    device: str = "cpu",
+    seed: int = 0,
+    quiet: bool = False,
+) -> Result:
+    """Compute, judge, draw and write one figure; a repeated call computes only what is missing in `out`/store.sqlite.
+
+    Raises
+    ------
+    ValueError : unknown figure, scale or device, one not built yet, a negative seed.
+    OSError : `out` cannot be written (checked before the computation).
+    StoreError : the result store is damaged or cannot be written.
+    """
+    check_choice("scale", scale, SCALES)
+    seed = check_count("seed", seed, low=0)
+    module = load(figure)
+    from statmech_cl.figures import style  # draws: loads matplotlib, which an unknown figure need not wait for
+
+    folder = check_writable_folder(out)
+    parameters = dict(module.SCALES[scale])
+    sources = (*getattr(module, "SOURCES", _DEFAULT_SOURCES), module.__name__)
+    started = time.monotonic()
+    with Store(folder / STORE_NAME, version=source_version(*sources)) as store:
+        context = Context(parameters=parameters, scale=scale, device=device, seed=seed, store=store, quiet=quiet)
+        data = module.compute(context)
+    verdict = module.verdict(data)
+    record = {
+        "figure": figure,
+        "scale": scale,
+        "seed": seed,
+        "device": device,
+        "parameters": data.parameters,
+        "verdict": verdict.to_dict(),
+        "versions": versions(),
+    }
+    with style():
+        drawing = module.draw(data)
+        pictures = {kind: _rendered(drawing, kind) for kind in ("png", "pdf")}
+    contents: dict[str, str | bytes] = {
+        **pictures,
+        "csv": to_csv(data.rows),
+        "json": to_json(record),
+        "run.json": to_json(_circumstances(time.monotonic() - started)),
+    }
+    files = tuple(folder / f"{figure}.{suffix}" for suffix in contents)
+    for path, content in zip(files, contents.values(), strict=True):
+        write_atomic(path, content)
+    return Result(data, verdict, files)
+
+
+def _rendered(drawing: Any, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # No creation date: the same numbers give the same file.
+    metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
+    drawing.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _circumstances(seconds: float) -> dict[str, Any]:
+    """What differs from run to run, kept out of the record of the numbers."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {
+        "finished": now.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+    }

@@ -1,0 +1,7 @@
+"""`python -m statmech_cl` is `statmech-cl`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,106 @@
+"""The command statmech-cl: a group that loads each command when it is called.
+
+Adding a command: a module in `statmech_cl/commands/` that defines `command`, and one line in COMMANDS.
+Every failure is one line on stderr: exit status 2 for bad input, files and stores, 1 for a solve that did not
+converge or a verdict that does not hold, 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ._version import __version__
+from .problem import check_choice
+from .solution import ConvergenceError
+from .store import StoreError
+
+NAME = "statmech-cl"
+COMMANDS = {
+    "solve": "solve the mean-field equations of one task",
+    "simulate": "train or sample perceptrons of binary weights",
+    "compare": "theory beside simulation: table, CSV, picture",
+    "reproduce": "make a figure of the paper, with its data and verdict",
+}
+_COMPLETE = "_STATMECH_CL_COMPLETE"
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__package__}.commands.{name.replace('-', '_')}").command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not arguments[0].startswith("-"):
+            check_choice("command", arguments[0], tuple(COMMANDS))
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table above: help must not import every command.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
+def group() -> None:
+    """Statistical mechanics of continual learning with binary weights.
+
+    \b
+    Example:
+      statmech-cl solve --alpha 0.5 --beta 20
+      statmech-cl reproduce fig2b
+
+    \b
+    Shell completion (bash; zsh and fish likewise):
+      eval "$(_STATMECH_CL_COMPLETE=bash_source statmech-cl)"
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    instruction = os.environ.get(_COMPLETE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(group, {}, NAME, _COMPLETE, instruction)
+    try:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        with group.make_context(NAME, given or ["--help"]) as context:
+            group.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except BrokenPipeError:
+        # The reader of our pipe has left (`| head`): nothing more to say, and the interpreter must not try to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or "interrupted", 130)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except ConvergenceError as error:
+        return _fail(str(error), 1)
+    except (ValueError, StoreError, OSError) as error:
+        return _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return _fail("simulations need torch; install it with: pip install 'statmech-cl[simulations]'", 2)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"{NAME}: error: {' '.join(message.split())}", file=sys.stderr)
+    return status

@@ -1,0 +1,115 @@
+"""Option types that the commands share. They refuse bad input with the same text as Python does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from ..problem import check_choice, check_count, check_number
+
+MAX_POINTS = 100_000
+
+
+class Number(click.ParamType):
+    """A finite float in [low, high]; the bounds as in `check_number`."""
+
+    name = "number"
+
+    def __init__(self, **bounds: Any) -> None:
+        self.bounds = bounds
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """The number, or a ValueError that names the option."""
+        try:
+            number: object = float(value)
+        except ValueError:
+            number = value
+        return check_number(_name(parameter), number, **self.bounds)
+
+
+class Count(click.ParamType):
+    """A whole number >= low."""
+
+    name = "count"
+
+    def __init__(self, low: int = 1) -> None:
+        self.low = low
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """The whole number, or a ValueError that names the option."""
+        try:
+            count: object = int(value)
+        except ValueError:
+            count = value
+        return check_count(_name(parameter), count, low=self.low)
+
+
+class Choice(click.Choice[str]):
+    """One of `choices`; an unknown one is refused with the nearest known one."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """The choice, or a ValueError that names the option."""
+        return check_choice(_name(parameter), value, tuple(self.choices))
+
+
+class Numbers(click.ParamType):
+    """A number `0.5`, a list `0.5,1,2` or a range `start:stop:step` that includes stop when it lies on the grid."""
+
+    name = "number|list|range"
+
+    def __init__(self, **bounds: Any) -> None:
+        self.bounds = bounds
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[float, ...]:
+        """The numbers, or a ValueError that names the option."""
+        if isinstance(value, tuple):
+            return value
+        name = _name(parameter)
+        return tuple(check_number(name, number, **self.bounds) for number in parse_numbers(name, str(value)))
+
+
+def parse_numbers(name: str, text: str) -> list[float]:
+    """The numbers of `0.5`, `0.5,1,2` or `0.1:2:0.1` (decimal arithmetic: 0.3, not 0.30000000000000004).
+
+    Raises
+    ------
+    ValueError : not such a text, an empty or reversed range, a step that is not positive, too many points.
+    """
+    form = f"{name} must be a number, a list a,b,c or a range start:stop:step, got {text!r}"
+    if ":" not in text:
+        return [float(_decimal(part, form)) for part in text.split(",")]
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise ValueError(form)
+    start, stop, step = (_decimal(part, form) for part in parts)
+    if not all(number.is_finite() for number in (start, stop, step)):
+        raise ValueError(form + ": a range must be finite")
+    if step <= 0:
+        raise ValueError(f"{name} must have a step > 0 in its range, got {text!r}")
+    if stop < start:
+        raise ValueError(f"{name} must have start <= stop in its range, got {text!r}")
+    if (stop - start) / step >= MAX_POINTS:
+        raise ValueError(f"{name} must have at most {MAX_POINTS} points in its range, got {text!r}")
+    return [float(start + index * step) for index in range(math.floor((stop - start) / step) + 1)]
+
+
+def _decimal(text: str, form: str) -> Decimal:
+    try:
+        return Decimal(text.strip())
+    except InvalidOperation:
+        raise ValueError(form) from None
+
+
+def _name(parameter: click.Parameter | None) -> str:
+    return "value" if parameter is None or parameter.name is None else parameter.name
+
+
+def quiet_option() -> Callable[[Any], Any]:
+    """`--quiet`."""
+    return click.option("--quiet", is_flag=True, help="No progress bar.")

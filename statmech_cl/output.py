@@ -1,0 +1,134 @@
+"""Writing results: checked before the computation, atomic after it, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def check_writable_file(path: str | Path) -> Path:
+    """Return `path` if a file can be written there; an OSError that says why not otherwise."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"output {path} is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"output folder {path.parent} does not exist")
+    _try_writing(path.parent)
+    return path
+
+
+def check_writable_folder(path: str | Path) -> Path:
+    """Make the folder `path` if missing and return it if files can be written there; an OSError otherwise."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(f"output {path} is a file; give a folder") from None
+    except OSError as error:
+        raise type(error)(f"output folder {path} cannot be made: {error.strerror}") from None
+    _try_writing(path)
+    return path
+
+
+def _try_writing(folder: Path) -> None:
+    # os.access is wrong for root and on read-only mounts: really write.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(f"output folder {folder} cannot be written: {error.strerror}") from None
+
+
+def write_atomic(path: str | Path, content: str | bytes) -> None:
+    """Write the whole file or nothing: a reader never meets half of it, a failure leaves the old one."""
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise type(error)(f"output {path} cannot be written: {error.strerror}") from None
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _jsonable(value: Any) -> Any:
+    """`value` in JSON's own types; JSON has no nan and no infinity, so these become null and strings."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _jsonable(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Readable JSON text of dicts, lists, numbers and arrays, ending in a newline."""
+    return json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n"
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV text: one line a row, the columns in order of first appearance, missing values empty, floats in full."""
+    columns = columns_of(rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if row.get(name) is None else _csv_cell(row[name]) for name in columns])
+    return buffer.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return repr(value) if isinstance(value, float) else value
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys of all rows, in order of first appearance."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def to_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """A plain-text table for people; `columns` chooses and orders."""
+    from tabulate import tabulate
+
+    names = columns_of(rows) if columns is None else list(columns)
+    cells = [[_table_cell(row.get(name)) for name in names] for row in rows]
+    return tabulate(cells, headers=names, tablefmt="simple", disable_numparse=True)
+
+
+def _table_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.10g}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,160 @@
+"""A result store: every finished point of a long computation is on disk at once, so that a killed run resumes.
+
+One SQLite file, one transaction for each point (rollback journal, full sync): a crash loses the point under way and
+nothing else. A point is keyed by a hash of (kind, parameters, version of the code); its row is a JSON object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ._version import __version__
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS points "
+    "(key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, version TEXT NOT NULL, row TEXT NOT NULL)"
+)
+_LOCK_SECONDS = 60.0
+
+
+class StoreError(RuntimeError):
+    """The result store cannot be read or written. The message is one line and names the file."""
+
+
+def _plain(value: object) -> object:
+    """NumPy scalars and arrays as plain numbers and lists."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a stored value must be a number, string, bool, None, list or dict, got {type(value).__name__}")
+
+
+def canonical_json(value: object) -> str:
+    """The one text that stands for `value`: sorted keys, no spaces, floats that read back to the same bits."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def point_key(kind: str, parameters: Mapping[str, Any], version: str = __version__) -> str:
+    """sha256 of (kind, parameters, version); the order of the parameters does not matter."""
+    return hashlib.sha256(canonical_json([kind, dict(parameters), version]).encode()).hexdigest()
+
+
+def source_version(*modules: str) -> str:
+    """The package's version and a digest of the source of `modules`, so that edited code never meets old results.
+
+    A package stands for all the modules directly in it. `source_version()` is the bare version.
+    """
+    if not modules:
+        return __version__
+    digest = hashlib.sha256()
+    for name in sorted(modules):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"modules must name importable modules with source, got {name!r}")
+        origin = Path(spec.origin)
+        for path in sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin]:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:16]}"
+
+
+class Store:
+    """Rows of finished points in the SQLite file `path`, which is made if missing. Use as a context manager.
+
+    Parameters
+    ----------
+    path : the file; its folder is made if missing.
+    version : version of the code that computes; points of another version are not found.
+
+    Raises
+    ------
+    StoreError : the file cannot be opened, is not a result store, is damaged, or cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, version: str = __version__) -> None:
+        self.path = Path(path)
+        self.version = version
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"result store {self.path} cannot be made: {error.strerror}") from error
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=_LOCK_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+        try:
+            self._connection.execute("PRAGMA synchronous = FULL")
+            found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            # IMMEDIATE takes the write lock: a read-only file or folder shows here, not after the first point.
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(_SCHEMA)
+            self._connection.execute("COMMIT")
+            self._connection.execute("SELECT key, kind, parameters, version, row FROM points LIMIT 0")
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise self._explained(error) from error
+
+    def get(self, kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The stored row of this point, or None where it has not been computed."""
+        key = point_key(kind, parameters, self.version)
+        try:
+            found = self._connection.execute("SELECT row FROM points WHERE key = ?", (key,)).fetchone()
+            return None if found is None else json.loads(found[0])
+        except (sqlite3.Error, ValueError) as error:
+            raise self._explained(error) from error
+
+    def put(self, kind: str, parameters: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the row of a finished point, atomically; return it as it will be read back."""
+        text = canonical_json(dict(row))
+        values = (point_key(kind, parameters, self.version), kind, canonical_json(dict(parameters)), self.version, text)
+        try:
+            self._connection.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+        return json.loads(text)
+
+    def get_or_compute(
+        self, kind: str, parameters: Mapping[str, Any], compute: Callable[..., Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The stored row of this point, else `compute(**parameters)`, written before it is returned."""
+        row = self.get(kind, parameters)
+        return self.put(kind, parameters, compute(**parameters)) if row is None else row
+
+    def __len__(self) -> int:
+        try:
+            return int(self._connection.execute("SELECT COUNT(*) FROM points").fetchone()[0])
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Close the file; every point written so far is already on disk."""
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _explained(self, error: Exception) -> StoreError:
+        reason = " ".join(str(error).split())
+        if "full" in reason:
+            advice = "finished points are kept; free some space and run again"
+        elif "locked" in reason:
+            advice = "another run is writing to it; wait for it or choose another folder"
+        elif "readonly" in reason or "unable to open" in reason:
+            advice = "choose a folder that can be written"
+        else:
+            advice = "move it away and run again"
+        return StoreError(f"result store {self.path}: {reason}; {advice}")
