@@ -1,0 +1,441 @@
+"""theta <- theta - eta v,  v <- momentum v + dE_B/dtheta + (B/P) [gamma dA/dtheta + weight_decay theta].
+
+Gradient descent of a teacher-student perceptron of binary weights in field space (Phys. Rev. E 108, 014309, section II),
+task after task, all seeds in one tensor program: `theta : (n_seeds, n_replicas, N)`. E_B sums over the B patterns of a
+mini-batch, so one epoch moves the fields by eta times the gradient of the whole E = sum over P patterns, whatever B is:
+learning rates are independent of N, P and B. Descent minimises E; it does not sample exp(-beta E), so it has no beta.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from statmech_cl.problem import Chain, Task, check_choice, check_count, check_number
+from statmech_cl.solution import Estimate
+
+from . import perceptron, teachers
+from .perceptron import Anchor
+
+OPTIMIZERS = ("sgd", "adam")
+_EVALUATION_NUMBERS = 2**24  # patterns x sites x seeds converted at a time when the whole loss is evaluated
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentSettings:
+    """How to descend. The defaults are the one setting used for every point of every figure.
+
+    optimizer : "sgd" (with momentum) or "adam".
+    learning_rate : eta > 0, on the gradient summed over patterns.
+    momentum : of SGD, or the first-moment decay of Adam, in [0, 1).
+    batch : patterns in a mini-batch; None takes all P at once. The P patterns are cut into mini-batches once (they are
+        independent draws), and every epoch visits the mini-batches in a fresh random order.
+    epochs : sweeps over the patterns, for each task.
+    weight_decay : strength of the (1/2) weight_decay sum theta^2 that is added to E.
+    start_spread : standard deviation of the normal fields that a first task starts from.
+    records : number of epochs (besides the start) at which observables are recorded, evenly spaced.
+    replicas : students trained on the same patterns from different starts; two give q = mean m_a m_b.
+    test_patterns : fresh patterns of each task on which the final sign(theta) is tested.
+    teacher_signs : "exact" or "random" overlaps of the teachers, see teachers.teachers.
+    """
+
+    optimizer: str = "sgd"
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    batch: int | None = 32
+    epochs: int = 100
+    weight_decay: float = 0.0
+    start_spread: float = 0.1
+    records: int = 50
+    replicas: int = 1
+    test_patterns: int = 1000
+    teacher_signs: str = "exact"
+
+    def __post_init__(self) -> None:
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_number("learning_rate", self.learning_rate, low=0.0, open_low=True)
+        check_number("momentum", self.momentum, low=0.0, high=1.0, open_high=True)
+        if self.batch is not None:
+            check_count("batch", self.batch)
+        check_count("epochs", self.epochs)
+        check_number("weight_decay", self.weight_decay, low=0.0)
+        check_number("start_spread", self.start_spread, low=0.0)
+        check_count("records", self.records)
+        if check_count("replicas", self.replicas) > 2:
+            raise ValueError(f"replicas must be 1 or 2, got {self.replicas!r}")
+        check_count("test_patterns", self.test_patterns, low=0)
+        check_choice("teacher_signs", self.teacher_signs, ("exact", "random"))
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A descent that left the finite numbers: which seed and replica, on which task, seen at which epoch."""
+
+    seed: int
+    replica: int
+    task: int
+    epoch: int
+    parameters: str
+
+    def __str__(self) -> str:
+        return (
+            f"descent diverged: seed {self.seed}, replica {self.replica}, task {self.task + 1}, "
+            f"by epoch {self.epoch}, {self.parameters}"
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What was recorded while one task was trained. n_tasks counts all teachers of the chain, learned yet or not.
+
+    epochs : (n_records,) epochs of the records; 0 is the state before training.
+    r, p, eps_g : (n_records, n_tasks, n_seeds) overlaps mean W m, mean W sign(m), and arccos(p)/pi.
+    q_star, loss : (n_records, n_seeds) mean m^2, and E/P on all patterns of the task (0 where it has none).
+    q : (n_records, n_seeds) mean m_a m_b of two replicas, nan with one.
+    eps_test : (n_tasks, n_seeds) error of the final sign(theta) on fresh patterns, nan where none were asked for.
+    theta : (n_seeds, n_replicas, N) the final fields.
+    """
+
+    epochs: np.ndarray
+    r: np.ndarray
+    p: np.ndarray
+    eps_g: np.ndarray
+    q_star: np.ndarray
+    loss: np.ndarray
+    q: np.ndarray
+    eps_test: np.ndarray
+    theta: torch.Tensor
+
+
+@dataclass(frozen=True)
+class DescentResult:
+    """Descents of a chain of tasks: the history of each task's training, seed by seed.
+
+    stages : one Stage for each task, in order.
+    diverged : the runs that left the finite numbers; they are nan in the records and are left out of estimates.
+    """
+
+    chain: Chain
+    n: int
+    seeds: tuple[int, ...]
+    settings: DescentSettings
+    device: str
+    dtype: str
+    stages: tuple[Stage, ...]
+    diverged: tuple[Divergence, ...]
+
+    def values(self, name: str, *, after: int = -1, on: int | None = None) -> np.ndarray:
+        """`name` ("r", "p", "eps_g", "eps_test", "q", "q_star", "loss") of every seed after the training of task `after`,
+        with respect to teacher `on` (the task just trained unless told): (n_seeds,), nan where it diverged.
+        """
+        check_choice("name", name, ("r", "p", "eps_g", "eps_test", "q", "q_star", "loss"))
+        stage = self.stages[after]
+        last = getattr(stage, name)
+        if name != "eps_test":
+            last = last[-1]
+        if last.ndim == 1:
+            return last
+        return last[range(len(self.stages))[after] if on is None else on]
+
+    def estimate(self, name: str, *, after: int = -1, on: int | None = None) -> Estimate:
+        """Mean and standard error over the seeds that stayed finite; see `values`."""
+        values = self.values(name, after=after, on=on)
+        return Estimate.from_samples(values[np.isfinite(values)])
+
+
+def one_thread() -> None:
+    """Let torch use one thread in this process: descent steps are too short for two threads to pay on a CPU."""
+    torch.set_num_threads(1)
+
+
+def check_device(device: str) -> torch.device:
+    """The torch device, or a ValueError that says what is allowed."""
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device must be cpu or cuda, got {device!r}")
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device must be cpu on this machine (torch finds no CUDA device), got {device!r}")
+    return chosen
+
+
+def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+    """Seeds as a tuple: a number n stands for 0, 1, ..., n - 1."""
+    if isinstance(seeds, (int, np.integer)):
+        return tuple(range(check_count("seeds", seeds)))
+    checked = tuple(check_count("seeds", seed, low=0) for seed in seeds)
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"seeds must be a number >= 1 or distinct whole numbers >= 0, got {seeds!r}")
+    return checked
+
+
+class _Data:
+    """The disorder of one chain on one device: teachers, and the patterns of one task at a time."""
+
+    def __init__(self, chain: Chain, n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device):
+        self.seeds, self.device, self.settings = seeds, device, settings
+        drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
+        self.teachers = torch.stack(drawn, dim=1).to(device)
+
+    def patterns(self, task: int, count: int, purpose: str = "patterns") -> torch.Tensor:
+        """Signed patterns y x of a task, `(n_seeds, count, n)` int8."""
+        n_seeds, n = self.teachers.shape[1:]
+        out = torch.empty((n_seeds, count, n), dtype=torch.int8, device=self.device)
+        for index, seed in enumerate(self.seeds):
+            rng = teachers.generator(seed, task, purpose)
+            out[index] = teachers.signed_patterns(self.teachers[task, index].cpu(), count, rng)
+        return out
+
+
+class _Optimizer:
+    """SGD with momentum, or Adam, acting in place; its state starts afresh with every task."""
+
+    def __init__(self, settings: DescentSettings, theta: torch.Tensor) -> None:
+        self.settings = settings
+        self.first = torch.zeros_like(theta)
+        self.second = torch.zeros_like(theta) if settings.optimizer == "adam" else None
+        self.steps = 0
+
+    def step(self, theta: torch.Tensor, grad: torch.Tensor) -> None:
+        rate, momentum = self.settings.learning_rate, self.settings.momentum
+        if self.second is None:
+            self.first.mul_(momentum).add_(grad)
+            theta.add_(self.first, alpha=-rate)
+            return
+        self.steps += 1
+        self.first.lerp_(grad, 1.0 - momentum)
+        self.second.mul_(0.999).addcmul_(grad, grad, value=0.001)
+        scale = (1.0 - 0.999**self.steps) ** 0.5
+        theta.addcdiv_(self.first, self.second.sqrt().div_(scale).add_(1e-8), value=-rate / (1.0 - momentum**self.steps))
+
+
+def hold_q_star(theta: torch.Tensor, q_star: float) -> None:
+    """Scale the fields of every seed and replica, in place, so that mean tanh^2 theta = q_star.
+
+    Newton on ln(scale), started from the last step's near miss: the mean of tanh^2 rises with the scale.
+    """
+    scale = torch.ones_like(theta[..., :1])
+    for _ in range(20):
+        scaled = theta * scale
+        m = torch.tanh(scaled)
+        miss = m.square().mean(-1, keepdim=True) - q_star
+        slope = (2.0 * m * perceptron.variance(scaled) * scaled).mean(-1, keepdim=True)
+        # a step of at most a factor e keeps a start far off on the road
+        scale *= torch.exp((-miss / slope).clamp(-1.0, 1.0))
+        if not (miss.abs() > 1e-6).any():  # nan counts as done: it is reported as a divergence
+            break
+    theta.mul_(scale)
+
+
+def evaluate_loss(theta: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
+    """E/P on all patterns, `signed : (n_seeds, P, N)` int8, converted piece by piece: (n_seeds, n_replicas)."""
+    total = torch.zeros(theta.shape[:2], dtype=theta.dtype, device=theta.device)
+    piece = max(1, _EVALUATION_NUMBERS // (signed.shape[0] * signed.shape[2]))
+    for block in signed.split(piece, dim=1):
+        total += perceptron.energy(theta, block.to(theta.dtype))
+    return total / max(1, signed.shape[1])
+
+
+def _test_error(theta: torch.Tensor, data: _Data, count: int) -> torch.Tensor:
+    """Share of fresh patterns on which sign(theta) and each teacher disagree, ties half: (n_tasks, n_seeds)."""
+    errors = []
+    student = torch.where(torch.isfinite(theta), torch.sign(theta), torch.nan)
+    for task in range(data.teachers.shape[0]):
+        signed = data.patterns(task, count, "test").to(theta.dtype)
+        errors.append(0.5 * (1.0 - torch.sign(perceptron.fields(student, signed)).mean(dim=(1, 2))))
+    # torch.sign(nan) is 0, which would look like an error of one half
+    return torch.where(torch.isfinite(theta).all(dim=(1, 2)), torch.stack(errors), torch.nan)
+
+
+class _Recorder:
+    """Collects observables of all seeds at the recorded epochs."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.epochs: list[int] = []
+
+    def add(self, epoch: int, theta: torch.Tensor, data: _Data, signed: torch.Tensor) -> None:
+        seen = perceptron.overlaps(theta, data.teachers)
+        p = seen["p"].clamp(-1.0, 1.0)
+        row = {
+            "r": seen["r"].mean(1).T,
+            "p": p.mean(1).T,
+            "eps_g": (torch.arccos(p) / torch.pi).mean(1).T,
+            "q_star": seen["q_star"].mean(1),
+            "loss": evaluate_loss(theta, signed).mean(1),
+            "q": seen.get("q", torch.full_like(seen["q_star"][:, 0], torch.nan)),
+        }
+        self.rows.append({name: value.double().cpu().numpy() for name, value in row.items()})
+        self.epochs.append(epoch)
+
+    def stage(self, eps_test: torch.Tensor, theta: torch.Tensor) -> Stage:
+        columns = {name: np.stack([row[name] for row in self.rows]) for name in self.rows[0]}
+        return Stage(
+            epochs=np.array(self.epochs), eps_test=eps_test.double().cpu().numpy(), theta=theta.clone(), **columns
+        )
+
+
+def record_epochs(epochs: int, records: int) -> set[int]:
+    """0, and `records` evenly spaced epochs that end with the last."""
+    return {0, *(int(e) for e in np.unique(np.linspace(1, epochs, min(records, epochs)).round()))}
+
+
+def _train(
+    theta: torch.Tensor,
+    signed: torch.Tensor,
+    anchor: Anchor,
+    settings: DescentSettings,
+    order: torch.Generator,
+    *,
+    q_star: float | None,
+    on_epoch: Callable[[int], None],
+) -> None:
+    """Descend in place for `settings.epochs` sweeps over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
+    n_seeds, count, n = signed.shape
+    size = min(settings.batch or count, count)
+    blocks = signed.split(size, dim=1) if count else [signed]
+    buffer = torch.empty((n_seeds, max(size, 1), n), dtype=theta.dtype, device=theta.device)
+    optimizer = _Optimizer(settings, theta)
+    for epoch in range(1, settings.epochs + 1):
+        for index in torch.randperm(len(blocks), generator=order).tolist():
+            block = blocks[index]
+            share = block.shape[1] / count if count else 1.0
+            if count:
+                batch = buffer[:, : block.shape[1]]
+                grad = perceptron.gradient(theta, batch.copy_(block))
+            else:
+                grad = torch.zeros_like(theta)
+            pull = anchor.gradient(theta)
+            if isinstance(pull, torch.Tensor):
+                grad.add_(pull, alpha=share)
+            if settings.weight_decay > 0.0:
+                grad.add_(theta, alpha=share * settings.weight_decay)
+            optimizer.step(theta, grad)
+            if q_star is not None:
+                hold_q_star(theta, q_star)
+        on_epoch(epoch)
+
+
+def descend(
+    problem: Task | Chain,
+    *,
+    n: int,
+    seeds: Sequence[int] | int,
+    settings: DescentSettings | None = None,
+    start: DescentResult | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Callable[[int, int], None] | None = None,
+) -> DescentResult:
+    """Train perceptrons on a task, or on the tasks of a chain one after another; each later task starts from the fields
+    that the one before left, and is anchored to them.
+
+    Parameters
+    ----------
+    problem : Task or Chain. beta is not used. A task with `q_star` is descended with mean m^2 held at that value.
+    n : number of weights N; P_t = alpha_t N patterns of task t.
+    seeds : seeds of the disorder and of the start, or their number (0, 1, ...). A seed's numbers do not depend on
+        the seeds beside it (to rounding).
+    settings : DescentSettings; the defaults are documented there.
+    start : the result of descending the chain's first task alone (same n, seeds and settings): saves training it again
+        when many chains share it. Its Stage knows the first teacher only.
+    device, dtype : where and in which precision.
+    progress : called with (epochs done, epochs in all).
+
+    Returns
+    -------
+    DescentResult; runs that left the finite numbers are listed in `diverged` and do not touch the others.
+
+    Raises
+    ------
+    ValueError : an argument out of range, an unknown or absent device, a `start` that does not fit.
+    """
+    chain = Chain((problem,)) if isinstance(problem, Task) else problem
+    settings = settings or DescentSettings()
+    n = check_count("n", n, low=2)
+    seeds = check_seeds(seeds)
+    where = check_device(device)
+    data = _Data(chain, n, seeds, settings, where)
+    stages, diverged = _begun(start, chain, n, seeds, settings)
+    if start is None:
+        theta = torch.stack([_start(seed, n, settings) for seed in seeds]).to(where, dtype)
+    else:
+        theta = stages[-1].theta.to(where, dtype).clone()
+    total = settings.epochs * (len(chain.tasks) - len(stages))
+    done = 0
+    keep = record_epochs(settings.epochs, settings.records)
+    for index in range(len(stages), len(chain.tasks)):
+        task = chain.tasks[index]
+        signed = data.patterns(index, teachers.n_patterns(task.alpha, n))
+        anchor = Anchor(task, theta.clone() if index > 0 else None)
+        if task.q_star is not None:
+            hold_q_star(theta, task.q_star)
+        recorder = _Recorder()
+        recorder.add(0, theta, data, signed)
+        alive = torch.isfinite(theta).all(-1)
+
+        def on_epoch(
+            epoch: int, *, index=index, theta=theta, data=data, signed=signed, recorder=recorder, alive=alive
+        ) -> None:
+            nonlocal done
+            done += 1
+            if epoch in keep:
+                recorder.add(epoch, theta, data, signed)
+                now = torch.isfinite(theta).all(-1)
+                for s, a in (alive & ~now).nonzero().tolist():
+                    diverged.append(Divergence(seeds[s], a, index, epoch, _parameters(chain.tasks[index], n, settings)))
+                alive &= now
+            if progress is not None:
+                progress(done, total)
+
+        order = teachers.generator(0, index, "order")
+        _train(theta, signed, anchor, settings, order, q_star=task.q_star, on_epoch=on_epoch)
+        if settings.test_patterns:
+            eps_test = _test_error(theta, data, settings.test_patterns)
+        else:
+            eps_test = torch.full(data.teachers.shape[:2], torch.nan)
+        stages.append(recorder.stage(eps_test, theta))
+    return DescentResult(
+        chain=chain,
+        n=n,
+        seeds=seeds,
+        settings=settings,
+        device=str(where),
+        dtype=str(dtype).removeprefix("torch."),
+        stages=tuple(stages),
+        diverged=tuple(diverged),
+    )
+
+
+def _start(seed: int, n: int, settings: DescentSettings) -> torch.Tensor:
+    """The fields that a seed's first task starts from, `(n_replicas, n)`."""
+    rng = teachers.generator(seed, 0, "start")
+    return settings.start_spread * torch.randn((settings.replicas, n), generator=rng, dtype=torch.float64)
+
+
+def _parameters(task: Task, n: int, settings: DescentSettings) -> str:
+    """The task, N and those settings that differ from the defaults, for a one-line report."""
+    plain = DescentSettings()
+    said = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    changed = ", ".join(f"{name}={value!r}" for name, value in said.items() if value != getattr(plain, name))
+    return f"alpha={task.alpha:g}, gamma={task.gamma:g}, anchor={task.anchor}, n={n}" + (changed and ", " + changed)
+
+
+def _begun(
+    start: DescentResult | None, chain: Chain, n: int, seeds: tuple[int, ...], settings: DescentSettings
+) -> tuple[list[Stage], list[Divergence]]:
+    """The stage that `start` brings along, once it is known to be the first task of this chain."""
+    if start is None:
+        return [], []
+    if (start.n, start.seeds, start.settings) != (n, seeds, settings):
+        raise ValueError("start must have the same n, seeds and settings as this descent")
+    first, begun = chain.tasks[0], start.chain.tasks
+    if len(begun) != 1 or (begun[0].alpha, begun[0].prior, begun[0].q_star) != (first.alpha, first.prior, first.q_star):
+        raise ValueError(f"start must be a descent of the first task alone, {first!r}, got {start.chain!r}")
+    return list(start.stages), list(start.diverged)

@@ -1,0 +1,66 @@
+"""Teachers, patterns and labels: the disorder of a chain of tasks, one independent stream of numbers for each seed.
+
+Patterns x in {-1,+1}^N are uniform, labels are y = sign(W . x) of a teacher W in {-1,+1}^N (Phys. Rev. E 108, 014309,
+section II). What a seed draws depends on (seed, task, purpose) alone, not on the seeds batched with it, the device, or
+the other tasks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from statmech_cl.problem import Chain, check_choice, check_count
+
+_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler")
+
+
+def generator(seed: int, task: int, purpose: str) -> torch.Generator:
+    """A CPU generator of its own for (seed, task, purpose)."""
+    entropy = (seed, task, _PURPOSES.index(purpose))
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)
+
+
+def draw_signs(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    """Uniform +-1 as int8: a quarter of the memory traffic of float32, which is what a descent step waits for."""
+    return torch.randint(0, 2, shape, dtype=torch.int8, generator=rng).mul_(2).sub_(1)
+
+
+def teachers(chain: Chain, n: int, seed: int, *, signs: str = "exact") -> torch.Tensor:
+    """W_1, ..., W_T of one seed, `(n_tasks, n)` int8, with the joint law of the chain's sign patterns.
+
+    W_1 is uniform and W_t = s_t W_1, where the pattern (s_2, ..., s_T) of a site follows the chain's law.
+
+    signs : "exact", each sign pattern on its share of the n sites (rounded by largest remainder), at random places: the
+        overlaps are then the prescribed ones to 1/n in every seed. "random", independent at every site: the overlaps
+        fluctuate by n^(-1/2) from seed to seed.
+    """
+    n = check_count("n", n)
+    check_choice("signs", signs, ("exact", "random"))
+    rng = generator(seed, 0, "teacher")
+    first = draw_signs((n,), rng)
+    if signs == "exact":
+        share = chain.weights * n
+        counts = np.floor(share).astype(int)
+        counts[np.argsort(counts - share, kind="stable")[: n - counts.sum()]] += 1
+        rows = np.repeat(np.arange(counts.size), counts)
+        pattern = torch.from_numpy(rows)[torch.randperm(n, generator=rng)]
+    else:
+        pattern = torch.multinomial(torch.from_numpy(chain.weights), n, replacement=True, generator=rng)
+    return torch.from_numpy(chain.signs).T[:, pattern] * first
+
+
+def signed_patterns(teacher: torch.Tensor, n_patterns: int, rng: torch.Generator) -> torch.Tensor:
+    """y_mu x_mu of `n_patterns` fresh patterns, `(n_patterns, n)` int8, y_mu = sign(W . x_mu).
+
+    A pattern with W . x = 0 (n even) gets y = +1: by the symmetry x -> -x that is a fair coin.
+    """
+    x = draw_signs((n_patterns, teacher.shape[-1]), rng)
+    field = x.to(torch.float32) @ teacher.to(torch.float32)  # sums of +-1: exact in float32 up to 2^24
+    return x.mul_(torch.where(field < 0, -1, 1).to(torch.int8).unsqueeze(-1))
+
+
+def n_patterns(alpha: float, n: int) -> int:
+    """P = alpha n, rounded to the nearest whole number."""
+    return round(alpha * n)
