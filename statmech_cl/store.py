@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ _SCHEMA = (
     "(key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, version TEXT NOT NULL, row TEXT NOT NULL)"
 )
 _LOCK_SECONDS = 60.0
+_MAGIC = b"SQLite format 3\0"
 
 
 class StoreError(RuntimeError):
@@ -86,8 +88,12 @@ class Store:
         except OSError as error:
             raise StoreError(f"result store {self.path} cannot be made: {error.strerror}") from error
         try:
+            # SQLite itself takes a file of a few stray bytes for an empty database and overwrites it.
+            with self.path.open("rb") if self.path.is_file() else io.BytesIO() as file:
+                if file.read(len(_MAGIC)) not in (b"", _MAGIC):
+                    raise sqlite3.DatabaseError("file is not a database")
             self._connection = sqlite3.connect(self.path, timeout=_LOCK_SECONDS, isolation_level=None)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._explained(error) from error
         try:
             self._connection.execute("PRAGMA synchronous = FULL")

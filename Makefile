@@ -1,0 +1,40 @@
+# make setup | demo | test | test-slow | lint | bench | docs | clean
+# Everything happens in .venv; PYTHON chooses the interpreter (3.10 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := simulations,sweep,dask,test
+RESULTS ?= results
+
+.PHONY: setup demo test test-slow lint bench docs clean
+setup: $(VENV)/.installed
+
+# The stamp is newer than what decides the installation; an interrupted installation leaves none.
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "statmech-cl needs Python 3.10 or newer: make setup PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+demo: setup
+	$(BIN)/statmech-cl reproduce fig2b --scale quick --out $(RESULTS)
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) build dist site results .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
