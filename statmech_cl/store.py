@@ -39,14 +39,14 @@ def _plain(value: object) -> object:
     raise TypeError(f"a stored value must be a number, string, bool, None, list or dict, got {type(value).__name__}")
 
 
-def canonical_json(value: object) -> str:
-    """The one text that stands for `value`: sorted keys, no spaces, floats that read back to the same bits."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+def _json(value: object, *, sort_keys: bool) -> str:
+    """JSON without spaces; floats read back to the same bits."""
+    return json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), default=_plain)
 
 
 def point_key(kind: str, parameters: Mapping[str, Any], version: str = __version__) -> str:
     """sha256 of (kind, parameters, version); the order of the parameters does not matter."""
-    return hashlib.sha256(canonical_json([kind, dict(parameters), version]).encode()).hexdigest()
+    return hashlib.sha256(_json([kind, dict(parameters), version], sort_keys=True).encode()).hexdigest()
 
 
 def source_version(*modules: str) -> str:
@@ -120,8 +120,14 @@ class Store:
 
     def put(self, kind: str, parameters: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
         """Write the row of a finished point, atomically; return it as it will be read back."""
-        text = canonical_json(dict(row))
-        values = (point_key(kind, parameters, self.version), kind, canonical_json(dict(parameters)), self.version, text)
+        text = _json(dict(row), sort_keys=False)
+        values = (
+            point_key(kind, parameters, self.version),
+            kind,
+            _json(dict(parameters), sort_keys=True),
+            self.version,
+            text,
+        )
         try:
             self._connection.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:

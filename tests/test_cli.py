@@ -1,0 +1,289 @@
+"""The command line: good input, and bad input answered by one line and exit status 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import statmech_cl
+from statmech_cl import cli
+from statmech_cl.commands.options import parse_numbers
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = cli.main(arguments)
+    caught = capsys.readouterr()
+    return status, caught.out, caught.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
+    """The one line that refuses these arguments."""
+    found, out, err = run(capsys, *arguments)
+    assert found == status
+    assert out == ""
+    assert err.startswith("statmech-cl: error: ") and err.count("\n") == 1 and err.endswith("\n")
+    return err.removeprefix("statmech-cl: error: ").rstrip("\n")
+
+
+# Ranges
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("0.5", [0.5]),
+        ("0.5,1,2", [0.5, 1.0, 2.0]),
+        ("0.1:0.5:0.1", [0.1, 0.2, 0.3, 0.4, 0.5]),
+        ("0:1:0.4", [0.0, 0.4, 0.8]),
+        ("2:2:1", [2.0]),
+        ("1e-3:3e-3:1e-3", [0.001, 0.002, 0.003]),
+        (" 1 , 2 ", [1.0, 2.0]),
+    ],
+)
+def test_numbers(text: str, numbers: list[float]) -> None:
+    assert parse_numbers("alpha", text) == numbers
+
+
+@given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 60))
+def test_ranges_have_no_float_drift(start: int, step: int, count: int) -> None:
+    stop = start + step * count
+    found = parse_numbers("alpha", f"{start / 100:.2f}:{stop / 100:.2f}:{step / 100:.2f}")
+    assert found == [float(f"{(start + step * k) / 100:.2f}") for k in range(count + 1)]
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,", "1:2", "1:2:3:4", "1::2", "0x10", "1 2", "1;2"])
+def test_not_numbers(text: str) -> None:
+    with pytest.raises(ValueError, match=r"alpha must be a number, a list a,b,c or a range start:stop:step, got "):
+        parse_numbers("alpha", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("2:1:0.1", "alpha must have start <= stop in its range, got '2:1:0.1'"),
+        ("1:2:0", "alpha must have a step > 0 in its range, got '1:2:0'"),
+        ("1:2:-1", "alpha must have a step > 0 in its range, got '1:2:-1'"),
+        ("0:1:1e-9", "alpha must have at most 100000 points in its range, got '0:1:1e-9'"),
+        ("0:inf:1", "a range must be finite"),
+        ("nan:1:1", "a range must be finite"),
+    ],
+)
+def test_bad_ranges(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_numbers("alpha", text)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("solve", "Missing option '--alpha'."),
+        ("solve --alpha -1", "alpha must be a finite number in [0, inf), got -1.0"),
+        ("solve --alpha nan", "alpha must be a finite number in [0, inf), got nan"),
+        ("solve --alpha inf", "alpha must be a finite number in [0, inf), got inf"),
+        ("solve --alpha 0.5,-1", "alpha must be a finite number in [0, inf), got -1.0"),
+        ("solve --alpha 2:1:0.5", "alpha must have start <= stop in its range, got '2:1:0.5'"),
+        ("solve --alpha 0.5 --beta 0", "beta must be a finite number in (0, inf), got 0.0"),
+        ("solve --alpha 0.5 --beta -3", "beta must be a finite number in (0, inf), got -3.0"),
+        ("solve --alpha 0.5 --beta inf", "beta must be a finite number in (0, inf), got inf"),
+        ("solve --alpha 0.5 --beta x", "beta must be a finite number in (0, inf), got 'x'"),
+        ("solve --alpha 0.5 --prior kll", "prior must be one of none, kl, got 'kll' (did you mean 'kl'?)"),
+        ("solve --alpha 0.5 --branch hihg", "(did you mean 'high'?)"),
+        ("solve --alpha 0.5 --q-star 1", "q_star must be a finite number in (0, 1), got 1.0"),
+        ("solve --alpha 0.5 extra", "Got unexpected extra argument (extra)"),
+        ("solve --alhpa 0.5", "--alpha"),
+        ("sovle", "(did you mean 'solve'?)"),
+        ("--versoin", "--version"),
+        ("simulate --alpha 0.5 --n 0", "n must be a whole number >= 2, got 0"),
+        ("simulate --alpha 0.5 --n -5", "n must be a whole number >= 2, got -5"),
+        ("simulate --alpha 0.5 --n 10.5", "n must be a whole number >= 2, got '10.5'"),
+        ("simulate --alpha 0.5 --seeds 0", "seeds must be a whole number >= 2, got 0"),
+        ("simulate --alpha 0.5 --seeds -1", "seeds must be a whole number >= 2, got -1"),
+        ("simulate --alpha 0.5 --seed -1", "seed must be a whole number >= 0, got -1"),
+        ("simulate --alpha 0.5 --epochs 0", "epochs must be a whole number >= 1, got 0"),
+        ("simulate --alpha 0.5 --with descend", "(did you mean 'descent'?)"),
+        ("simulate --alpha 0.5 --learning-rate 0", "learning_rate must be a finite number in (0, inf), got 0.0"),
+        ("simulate --alpha 0.5 --device gpu", "device must be one of cpu, cuda, got 'gpu'"),
+        ("compare --alpha 0.5 --n 0", "n must be a whole number >= 2, got 0"),
+        ("compare --alpha nan", "alpha must be a finite number in [0, inf), got nan"),
+        ("reproduce", "give a figure, or --list to see them"),
+        ("reproduce fig2bb", "(did you mean 'fig2b'?)"),
+        ("reproduce fig2b --scale big", "scale must be one of quick, paper, got 'big'"),
+        ("reproduce fig2b --seed -2", "seed must be a whole number >= 0, got -2"),
+    ],
+)
+def test_bad_input(capsys: pytest.CaptureFixture[str], arguments: str, says: str) -> None:
+    assert says in refused(capsys, *arguments.split())
+
+
+def test_python_refuses_with_the_same_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError) as caught:
+        statmech_cl.Task(alpha=-1.0)
+    assert refused(capsys, "solve", "--alpha", "-1") == str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["solve", "simulate"])
+def test_unwritable_output_is_refused_before_the_computation(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    # 10^5 alphas would take minutes: a refusal within seconds came before.
+    alphas = ("--alpha", "0.00001:1:0.00001")
+    started = time.monotonic()
+    text = refused(capsys, command, *alphas, "-o", str(tmp_path / "no" / "out.json"))
+    assert text == f"output folder {tmp_path / 'no'} does not exist"
+    assert "is a folder; give a file name" in refused(capsys, command, *alphas, "-o", str(tmp_path))
+    assert time.monotonic() - started < 10.0
+
+
+@pytest.mark.parametrize("arguments", ["reproduce fig2b", "compare --alpha 0.5"])
+def test_unwritable_folder_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: str) -> None:
+    (tmp_path / "file").write_text("")
+    text = refused(capsys, *arguments.split(), "--out", str(tmp_path / "file"))
+    assert text == f"output {tmp_path / 'file'} is a file; give a folder"
+    assert "cannot be made" in refused(capsys, *arguments.split(), "--out", str(tmp_path / "file" / "deeper"))
+
+
+def test_a_broken_store_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "s.sqlite").write_text("this is no database")
+    text = refused(capsys, "simulate", "--alpha", "0.5", "--n", "20", "--store", str(tmp_path / "s.sqlite"))
+    assert text.endswith("s.sqlite: file is not a database; move it away and run again")
+
+
+# Help and version
+
+
+def test_help_of_every_command_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in cli.COMMANDS:
+        status, out, err = run(capsys, name, "--help")
+        assert (status, err) == (0, "")
+        assert "Example:" in out and f"statmech-cl {name} " in out
+
+
+def test_help_lists_the_commands_without_importing_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        status, out, _ = run(capsys, *arguments)
+        assert status == 0
+        assert all(f"  {name} " in out for name in cli.COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"statmech-cl {statmech_cl.__version__}\n", "")
+
+
+def test_module_and_entry_point_agree() -> None:
+    script = Path(sys.executable).with_name("statmech-cl")
+    for command in ([sys.executable, "-m", "statmech_cl"], [str(script)]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"statmech-cl {statmech_cl.__version__}\n"
+
+
+def test_shell_completion() -> None:
+    environment = {**os.environ, "_STATMECH_CL_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
+    for words, wanted in (("statmech-cl reproduce fig2", "fig2b"), ("statmech-cl solve --be", "--beta")):
+        environment["COMP_WORDS"] = words
+        done = subprocess.run(
+            [sys.executable, "-m", "statmech_cl"], env=environment, capture_output=True, text=True, check=True
+        )
+        assert wanted in done.stdout
+
+
+# reproduce --list
+
+
+def test_list_shows_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "reproduce", "--list")
+    assert status == 0
+    papers = "fig1a fig1b fig1c fig2a fig2b fig2c fig2d fig3a fig3b fig3c fig3d figA1a figA1b figA1c figA1d"
+    for figure in [*papers.split(), "deep-a", "deep-b", "deep-c"]:
+        assert re.search(rf"^{figure} ", out, re.M)
+
+
+# simulate
+
+
+def test_simulate_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["simulate", "--alpha", "0.5", "--n", "40", "--seeds", "3", "--seed", "7", "--epochs", "5", "--json"]
+    status, out, err = run(capsys, *arguments)
+    assert (status, err) == (0, "")
+    row = json.loads(out)
+    assert row["alpha"] == 0.5 and row["n"] == 40 and row["seeds"] == [7, 8, 9] and row["epochs"] == 5
+    assert row["version"] == statmech_cl.__version__
+    for name in ("q", "r", "q_star", "p", "eps_g", "eps_test", "loss"):
+        assert len(row[f"{name}_seeds"]) == 3 and row[f"{name}_error"] >= 0.0
+    assert run(capsys, *arguments)[1] == out
+
+
+def test_simulate_csv_and_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["simulate", "--alpha", "0.5:1:0.5", "--n", "40", "--seeds", "2", "--epochs", "3"]
+    status, out, _ = run(capsys, *arguments, "--csv")
+    lines = out.splitlines()
+    assert (
+        status == 0 and len(lines) == 3 and lines[0].startswith("method,alpha,") and lines[1].startswith("descent,0.5,")
+    )
+    assert run(capsys, *arguments, "-o", str(tmp_path / "x.csv"))[1] == ""
+    assert (tmp_path / "x.csv").read_text() == out
+    table = run(capsys, *arguments)[1]
+    assert re.search(r"0\.\d+\(\d+\)", table)
+
+
+def test_simulate_resumes_from_its_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from statmech_cl.simulations import measure
+
+    arguments = [
+        "simulate",
+        "--n",
+        "40",
+        "--seeds",
+        "2",
+        "--epochs",
+        "3",
+        "--json",
+        "--store",
+        str(tmp_path / "s.sqlite"),
+    ]
+    one = run(capsys, *arguments, "--alpha", "0.5")[1]
+    whole = run(capsys, *arguments, "--alpha", "0.5,1")[1]
+    assert json.loads(whole)[0] == json.loads(one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "descend", None)  # nothing may be computed again
+        assert run(capsys, *arguments, "--alpha", "0.5,1")[1] == whole
+
+
+def test_ctrl_c_leaves_the_finished_points(tmp_path: Path) -> None:
+    program = """
+        import os, signal, sys
+        from statmech_cl import cli
+        from statmech_cl.simulations import measure
+        true = measure.descend
+        def descend(task, **options):
+            if task.alpha > 0.7:
+                os.kill(os.getpid(), signal.SIGINT)
+            return true(task, **options)
+        measure.descend = descend
+        sys.exit(cli.main(sys.argv[1:]))
+    """
+    arguments = ["simulate", "--alpha", "0.5,0.6,1", "--n", "40", "--seeds", "2", "--epochs", "3", "-o", "out.json"]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 130
+    assert done.stderr == "statmech-cl: error: interrupted after 2 of 3 points\n"
+    assert [row["alpha"] for row in json.loads((tmp_path / "out.json").read_text())] == [0.5, 0.6]
+
+
+def test_a_closed_pipe_is_silent() -> None:
+    command = f"{sys.executable} -m statmech_cl reproduce --list | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
