@@ -1,9 +1,10 @@
 """theta <- theta - eta v,  v <- momentum v + dE_B/dtheta + (B/P) [gamma dA/dtheta + weight_decay theta].
 
-Gradient descent of a teacher-student perceptron of binary weights in field space (Phys. Rev. E 108, 014309, section II),
-task after task, all seeds in one tensor program: `theta : (n_seeds, n_replicas, N)`. E_B sums over the B patterns of a
-mini-batch, so one epoch moves the fields by eta times the gradient of the whole E = sum over P patterns, whatever B is:
-learning rates are independent of N, P and B. Descent minimises E; it does not sample exp(-beta E), so it has no beta.
+Gradient descent of a teacher-student perceptron of binary weights in field space (Phys. Rev. E 108, 014309, section
+II), task after task, all seeds in one tensor program: `theta : (n_seeds, n_replicas, N)`. E_B sums over the B patterns
+of a mini-batch, so one epoch moves the fields by eta times the gradient of the whole E = sum over P patterns, whatever
+B is: learning rates are independent of N, P and B. Descent minimises E; it does not sample exp(-beta E), so it
+has no beta.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class DescentSettings:
         independent draws), and every epoch visits the mini-batches in a fresh random order.
     epochs : sweeps over the patterns, for each task.
     weight_decay : strength of the (1/2) weight_decay sum theta^2 that is added to E.
-    start_spread : standard deviation of the normal fields that a first task starts from.
+    start_spread : standard deviation of the normal fields that a first task starts from; together with weight_decay it
+        decides how far from the origin descent ends (docs/simulations.md shows what each setting moves).
     records : number of epochs (besides the start) at which observables are recorded, evenly spaced.
     replicas : students trained on the same patterns from different starts; two give q = mean m_a m_b.
     test_patterns : fresh patterns of each task on which the final sign(theta) is tested.
@@ -47,9 +49,9 @@ class DescentSettings:
     learning_rate: float = 0.02
     momentum: float = 0.9
     batch: int | None = 32
-    epochs: int = 100
-    weight_decay: float = 0.0
-    start_spread: float = 0.1
+    epochs: int = 200
+    weight_decay: float = 0.03
+    start_spread: float = 0.7
     records: int = 50
     replicas: int = 1
     test_patterns: int = 1000
@@ -129,8 +131,8 @@ class DescentResult:
     diverged: tuple[Divergence, ...]
 
     def values(self, name: str, *, after: int = -1, on: int | None = None) -> np.ndarray:
-        """`name` ("r", "p", "eps_g", "eps_test", "q", "q_star", "loss") of every seed after the training of task `after`,
-        with respect to teacher `on` (the task just trained unless told): (n_seeds,), nan where it diverged.
+        """`name` ("r", "p", "eps_g", "eps_test", "q", "q_star", "loss") of every seed after training task `after`, with
+        respect to teacher `on` (the task just trained unless told): (n_seeds,), nan where it diverged.
         """
         check_choice("name", name, ("r", "p", "eps_g", "eps_test", "q", "q_star", "loss"))
         stage = self.stages[after]
@@ -211,8 +213,8 @@ class _Optimizer:
         self.steps += 1
         self.first.lerp_(grad, 1.0 - momentum)
         self.second.mul_(0.999).addcmul_(grad, grad, value=0.001)
-        scale = (1.0 - 0.999**self.steps) ** 0.5
-        theta.addcdiv_(self.first, self.second.sqrt().div_(scale).add_(1e-8), value=-rate / (1.0 - momentum**self.steps))
+        size = self.second.sqrt().div_((1.0 - 0.999**self.steps) ** 0.5).add_(1e-8)
+        theta.addcdiv_(self.first, size, value=-rate / (1.0 - momentum**self.steps))
 
 
 def hold_q_star(theta: torch.Tensor, q_star: float) -> None:
@@ -243,12 +245,17 @@ def evaluate_loss(theta: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
 
 
 def _test_error(theta: torch.Tensor, data: _Data, count: int) -> torch.Tensor:
-    """Share of fresh patterns on which sign(theta) and each teacher disagree, ties half: (n_tasks, n_seeds)."""
+    """Share of fresh patterns on which sign(theta) and each teacher disagree: (n_tasks, n_seeds).
+
+    Patterns with W . x = 0 (a share of sqrt(2 / (pi n)) for even n) have no right answer and are left out; a student
+    with sign(theta) . x = 0 is wrong by one half.
+    """
     errors = []
-    student = torch.where(torch.isfinite(theta), torch.sign(theta), torch.nan)
-    for task in range(data.teachers.shape[0]):
+    for task, teacher in enumerate(data.teachers.to(theta.dtype)):
         signed = data.patterns(task, count, "test").to(theta.dtype)
-        errors.append(0.5 * (1.0 - torch.sign(perceptron.fields(student, signed)).mean(dim=(1, 2))))
+        decided = perceptron.fields(teacher.unsqueeze(1), signed) != 0
+        wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed)))
+        errors.append(((wrong * decided).sum(-1) / decided.sum(-1)).mean(1))
     # torch.sign(nan) is 0, which would look like an error of one half
     return torch.where(torch.isfinite(theta).all(dim=(1, 2)), torch.stack(errors), torch.nan)
 
@@ -283,7 +290,8 @@ class _Recorder:
 
 def record_epochs(epochs: int, records: int) -> set[int]:
     """0, and `records` evenly spaced epochs that end with the last."""
-    return {0, *(int(e) for e in np.unique(np.linspace(1, epochs, min(records, epochs)).round()))}
+    records = min(records, epochs)
+    return {0, *(round(epochs * k / records) for k in range(1, records + 1))}
 
 
 def _train(
@@ -411,6 +419,60 @@ def descend(
         stages=tuple(stages),
         diverged=tuple(diverged),
     )
+
+
+def anneal(
+    alpha: float,
+    q_stars: Sequence[float],
+    *,
+    n: int,
+    seeds: Sequence[int] | int,
+    settings: DescentSettings | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """One task descended while mean m^2 = q_star is held and ramped through `q_stars`, `settings.epochs` at each level.
+
+    Slow annealing of the paper's figure 2d: each level starts from the fields that the one before left, on the same
+    patterns. Returns arrays (n_levels, n_seeds) of "q_star", "r", "p", "eps_g" and "loss"; nan where it diverged.
+
+    Raises
+    ------
+    ValueError : a level outside (0, 1), or an argument that `descend` refuses.
+    """
+    settings = settings or DescentSettings()
+    levels = [check_number("q_stars", q, low=0.0, high=1.0, open_low=True, open_high=True) for q in q_stars]
+    chain = Chain((Task(alpha=alpha),))
+    n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
+    data = _Data(chain, n, seeds, settings, where)
+    signed = data.patterns(0, teachers.n_patterns(chain.tasks[0].alpha, n))
+    theta = torch.stack([_start(seed, n, settings) for seed in seeds]).to(where, dtype)
+    recorder = _Recorder()
+    order = teachers.generator(0, 0, "order")
+    for index, level in enumerate(levels):
+        hold_q_star(theta, level)
+
+        def on_epoch(epoch: int, *, index: int = index) -> None:
+            if progress is not None:
+                progress(index * settings.epochs + epoch, len(levels) * settings.epochs)
+
+        _train(theta, signed, Anchor(chain.tasks[0], None), settings, order, q_star=level, on_epoch=on_epoch)
+        recorder.add(index, theta, data, signed)
+    rows = recorder.rows
+    found = {name: np.stack([row[name] for row in rows]) for name in ("q_star", "loss")}
+    return found | {name: np.stack([row[name][0] for row in rows]) for name in ("r", "p", "eps_g")}
+
+
+def convergence_epochs(epochs: np.ndarray, loss: np.ndarray, *, tolerance: float) -> np.ndarray:
+    """First recorded epoch from which |loss - last loss| stays below `tolerance` times (first loss - last loss).
+
+    `epochs : (n_records,)`, `loss : (n_records, n_seeds)`; returns (n_seeds,). A run that is still moving at its end
+    gets an epoch near the end: look at the history before trusting it.
+    """
+    far = np.abs(loss - loss[-1]) >= tolerance * np.abs(loss[0] - loss[-1])
+    last_far = far.shape[0] - 1 - np.argmax(far[::-1], axis=0)  # the start itself is always far
+    return epochs[np.minimum(last_far + 1, far.shape[0] - 1)]
 
 
 def _start(seed: int, n: int, settings: DescentSettings) -> torch.Tensor:

@@ -40,7 +40,7 @@ def fields(m: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
 
 
 def energy(theta: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
-    """E = -sum_mu ln H(t_mu), `theta : (n_seeds, n_replicas, N)`, `signed : (n_seeds, P, N)` -> (n_seeds, n_replicas)."""
+    """E = -sum_mu ln H(t_mu), `theta : (n_seeds, n_replicas, N)`, `signed : (n_seeds, P, N)`: (n_seeds, n_replicas)."""
     spread = variance(theta).sum(-1, keepdim=True)
     return -log_h(-fields(torch.tanh(theta), signed) * spread.rsqrt()).sum(-1)
 
