@@ -80,7 +80,7 @@ _TIMEOUT = 30.0
 
 
 class DatasetError(ValueError):
-    """A data file is missing, truncated, corrupt or another one: one line with the file, what was expected and found."""
+    """A data file is missing, truncated, corrupt or another one: one line with file, expected, found."""
 
 
 @dataclass(frozen=True)

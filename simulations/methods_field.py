@@ -1,0 +1,318 @@
+"""Binary weights in field space: variational learning with its anchors, and its natural-gradient forms.
+
+Notation: fields h = beta_f theta, means mu = tanh(h), variances v = sech^2(h), reference h_prev the fields at the end
+of the previous task, P the training patterns of the task. L is the mean cross-entropy, so that the evidence bound is
+L + (gamma / P) A(h | h_prev) with an anchor A summed over the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from .methods import Batches, Method, TaskInfo, register
+from .networks import Annealing, FieldNetwork
+
+_SAMPLES = 5
+
+
+class FieldMethod(Method):
+    """Fields of binary weights, trained on the loss under the Gaussian field approximation.
+
+    Views: "sign" (the binary weights sign(theta)), "mean" (the means), "sampled" (binary weights drawn from the
+    posterior, accuracies of single draws averaged), "fields" (the noise of training left on).
+    """
+
+    defaults: ClassVar[dict[str, Any]] = {"lr": 0.01, "init": 0.1}
+    views = ("sign", "mean", "sampled", "fields")
+
+    def __init__(self, architecture: Any, **keywords: Any) -> None:
+        super().__init__(architecture, **keywords)
+        self.network = FieldNetwork(architecture, self.generator, init=self.options["init"])
+        self.reference: Tensor | None = None
+        self._read = self.network.mu
+        # Evaluation must not move the training noise: a run that is evaluated more often ends in the same weights.
+        self._eval_generator = torch.Generator(device=self.device)
+
+    def temperature(self, progress: float) -> float:
+        """beta_f at this point of the task."""
+        return 1.0
+
+    def update(self, progress: float) -> None:
+        """Move `network.theta`, given `network.gradient` = dL/dmu at the present moments."""
+        raise NotImplementedError
+
+    def step(self, x: Tensor, y: Tensor, progress: float) -> float:
+        self.network.refresh(self.temperature(progress))
+        loss = self.network.loss_gradient(x, y, self.mask)
+        self.update(progress)
+        return loss
+
+    def end_task(self, batches: Batches) -> None:
+        self.network.refresh(self.network.beta_f)
+        self.reference = self.network.fields.clone()
+
+    def prepare(self, view: str, sample: int) -> None:
+        self.network.refresh(self.network.beta_f)
+        self._eval_generator.manual_seed(sample)
+        if view == "sampled":
+            self._read = self.network.draw_weights(self._eval_generator)
+        else:
+            self._read = self.network.signs() if view == "sign" else self.network.mu
+
+    def samples(self, view: str) -> int:
+        return _SAMPLES if view in ("sampled", "fields") else 1
+
+    @torch.no_grad()
+    def logits(self, x: Tensor, view: str, task: int) -> Tensor:
+        if view == "fields":
+            noise = self.network.draw_noise(len(x), self._eval_generator)
+            return self.network.propagate(x, self._read, self.network.v, noise)
+        return self.network.propagate(x, self._read)
+
+    def kl(self) -> float:
+        """KL(q_theta || q_previous) in nats, summed over the weights; 0 before there is a previous task."""
+        if self.reference is None:
+            return 0.0
+        return float(kl_divergence(self.network.fields.double(), self.reference.double()).sum())
+
+    def diagnostics(self) -> dict[str, float]:
+        v = self.network.v
+        return {
+            "beta_f": self.network.beta_f,
+            "saturated": self.network.saturated(),
+            "mean_v": float(v.double().mean()),
+            "kl": self.kl(),
+        }
+
+    def weight_tensors(self) -> dict[str, Tensor]:
+        return {f"layers.{i}.fields": f for i, f in enumerate(self.architecture.views(self.network.fields))}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "theta": self.network.theta.detach().clone(),
+            "beta_f": self.network.beta_f,
+            "reference": self.reference,
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.network.theta.data.copy_(state["theta"])
+        self.network.refresh(state["beta_f"])
+        self.reference = state["reference"]
+        self.generator.set_state(state["generator"])
+
+
+def kl_divergence(h: Tensor, h_prev: Tensor) -> Tensor:
+    """KL between weights of fields h and h_prev, one by one: tanh(h) (h - h_prev) - ln cosh h + ln cosh h_prev.
+
+    ln cosh h = |h| + ln(1 + exp(-2|h|)) - ln 2 does not overflow at large fields.
+    """
+
+    def log_cosh(x: Tensor) -> Tensor:
+        return x.abs() + torch.log1p(torch.exp(-2.0 * x.abs()))
+
+    return torch.tanh(h) * (h - h_prev) - log_cosh(h) + log_cosh(h_prev)
+
+
+class AdamField(FieldMethod):
+    """Adam(0.9, 0.99) on theta under an annealed field temperature beta_f = beta_max tanh(offset + rate progress).
+
+    dL/dtheta = beta_f [ v dL/dmu + (gamma/P) c (h - h_prev) ], with the anchor's curvature c from `curvature()`.
+    """
+
+    defaults: ClassVar[dict[str, Any]] = {
+        **FieldMethod.defaults,
+        "eps": 1e-8,
+        "anneal": "run",
+        "beta_max": 10.0,
+        "anneal_offset": 0.1,
+        "anneal_rate": 2.0,
+    }
+
+    def __init__(self, architecture: Any, **keywords: Any) -> None:
+        super().__init__(architecture, **keywords)
+        o = self.options
+        self.annealing = Annealing(o["anneal"], o["beta_max"], o["anneal_offset"], o["anneal_rate"])
+        self.network.theta.grad = torch.zeros_like(self.network.theta)
+        self.optimiser = self._new_optimiser()
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        o = self.options
+        return torch.optim.Adam([self.network.theta], lr=o["lr"], betas=(0.9, 0.99), eps=o["eps"], fused=True)
+
+    def begin_task(self, task: TaskInfo) -> None:
+        super().begin_task(task)
+        self.optimiser = self._new_optimiser()
+
+    def temperature(self, progress: float) -> float:
+        return self.annealing(self.task.index, self.task.n_tasks, progress) if self.task else 1.0
+
+    def curvature(self) -> Tensor | None:
+        """Curvature c of the anchor for each weight, or None where there is no anchor."""
+        return None
+
+    def update(self, progress: float) -> None:
+        network, gradient = self.network, self.network.theta.grad
+        assert gradient is not None and self.task is not None
+        torch.mul(network.gradient, network.v, out=gradient)
+        curvature = self.curvature()
+        if curvature is not None and self.reference is not None:
+            pull = torch.sub(network.fields, self.reference).mul_(curvature)
+            gradient.add_(pull, alpha=self.options["gamma"] / self.task.n_patterns)
+        gradient.mul_(network.beta_f)
+        self.optimiser.step()
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        super().load_state(state)
+        self.optimiser = self._new_optimiser()
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+@register
+class VCLNone(AdamField):
+    """Variational learning without an anchor: only the uncertainty modulates the plasticity."""
+
+    name = "vcl-none"
+    summary = "binary, fields, no anchor"
+
+
+@register
+class VCL(AdamField):
+    """Variational continual learning: anchor KL(q_theta || q_previous), of gradient v (h - h_prev) in h."""
+
+    name = "vcl"
+    summary = "binary, fields, KL to the previous posterior"
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+
+    def curvature(self) -> Tensor | None:
+        return self.network.v
+
+
+@register
+class VCLEWC(AdamField):
+    """The KL's second order: anchor (1/2) v_prev (h - h_prev)^2, v_prev the previous posterior's Fisher information."""
+
+    name = "vcl-ewc"
+    summary = "binary, fields, EWC anchor on the fields"
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+
+    def curvature(self) -> Tensor | None:
+        if self.reference is None:
+            return None
+        return 4.0 * torch.sigmoid(2.0 * self.reference) * torch.sigmoid(-2.0 * self.reference)
+
+
+@register
+class VCLL2(AdamField):
+    """Anchor (1/2) (h - h_prev)^2."""
+
+    name = "vcl-l2"
+    summary = "binary, fields, L2 anchor on the fields"
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+
+    def curvature(self) -> Tensor | None:
+        return torch.ones((), device=self.device)
+
+
+@register
+class VCLLastUpdate(AdamField):
+    """As released with the paper: gamma beta_f^2 v (theta - theta of the step before) in place of the KL's gradient.
+
+    It damps the last update of each field and does not know the previous task; it acts from the first task on, and
+    gamma is not divided by the number of patterns.
+    """
+
+    name = "vcl-last-update"
+    summary = "binary, fields, KL term on the last update only (as released)"
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+
+    def __init__(self, architecture: Any, **keywords: Any) -> None:
+        super().__init__(architecture, **keywords)
+        self.last = self.network.theta.clone()
+
+    def update(self, progress: float) -> None:
+        network, gradient = self.network, self.network.theta.grad
+        assert gradient is not None
+        torch.sub(network.theta, self.last, out=gradient).mul_(self.options["gamma"] * network.beta_f)
+        gradient.add_(network.gradient).mul_(network.v).mul_(network.beta_f)
+        self.last.copy_(network.theta)
+        self.optimiser.step()
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "last": self.last.clone()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        super().load_state(state)
+        self.last.copy_(state["last"])
+
+
+@register
+class BayesBiNN(FieldMethod):
+    """Natural gradient (the Bayesian learning rule; Meng, Bachmann & Khan, ICML 2020), beta_f = 1:
+
+        theta <- theta - lr [ dL/dmu + (gamma/P) (theta - theta_prev) ],
+
+    theta_prev = 0 during the first task. Dividing dL/dtheta by the Fisher information v leaves dL/dmu: certain weights
+    move their fields as far as uncertain ones, and their means hardly at all.
+    """
+
+    name = "bayesbinn"
+    summary = "binary, natural gradient, KL to the previous posterior"
+    defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 100.0, "gamma": 1.0, "momentum": 0.0}
+
+    def __init__(self, architecture: Any, **keywords: Any) -> None:
+        super().__init__(architecture, **keywords)
+        self.velocity = torch.zeros_like(self.network.theta)
+
+    def begin_task(self, task: TaskInfo) -> None:
+        super().begin_task(task)
+        self.velocity.zero_()
+
+    def update(self, progress: float) -> None:
+        assert self.task is not None
+        network, o = self.network, self.options
+        direction = network.gradient
+        if o["gamma"] > 0.0:
+            weight = o["gamma"] / self.task.n_patterns
+            direction.add_(network.theta, alpha=weight)
+            if self.reference is not None:
+                direction.add_(self.reference, alpha=-weight)
+        if o["momentum"] > 0.0:
+            direction = self.velocity.mul_(o["momentum"]).add_(direction, alpha=1.0 - o["momentum"])
+        network.theta.add_(direction, alpha=-o["lr"])
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "velocity": self.velocity.clone()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        super().load_state(state)
+        self.velocity.copy_(state["velocity"])
+
+
+@register
+class BiMU(FieldMethod):
+    """Bounded memory: the posterior relaxes towards the uniform prior while it learns, and certain weights move less:
+
+        theta <- theta - lr v [ dL/dmu + theta / memory ],   v = sech^2(theta),
+
+    `memory` in patterns. No task boundary enters. This is our reading of the published description (arXiv:2605.30198:
+    a data term, a relaxation towards the prior, a step that shrinks with certainty), not its released code.
+    """
+
+    name = "bimu"
+    summary = "binary, natural gradient with bounded memory, steps that shrink with certainty"
+    defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 100.0, "memory": 1e6}
+
+    def update(self, progress: float) -> None:
+        network, o = self.network, self.options
+        step = network.gradient
+        if o["memory"] > 0.0:
+            step.add_(network.theta, alpha=1.0 / o["memory"])
+        network.theta.addcmul_(step, network.v, value=-o["lr"])

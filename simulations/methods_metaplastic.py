@@ -1,0 +1,151 @@
+"""The metaplasticity binary network of Laborieux et al. (Nat. Commun. 12, 2549, 2021)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .methods import Method, TaskInfo, register
+from .networks import Dense
+
+_BN_EPS = 1e-5
+
+
+class _Sign(torch.autograd.Function):
+    """sign(a), +1 at 0; backward passes the gradient where |a| <= 1 (the straight-through estimate)."""
+
+    @staticmethod
+    def forward(context: Any, a: Tensor) -> Tensor:
+        context.save_for_backward(a)
+        return torch.where(a >= 0.0, 1.0, -1.0).to(a.dtype)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        (a,) = context.saved_tensors
+        return gradient * (a.abs() <= 1.0)
+
+
+@register
+class Metaplasticity(Method):
+    """Hidden real weights h, binary weights sign(h), batch norm on the batch's own statistics, Adam on h; an update
+    that would shrink |h| is multiplied by 1 - tanh^2(meta |h|).
+
+    Options: `meta` (0 switches the protection off); `activation` sign (as published) or relu; `norm` shared, or
+    per-task: a scale and shift of the batch norm for each task, which must then be told which task an image is from.
+    Evaluation normalises with the statistics of the images that are evaluated, as no running statistics are kept.
+    """
+
+    name = "metaplasticity"
+    summary = "binary, metaplastic hidden weights"
+    defaults: ClassVar[dict[str, Any]] = {
+        "lr": 0.005,
+        "meta": 1.35,
+        "init": 0.1,
+        "activation": "sign",
+        "norm": "per-task",
+    }
+    views = ("sign",)
+
+    def __init__(self, architecture: Any, **keywords: Any) -> None:
+        super().__init__(architecture, **keywords)
+        if not architecture.dense:
+            raise ValueError(f"architecture of metaplasticity must have dense layers only, got {architecture.name!r}")
+        for name, allowed in (("activation", ("sign", "relu")), ("norm", ("shared", "per-task"))):
+            if self.options[name] not in allowed:
+                raise ValueError(
+                    f"option {name} of metaplasticity must be {' or '.join(allowed)}, got {self.options[name]!r}"
+                )
+        self.knows_task = self.options["norm"] == "per-task"
+        init = self.options["init"]
+        self.hidden = [
+            torch.empty(layer.shape, device=self.device).uniform_(-init, init, generator=self.generator)
+            for layer in architecture.layers
+        ]
+        for h in self.hidden:
+            h.requires_grad_()
+        self.norms: list[list[Tensor]] = []  # for each task: scale and shift of each layer
+        self.optimiser: torch.optim.Optimizer | None = None
+
+    def _new_norms(self) -> list[Tensor]:
+        norms = []
+        for layer in self.architecture.layers:
+            assert isinstance(layer, Dense)
+            norms += [
+                torch.ones(layer.n_out, device=self.device, requires_grad=True),
+                torch.zeros(layer.n_out, device=self.device, requires_grad=True),
+            ]
+        return norms
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam([*self.hidden, *self.norms[-1]], lr=self.options["lr"], fused=True)
+
+    def begin_task(self, task: TaskInfo) -> None:
+        super().begin_task(task)
+        if not self.norms or self.knows_task:
+            self.norms.append(self._new_norms())
+        self.optimiser = self._new_optimiser()
+
+    def _forward(self, x: Tensor, norms: list[Tensor]) -> Tensor:
+        a = x
+        last = len(self.hidden) - 1
+        for index, h in enumerate(self.hidden):
+            signs = torch.where(h >= 0.0, 1.0, -1.0).to(h.dtype)
+            binary = h + (signs - h).detach()  # the value sign(h), the gradient of h
+            z = a @ binary / math.sqrt(h.shape[0])
+            z = functional.batch_norm(z, None, None, norms[2 * index], norms[2 * index + 1], training=True, eps=_BN_EPS)
+            if index == last:
+                return z
+            a = _Sign.apply(z) if self.options["activation"] == "sign" else torch.relu(z)
+        raise AssertionError("an architecture has layers")
+
+    def step(self, x: Tensor, y: Tensor, progress: float) -> float:
+        assert self.optimiser is not None
+        logits = self._forward(x, self.norms[-1])
+        loss = functional.cross_entropy(logits if self.mask is None else logits + self.mask, y)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        before = [h.detach().clone() for h in self.hidden]
+        self.optimiser.step()
+        with torch.no_grad():
+            for h, old in zip(self.hidden, before, strict=True):
+                change = h - old
+                shrinking = change * old < 0.0
+                plasticity = 1.0 - torch.tanh(self.options["meta"] * old.abs()).square_()
+                h.copy_(old + torch.where(shrinking, change * plasticity, change))
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def logits(self, x: Tensor, view: str, task: int) -> Tensor:
+        if not self.norms:
+            return self._forward(x, self._new_norms())
+        # A task not yet learned has no norm of its own: the last one learned stands in.
+        return self._forward(x, self.norms[min(task, len(self.norms) - 1)])
+
+    def weight_tensors(self) -> dict[str, Tensor]:
+        return {f"layers.{index}.hidden": h.detach() for index, h in enumerate(self.hidden)}
+
+    def diagnostics(self) -> dict[str, float]:
+        flat = torch.cat([h.detach().flatten() for h in self.hidden]).abs()
+        return {"mean_hidden": float(flat.mean())}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "hidden": [h.detach().clone() for h in self.hidden],
+            "norms": [[p.detach().clone() for p in norms] for norms in self.norms],
+            "optimiser": None if self.optimiser is None else self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        for h, saved in zip(self.hidden, state["hidden"], strict=True):
+            h.data.copy_(saved)
+        self.norms = [[p.clone().requires_grad_() for p in norms] for norms in state["norms"]]
+        if state["optimiser"] is not None:
+            self.optimiser = self._new_optimiser()
+            self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
