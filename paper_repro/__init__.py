@@ -3,8 +3,9 @@
 To add a figure: write one module here and give its line in `registry.py` the module's name. The module holds
 
     SCALES : {"quick": {...}, "paper": {...}}      every size that the figure depends on, JSON types only
-    SOURCES : tuple of module names (optional)     the code whose change makes stored points stale;
-                                                   default: the theory, the simulations and the figure's own module
+    SOURCES : tuple of module names (optional)     all the code whose change makes stored points stale;
+                                                   default: the theory, the simulations and the figure's own module;
+                                                   figures with equal SOURCES share equal points
 
     def compute(context: Context) -> Data          numbers only; never draws
     def draw(data: Data) -> matplotlib.figure.Figure    reads the data only; never computes

@@ -95,7 +95,7 @@ def reproduce(
 
     folder = check_writable_folder(out)
     parameters = dict(module.SCALES[scale])
-    sources = (*getattr(module, "SOURCES", _DEFAULT_SOURCES), module.__name__)
+    sources = getattr(module, "SOURCES", (*_DEFAULT_SOURCES, module.__name__))
     started = time.monotonic()
     with Store(folder / STORE_NAME, version=source_version(*sources)) as store:
         context = Context(parameters=parameters, scale=scale, device=device, seed=seed, store=store, quiet=quiet)

@@ -1,0 +1,89 @@
+"""Drawing: results in, Axes out."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas
+import pytest
+from matplotlib.axes import Axes
+
+from statmech_cl import figures
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return figures.new()[1]
+
+
+def _lines(ax: Axes) -> list[tuple[str, list[float], list[float]]]:
+    return [(line.get_linestyle(), list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        [{"alpha": 1.0, "q": 0.1}, {"alpha": 2.0, "q": 0.2}],
+        {"alpha": [1.0, 2.0], "q": [0.1, 0.2]},
+        pandas.DataFrame({"alpha": [1.0, 2.0], "q": [0.1, 0.2]}),
+        type("Branch", (), {"alpha": np.array([1.0, 2.0]), "q": np.array([0.1, 0.2])})(),
+    ],
+)
+def test_curve_takes_rows_columns_tables_and_objects(ax: Axes, source: object) -> None:
+    assert figures.curve(ax, source, "q", label="theory") is ax
+    assert _lines(ax) == [("-", [1.0, 2.0], [0.1, 0.2])]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"$\alpha$", "$q$")
+
+
+def test_unstable_stretches_are_dashed_and_leave_no_gap(ax: Axes) -> None:
+    source = {"alpha": np.arange(6.0), "q": np.arange(6.0)}
+    figures.curve(ax, source, "q", stable=[True, True, False, False, True, True], label="theory")
+    assert [(line, x) for line, x, _ in _lines(ax)] == [
+        ("-", [0.0, 1.0]),
+        ("--", [1.0, 2.0, 3.0, 4.0]),
+        ("-", [4.0, 5.0]),
+    ]
+    assert len(ax.get_legend_handles_labels()[1]) == 1
+
+
+def test_one_solution_is_a_point(ax: Axes) -> None:
+    figures.curve(ax, [{"alpha": 1.0, "q": 0.1}], "q")
+    assert ax.lines[0].get_marker() == "o"
+
+
+def test_missing_values_leave_gaps(ax: Axes) -> None:
+    figures.curve(ax, [{"alpha": 1.0, "q": 0.1}, {"alpha": 2.0, "q": None}], "q")
+    assert np.isnan(ax.lines[0].get_ydata()[1])
+
+
+def test_points_carry_their_error_bars(ax: Axes) -> None:
+    rows = [{"alpha": 1.0, "p": 0.5, "p_error": 0.1}, {"alpha": 2.0, "p": 0.7, "p_error": 0.2}]
+    figures.points(ax, rows, "p", label="descent")
+    segments = ax.containers[0].lines[2][0].get_segments()
+    assert np.allclose([segment[:, 1] for segment in segments], [[0.4, 0.6], [0.5, 0.9]])
+
+
+def test_style_is_vector_and_stays_inside_its_block() -> None:
+    before = mpl.rcParams["font.size"]
+    with figures.style():
+        assert mpl.rcParams["pdf.fonttype"] == 42
+        fig, ax = figures.new()
+        figures.curve(ax, {"alpha": [1.0, 2.0], "q": [0.1, 0.2]}, "q")
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format="pdf")
+    assert mpl.rcParams["font.size"] == before
+    assert b"/FontFile2" in buffer.getvalue()  # TrueType, embedded
+    assert b"/Subtype /Image" not in buffer.getvalue()
+
+
+def test_colours_differ_for_colour_blind_readers() -> None:
+    with figures.style():
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in cycle])
+    # Viénot, Brettel & Mollon (1999): what deuteranopes see, in linear RGB.
+    linear = rgb**2.2
+    seen = linear @ np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]).T
+    distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[np.triu_indices(len(cycle), 1)]
+    assert distance.min() > 0.1

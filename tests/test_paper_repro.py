@@ -1,0 +1,162 @@
+"""The frame in which figures are reproduced, tried on a toy figure: files, verdicts, resuming, determinism."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from statmech_cl.paper_repro import Context, Data, Entry, NotBuiltError, Row, Verdict, registry, reproduce
+
+from statmech_cl import Estimate, cli, figures, paper_repro
+
+calls: list[float] = []
+
+
+def _square(x: float, seed: int) -> dict[str, Any]:
+    calls.append(x)
+    if len(calls) == 3 and toy.interrupt:
+        raise KeyboardInterrupt
+    samples = x * x + 0.1 * np.random.default_rng([seed, int(10 * x)]).standard_normal(20)
+    estimate = Estimate.from_samples(samples)
+    return {"x": x, "y": estimate.mean, "y_error": estimate.error}
+
+
+def _compute(context: Context) -> Data:
+    parameters = dict(context.parameters)
+    grid = [{"x": x, "seed": context.seed} for x in parameters["xs"]]
+    return Data(context.points("toy/square", _square, grid, "toy"), parameters)
+
+
+def _draw(data: Data) -> Any:
+    figure, ax = figures.new()
+    figures.points(ax, data.rows, "y", x="x", label="simulation")
+    return figure
+
+
+def _verdict(data: Data) -> Verdict:
+    rows = [Row(f"y at x={row['x']:g}", row["x"] ** 2, Estimate(row["y"], row["y_error"], 20)) for row in data.rows]
+    holds = all(abs(row.z) < 4 for row in rows)
+    return Verdict(rows, f"Squares within 4 standard errors: {'yes' if holds else 'no'}.", holds)
+
+
+toy: Any = types.ModuleType("statmech_cl.paper_repro.toy")
+toy.SCALES = {"quick": {"xs": [1.0, 2.0, 3.0, 4.0]}, "paper": {"xs": [1.0]}}
+toy.SOURCES = ("statmech_cl.solution",)
+toy.compute, toy.draw, toy.verdict, toy.interrupt = _compute, _draw, _verdict, False
+
+
+@pytest.fixture(autouse=True)
+def _toy_figure(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, toy.__name__, toy)
+    monkeypatch.setattr(paper_repro, "toy", toy, raising=False)
+    monkeypatch.setitem(registry.FIGURES, "toy", Entry("toy", "squares", "1 s", "", "toy"))
+    monkeypatch.setitem(registry.FIGURES, "unbuilt", Entry("unbuilt", "nothing yet", "", "", None))
+    monkeypatch.setattr(toy, "interrupt", False)
+    calls.clear()
+    yield
+
+
+def test_files_and_their_content(tmp_path: Path) -> None:
+    result = reproduce("toy", out=tmp_path, seed=3)
+    assert [path.name for path in result.files] == ["toy.png", "toy.pdf", "toy.csv", "toy.json", "toy.run.json"]
+    assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "toy.pdf").read_bytes().startswith(b"%PDF")
+    table = list(csv.DictReader(io.StringIO((tmp_path / "toy.csv").read_text())))
+    assert [float(row["x"]) for row in table] == [1.0, 2.0, 3.0, 4.0]
+    assert [float(row["y"]) for row in table] == [row["y"] for row in result.data.rows]
+    record = json.loads((tmp_path / "toy.json").read_text())
+    assert (record["figure"], record["scale"], record["seed"], record["device"]) == ("toy", "quick", 3, "cpu")
+    assert record["parameters"] == toy.SCALES["quick"]
+    assert record["versions"]["numpy"] == np.__version__ and record["versions"]["python"]
+    assert record["verdict"]["holds"] is True and len(record["verdict"]["rows"]) == 4
+    assert set(record["verdict"]["rows"][0]) == {"what", "theory", "simulation", "error", "n", "z", "note"}
+    assert json.loads((tmp_path / "toy.run.json").read_text())["seconds"] >= 0.0
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*(p.name for p in result.files), "store.sqlite"])
+
+
+def test_same_command_same_bytes(tmp_path: Path) -> None:
+    first = reproduce("toy", out=tmp_path / "a").files
+    second = reproduce("toy", out=tmp_path / "b").files
+    for one, two in zip(first[:4], second[:4], strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.name
+
+
+def test_another_seed_gives_other_numbers(tmp_path: Path) -> None:
+    one, two = (reproduce("toy", out=tmp_path, seed=seed).data.rows for seed in (0, 1))
+    assert all(a["y"] != b["y"] for a, b in zip(one, two, strict=True))
+
+
+def test_a_repeated_call_computes_nothing(tmp_path: Path) -> None:
+    reproduce("toy", out=tmp_path)
+    assert len(calls) == 4
+    reproduce("toy", out=tmp_path)
+    assert len(calls) == 4
+
+
+def test_interrupted_then_resumed_ends_in_the_same_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toy.interrupt = True
+    assert cli.main(["reproduce", "toy", "--out", str(tmp_path / "a")]) == 130
+    caught = capsys.readouterr()
+    assert caught.out == "" and caught.err.count("\n") == 1
+    assert f"interrupted; finished points are kept in {tmp_path / 'a'}" in caught.err
+    assert calls == [1.0, 2.0, 3.0]
+    toy.interrupt = False
+    assert cli.main(["reproduce", "toy", "--out", str(tmp_path / "a")]) == 0
+    assert calls == [1.0, 2.0, 3.0, 3.0, 4.0]
+    reproduce("toy", out=tmp_path / "b")
+    for suffix in ("csv", "json", "png"):
+        assert (tmp_path / "a" / f"toy.{suffix}").read_bytes() == (tmp_path / "b" / f"toy.{suffix}").read_bytes()
+
+
+def test_the_command_prints_table_and_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["reproduce", "toy", "--out", str(tmp_path), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "theory" in out and "simulation" in out and "y at x=2" in out
+    assert "Squares within 4 standard errors: yes." in out
+
+
+def test_unbuilt_and_unknown_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NotBuiltError, match="figure unbuilt is not built yet"):
+        reproduce("unbuilt", out=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    assert cli.main(["reproduce", "unbuilt", "--out", str(tmp_path / "x")]) == 2
+    assert "not built yet" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"figure must be one of .*'unbuild' \(did you mean 'unbuilt'\?\)"):
+        reproduce("unbuild", out=tmp_path / "x")
+    with pytest.raises(ValueError, match="scale must be one of quick, paper, got 'huge'"):
+        reproduce("toy", scale="huge", out=tmp_path)
+
+
+def test_verdict_table() -> None:
+    rows = [
+        Row("eps_g at alpha=1", 0.26, Estimate(0.2612, 0.0041, 8), "low branch"),
+        Row("exponent", -13.1, None),
+        Row("seeds", None, Estimate(1.0, 0.0, 8)),
+        Row("exact", 0.5, Estimate(1.0, 0.0, 8)),
+    ]
+    lines = Verdict(rows, "", True).table().splitlines()
+    assert lines[0].split() == ["theory", "simulation", "z", "note"]
+    assert lines[2].split() == ["eps_g", "at", "alpha=1", "0.26", "0.2612(41)", "+0.3", "low", "branch"]
+    assert "+inf" in lines[5]
+    assert rows[1].z is None and rows[2].z is None
+
+
+def test_every_registered_figure_loads_or_says_that_it_is_not_built() -> None:
+    for entry in registry.FIGURES.values():
+        if entry.module is None:
+            with pytest.raises(NotBuiltError):
+                registry.load(entry.id)
+        else:
+            module = registry.load(entry.id)
+            assert set(module.SCALES) == {"quick", "paper"}
+            for scale in module.SCALES.values():
+                assert json.loads(json.dumps(scale)) == scale, f"{entry.id}: SCALES must be JSON types"
+            assert all(callable(getattr(module, name)) for name in ("compute", "draw", "verdict"))
