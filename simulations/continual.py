@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from statmech_cl.problem import check_choice, check_count
 from statmech_cl.solution import Estimate
+from statmech_cl.store import point_key
 
 from . import datasets
 from .methods import Method, TaskInfo, check_options, get_method
@@ -75,6 +77,11 @@ class Scenario:
     sources: tuple[str, ...]
 
 
+def needed(name: str) -> tuple[str, ...]:
+    """The datasets that scenario `name` is made of."""
+    return datasets.DATASETS if name == "mnist-fashion" else ("mnist",)
+
+
 def _tensors(data: datasets.Dataset, validation: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training and evaluation images and labels. With `validation` the last sixth of the training set is held out and
     takes the place of the test set, which is then not looked at."""
@@ -100,6 +107,7 @@ def scenario(
     n_tasks: int | None = None,
     heads: str = "single",
     data_dir: str | Path | None = None,
+    subset: bool = False,
     permutation_seed: int = 0,
     validation: bool = False,
 ) -> Scenario:
@@ -108,7 +116,7 @@ def scenario(
     Parameters
     ----------
     heads : "single", all tasks share the outputs (ten; split-mnist keeps ten digits), or "per-task".
-    data_dir : see `datasets.load`.
+    data_dir, subset : see `datasets.load`.
     permutation_seed : of the pixel permutations; task 1 is not permuted.
     validation : judge on a held-out sixth of the training set instead of the test set: for choosing hyper-parameters.
 
@@ -125,7 +133,7 @@ def scenario(
         raise ValueError(f"tasks must be 2 for mnist-fashion, got {n_tasks}")
     if name == "split-mnist" and n_tasks not in (2, 5):
         raise ValueError(f"tasks must be 2 or 5 for split-mnist, got {n_tasks}")
-    loaded = [datasets.load(d, data_dir) for d in (datasets.DATASETS if name == "mnist-fashion" else ("mnist",))]
+    loaded = [datasets.load(d, data_dir, subset=subset) for d in needed(name)]
     tensors = [_tensors(data, validation) for data in loaded]
     tasks = []
     for index in range(n_tasks):
@@ -277,6 +285,44 @@ def summarise(results: Sequence[RunResult], view: str, *, task_aware: bool = Fal
     }
 
 
+def table(results: Sequence[RunResult]) -> list[dict[str, Any]]:
+    """One line for each method: means over its seeds with their standard errors, in per cent where they are accuracies.
+
+    "average", "learned", "forgetting" and the transfers are of the method's first view; where a method has several
+    views, "mean", "sampled" and "fields" are their averages over the tasks after the last one. "task-aware" is the
+    average when only the task's own outputs compete, where that differs; "task id" says whether the method was told
+    which task an image comes from; "seconds" and "MiB" are the time of training and the peak of the process.
+    """
+    lines = []
+    for name in dict.fromkeys(result.method for result in results):
+        mine = [result for result in results if result.method == name]
+        kind = get_method(name)
+        line: dict[str, Any] = {"method": name, "view": kind.views[0]}
+        for metric, value in summarise(mine, kind.views[0]).items():
+            line[metric] = _percent(value)
+        for view in kind.views[1:]:
+            line[view] = _percent(summarise(mine, view)["average"])
+        aware = _percent(summarise(mine, kind.views[0], task_aware=True)["average"])
+        if aware != line["average"]:
+            line["task-aware"] = aware
+        if mine[0].n_tasks == 2:
+            last = np.array([100.0 * result.matrix(kind.views[0])[-1] for result in mine])
+            for on, values in enumerate(last.T, start=1):
+                line[f"on task {on}"] = Estimate.from_samples(values) if len(values) > 1 else float(values[0])
+        line["task id"] = "yes" if kind.told_task(mine[0].options) else "no"
+        line["seeds"] = len(mine)
+        line["seconds"] = round(float(np.mean([result.seconds for result in mine])), 1)
+        line["MiB"] = round(max(result.peak_mib for result in mine))
+        lines.append(line)
+    return lines
+
+
+def _percent(value: Estimate | float) -> Estimate | float:
+    if isinstance(value, Estimate):
+        return Estimate(100.0 * value.mean, 100.0 * value.error, value.n)
+    return 100.0 * value
+
+
 def run(
     method: str,
     scenario: Scenario,
@@ -359,6 +405,47 @@ def run(
     if path is not None:
         path.unlink(missing_ok=True)
     return result
+
+
+def run_point(
+    *,
+    method: str,
+    options: Mapping[str, Any],
+    scenario_name: str,
+    n_tasks: int | None,
+    heads: str,
+    subset: bool,
+    validation: bool,
+    epochs: int,
+    batches: int,
+    batch_size: int,
+    network: str,
+    widths: Sequence[int],
+    seed: int,
+    device: str,
+    data_dir: str | Path | None = None,
+    checkpoints: str | Path | None = None,
+) -> dict[str, Any]:
+    """One method, one seed, from plain values to plain values: `RunResult.to_dict()`, for stores and processes.
+
+    checkpoints : a folder; the run's checkpoint is a file there, named after the values above.
+    """
+    point = {name: value for name, value in locals().items() if name not in ("data_dir", "checkpoints")}
+    folder = None if data_dir is None else str(data_dir)
+    tasks = _cached_scenario(scenario_name, n_tasks, heads, subset, validation, folder)
+    protocol = Protocol(epochs=epochs, batches=batches, batch_size=batch_size, network=network, widths=tuple(widths))
+    path = None
+    if checkpoints is not None:
+        path = Path(checkpoints) / f"{method}-{seed}-{point_key('run', point)[:16]}.checkpoint"
+    result = run(method, tasks, protocol, seed=seed, options=options, device=device, checkpoint=path)
+    return result.to_dict()
+
+
+@lru_cache(maxsize=1)
+def _cached_scenario(
+    name: str, n_tasks: int | None, heads: str, subset: bool, validation: bool, data_dir: str | None
+) -> Scenario:
+    return scenario(name, n_tasks=n_tasks, heads=heads, data_dir=data_dir, subset=subset, validation=validation)
 
 
 def _info(scenario: Scenario, protocol: Protocol, index: int) -> TaskInfo:

@@ -177,8 +177,10 @@ def _read(name: str, paths: dict[str, Path], sums: dict[str, str], source: str) 
     return Dataset(name=name, source=source, **arrays)
 
 
-def find(name: str, data_dir: str | Path | None = None) -> tuple[dict[str, Path], bool]:
+def find(name: str, data_dir: str | Path | None = None, *, subset: bool = False) -> tuple[dict[str, Path], bool]:
     """The four files of dataset `name`, and whether they are the whole set (False: the embedded subset).
+
+    `subset` asks for the embedded subset whatever else there is: the same numbers on every machine.
 
     Raises
     ------
@@ -186,6 +188,8 @@ def find(name: str, data_dir: str | Path | None = None) -> tuple[dict[str, Path]
     """
     check_choice("dataset", name, DATASETS)
     places: list[tuple[str, Path]] = []
+    if subset:
+        return _embedded(name), False
     if data_dir is not None:
         places.append(("data_dir", Path(data_dir)))
     elif os.environ.get(ENVIRONMENT):
@@ -199,23 +203,28 @@ def find(name: str, data_dir: str | Path | None = None) -> tuple[dict[str, Path]
             return paths, True
     if data_dir is not None:
         raise DatasetError(f"{data_dir}: expected {name}/{FILES['train_x']}[.gz] and three more, found no {name} there")
+    return _embedded(name), False
+
+
+def _embedded(name: str) -> dict[str, Path]:
     paths = _locate(name, _EMBEDDED_FOLDER)
     if paths is None:
         raise DatasetError(f"{_EMBEDDED_FOLDER}: expected the embedded subset of {name}, found none; install again")
-    return paths, False
+    return paths
 
 
-def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+def load(name: str, data_dir: str | Path | None = None, *, subset: bool = False) -> Dataset:
     """Dataset "mnist" or "fashion-mnist": from `data_dir`, STATMECH_CL_DATA, the cache, or the embedded subset.
 
     `data_dir` is binding: where it lacks the dataset that is an error, while the other places are passed over.
+    `subset` asks for the embedded subset whatever else there is.
 
     Raises
     ------
     DatasetError : a file is truncated, corrupt or another one, or `data_dir` does not hold the dataset.
     ValueError : unknown `name`.
     """
-    paths, whole = find(name, data_dir)
+    paths, whole = find(name, data_dir, subset=subset)
     if whole:
         return _read(name, paths, FULL[name], str(paths["train_x"].parent))
     return _read(name, paths, EMBEDDED[name], "the embedded subset")

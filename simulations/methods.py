@@ -68,7 +68,6 @@ class Method(ABC):
     summary : one line for tables and help.
     defaults : options and their default values; numbers, strings or booleans.
     views : ways of reading the trained network; the first is the one that is reported first.
-    knows_task : whether `logits` needs to be told which task the images come from.
 
     Parameters
     ----------
@@ -86,7 +85,6 @@ class Method(ABC):
     summary: ClassVar[str]
     defaults: ClassVar[dict[str, Any]] = {}
     views: ClassVar[tuple[str, ...]] = ("weights",)
-    knows_task: bool = False
 
     def __init__(
         self, architecture: Architecture, *, seed: int, device: str = "cpu", options: Mapping[str, Any] | None = None
@@ -97,6 +95,11 @@ class Method(ABC):
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.task: TaskInfo | None = None
         self.mask: Tensor | None = None
+
+    @classmethod
+    def told_task(cls, options: Mapping[str, Any]) -> bool:
+        """Whether, under these options, evaluation is told which task the images come from; the tables say so."""
+        return False
 
     def begin_task(self, task: TaskInfo) -> None:
         """Called before the first step on a task. An override calls this first."""
@@ -118,7 +121,7 @@ class Method(ABC):
 
     @abstractmethod
     def logits(self, x: Tensor, view: str, task: int) -> Tensor:
-        """Logits (batch, n_outputs) under one of `views`; `task` may be used only where `knows_task`."""
+        """Logits (batch, n_outputs) under one of `views`; `task` (from 0) may be used only where `told_task`."""
 
     def prepare(self, view: str, sample: int) -> None:  # noqa: B027
         """Called before evaluating under `view`; a view that samples draws its sample number `sample` here."""

@@ -60,7 +60,6 @@ class Metaplasticity(Method):
                 raise ValueError(
                     f"option {name} of metaplasticity must be {' or '.join(allowed)}, got {self.options[name]!r}"
                 )
-        self.knows_task = self.options["norm"] == "per-task"
         init = self.options["init"]
         self.hidden = [
             torch.empty(layer.shape, device=self.device).uniform_(-init, init, generator=self.generator)
@@ -70,6 +69,10 @@ class Metaplasticity(Method):
             h.requires_grad_()
         self.norms: list[list[Tensor]] = []  # for each task: scale and shift of each layer
         self.optimiser: torch.optim.Optimizer | None = None
+
+    @classmethod
+    def told_task(cls, options: Mapping[str, Any]) -> bool:
+        return options["norm"] == "per-task"
 
     def _new_norms(self) -> list[Tensor]:
         norms = []
@@ -86,7 +89,7 @@ class Metaplasticity(Method):
 
     def begin_task(self, task: TaskInfo) -> None:
         super().begin_task(task)
-        if not self.norms or self.knows_task:
+        if not self.norms or self.told_task(self.options):
             self.norms.append(self._new_norms())
         self.optimiser = self._new_optimiser()
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
+    "benchmark": "methods of continual learning side by side",
+    "data": "find and fetch the images that the deep networks learn",
 }
 _COMPLETE = "_STATMECH_CL_COMPLETE"
 

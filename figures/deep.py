@@ -1,0 +1,60 @@
+"""Pictures of continual learning in deep networks: rows of evaluations in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .axes import new
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def accuracy_against_epoch(rows: Rows, *, title: str = "") -> Figure:
+    """Accuracy on each task against epoch, one panel a method, mean and standard error over seeds.
+
+    rows : method, seed, after_task, epoch, on_task, view, accuracy, as `RunResult.rows` has them; the first view of
+        each method is drawn.
+    """
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    columns = min(len(methods), 3)
+    lines = -(-len(methods) // columns)
+    figure, axes = new(lines, columns, width=2.6, height=2.0, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[len(methods) :]:
+        ax.set_visible(False)
+    for ax, method in zip(axes.flat, methods, strict=False):
+        mine = [row for row in rows if row["method"] == method]
+        accuracy_panel(ax, [row for row in mine if row["view"] == mine[0]["view"]])
+        ax.set_title(f"{method} ({mine[0]['view']})")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("test accuracy")
+    for index, ax in enumerate(axes.flat[: len(methods)]):
+        if index + columns >= len(methods):
+            ax.set_xlabel("epoch")
+            ax.xaxis.set_tick_params(labelbottom=True)
+    axes.flat[0].legend(title="task", ncols=2, loc="lower left", title_fontsize=6, fontsize=6)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def accuracy_panel(ax: Axes, rows: Rows) -> Axes:
+    """One line for each task from the epoch in which it is first learned, a band of one standard error over seeds."""
+    epochs = max(row["epoch"] for row in rows)
+    for on in sorted({row["on_task"] for row in rows}):
+        found: dict[int, list[float]] = {}
+        for row in rows:
+            if row["on_task"] == on and row["after_task"] >= on:
+                found.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row["accuracy"])
+        when = np.array(sorted(found))
+        mean = np.array([np.mean(found[epoch]) for epoch in when])
+        error = np.array([np.std(v, ddof=1) / np.sqrt(len(v)) if len(v := found[e]) > 1 else 0.0 for e in when])
+        (line,) = ax.plot(when, mean, marker=".", markersize=3, label=str(on))
+        ax.fill_between(when, mean - error, mean + error, color=line.get_color(), alpha=0.25, linewidth=0)
+    for border in range(1, max(row["after_task"] for row in rows)):
+        ax.axvline(border * epochs + 0.5, color="0.8", linewidth=0.5, zorder=0)
+    return ax

@@ -1,0 +1,213 @@
+"""statmech-cl benchmark: methods of continual learning side by side, on equal terms."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
+from ..problem import check_choice, check_count
+from ..progress import bar
+from ..store import Store, source_version
+from .options import Choice, Count, quiet_option
+
+SCENARIOS = ("permuted-mnist", "mnist-fashion", "split-mnist")
+_SHARED_SOURCES = ("continual", "methods", "networks")
+
+
+@click.command("benchmark")
+@click.argument("scenario", type=Choice(SCENARIOS))
+@click.option("--methods", required=True, help="Names, separated by commas; `all` for every one.")
+@click.option("--tasks", type=Count(), help="Number of tasks; default 5 (permuted-mnist) or 2.")
+@click.option("--seeds", type=Count(), default=3, show_default=True, help="Number of seeds, from --seed on.")
+@click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed.")
+@click.option("--epochs", type=Count(), default=5, show_default=True, help="Epochs for each task.")
+@click.option("--batches", type=Count(low=0), default=500, show_default=True, help="Batches an epoch; 0: all data.")
+@click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images in a batch.")
+@click.option("--heads", type=Choice(["single", "per-task"]), default="single", show_default=True, help="Outputs.")
+@click.option("--network", type=Choice(["mlp", "cnn"]), default="mlp", show_default=True, help="Network.")
+@click.option("--widths", default="512,512", show_default=True, help="Hidden layers of the mlp.")
+@click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Override a default; repeatable.")
+@click.option("--validation", is_flag=True, help="Judge on a held-out sixth of the training set, not on test data.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder that holds mnist/ and fashion-mnist/.")
+@click.option("--subset", is_flag=True, help="Use the embedded subset whatever else there is.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Output folder."
+)
+@click.option("--jobs", type=Count(), default=1, show_default=True, help="Runs at a time, each a process of its own.")
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where torch runs.")
+@quiet_option()
+def command(
+    scenario: str,
+    methods: str,
+    settings: tuple[str, ...],
+    tasks: int | None,
+    seeds: int,
+    seed: int,
+    widths: str,
+    data_dir: Path | None,
+    subset: bool,
+    out: Path,
+    jobs: int,
+    quiet: bool,
+    **protocol: Any,
+) -> None:
+    """Train METHODS on SCENARIO over several seeds and print one table, with standard errors.
+
+    Writes OUT/benchmark-SCENARIO.csv (every evaluation), .json (the table, options, versions) and .png (accuracy
+    against epoch). Finished runs are kept in OUT/store.sqlite and half-finished ones in OUT/checkpoints: the same
+    command again goes on from there.
+
+    \b
+    Example:
+      statmech-cl benchmark permuted-mnist --methods vcl,bayesbinn,ewc,plain --tasks 5 --seeds 3
+      statmech-cl benchmark split-mnist --methods plain,l2 --set l2.strength=3 --network cnn --epochs 3 --batches 0
+    """
+    from statmech_cl.simulations import continual, datasets
+    from statmech_cl.simulations import methods as registry
+
+    known = registry.methods()
+    names = tuple(known) if methods == "all" else tuple(dict.fromkeys(methods.split(",")))
+    for name in names:
+        check_choice("methods", name, tuple(known))
+    hidden = [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
+    options = {name: registry.check_options(known[name], given) for name, given in _overrides(names, settings).items()}
+    validation = protocol["validation"]
+    probe = continual.scenario(
+        scenario, n_tasks=tasks, heads=protocol["heads"], data_dir=data_dir, subset=subset, validation=validation
+    )
+    whole = all(datasets.find(name, data_dir, subset=subset)[1] for name in continual.needed(scenario))
+    shared = {
+        "scenario_name": scenario,
+        "n_tasks": len(probe.tasks),
+        "subset": not whole,
+        "widths": hidden,
+        **protocol,
+    }
+    points = [
+        {"method": name, "options": options[name], "seed": seed + index, **shared}
+        for index in range(seeds)
+        for name in names
+    ]
+    folder = check_writable_folder(out)
+    checkpoints = check_writable_folder(folder / "checkpoints")
+    for source in probe.sources:
+        click.echo(source + (" (judged on held-out training images)" if validation else ""), err=True)
+    results: list[Any] = []
+    compute = partial(continual.run_point, data_dir=data_dir, checkpoints=checkpoints)
+    versions = {name: _version(known[name]) for name in names}
+    try:
+        with Store(folder / "store.sqlite") as store:
+            found = _computed(store, points, versions, compute, jobs)
+            for row in bar(found, "benchmark", total=len(points), quiet=quiet):
+                results.append(continual.RunResult.from_dict(row))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; finished epochs are kept in {out}, run again to go on") from None
+    order = {name: index for index, name in enumerate(names)}
+    results.sort(key=lambda result: (order[result.method], result.seed))
+    _write(folder / f"benchmark-{scenario}", results, shared, list(probe.sources), options)
+
+
+def _version(method: type) -> str:
+    """Digest of what a method's results rest on: a change of one method leaves the stored runs of the others."""
+    package = "statmech_cl.simulations"
+    own = {cls.__module__ for cls in method.__mro__ if cls.__module__.startswith(package)}
+    return source_version(*own, *(f"{package}.{name}" for name in _SHARED_SOURCES))
+
+
+def _computed(
+    store: Store, points: list[dict[str, Any]], versions: Mapping[str, str], compute: Any, jobs: int
+) -> Iterator[dict[str, Any]]:
+    """The row of each point, as it comes; what is in the store is not computed."""
+    waiting = []
+    for point in points:
+        keyed = {**point, "code": versions[point["method"]]}
+        row = store.get("benchmark", keyed)
+        if row is not None:
+            yield row
+        else:
+            waiting.append((keyed, point))
+    if jobs == 1:
+        for keyed, point in waiting:
+            yield store.put("benchmark", keyed, compute(**point))
+        return
+    # Fresh interpreters, one thread each: torch's own threads gain less than a second run beside the first.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+        futures = {pool.submit(compute, **point): keyed for keyed, point in waiting}
+        try:
+            for future in as_completed(futures):
+                yield store.put("benchmark", futures[future], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _whole(name: str, text: str) -> object:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _overrides(names: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """{method: {option: value}} of texts like `ewc.strength=100`."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for text in settings:
+        target, equals, value = text.partition("=")
+        method, dot, option = target.partition(".")
+        if not (equals and dot and option):
+            raise ValueError(f"set must be METHOD.OPTION=VALUE, got {text!r}")
+        check_choice("set", method, names)
+        words: dict[str, object] = {"true": True, "false": False}
+        try:
+            found[method][option] = words[value] if value in words else float(value)
+        except ValueError:
+            found[method][option] = value
+    return found
+
+
+def _write(
+    stem: Path, results: list[Any], shared: dict[str, Any], sources: list[str], options: dict[str, dict[str, Any]]
+) -> None:
+    from statmech_cl.figures import style
+    from statmech_cl.figures.deep import accuracy_against_epoch
+    from statmech_cl.paper_repro.runner import versions
+    from statmech_cl.simulations.continual import table
+
+    rows = [{"method": r.method, "seed": r.seed, **row} for r in results for row in r.rows]
+    logs = [{"method": r.method, "seed": r.seed, **row} for r in results for row in r.log]
+    lines = table(results)
+    record = {
+        "parameters": shared,
+        "data": sources,
+        "options": options,
+        "seeds": sorted({r.seed for r in results}),
+        "table": [{k: v if isinstance(v, (str, int, float)) else str(v) for k, v in line.items()} for line in lines],
+        "accuracy[after_task][on_task]": {
+            f"{r.method} seed {r.seed} {view}": r.matrix(view).tolist()
+            for r in results
+            for view in dict.fromkeys(row["view"] for row in r.rows)
+        },
+        "versions": versions(),
+    }
+    write_atomic(stem.with_suffix(".csv"), to_csv(rows))
+    write_atomic(stem.with_name(stem.name + "-log.csv"), to_csv(logs))
+    write_atomic(stem.with_suffix(".json"), to_json(record))
+    with style():
+        figure = accuracy_against_epoch(rows, title=shared["scenario_name"])
+        figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
+    click.echo(to_table(lines))
+    click.echo(f"\nwrote {stem}.csv {stem}-log.csv {stem}.json {stem}.png")
