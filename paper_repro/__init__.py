@@ -28,6 +28,19 @@ Tests make a figure small with `monkeypatch.setitem(module.SCALES, "quick", {...
 
 from .framework import Context, Data, Row, Verdict
 from .registry import FIGURES, Entry, NotBuiltError, load
-from .runner import reproduce
+from .runner import Report, Result, reproduce, reproduce_all
 
-__all__ = ["FIGURES", "Context", "Data", "Entry", "NotBuiltError", "Row", "Verdict", "load", "reproduce"]
+__all__ = [
+    "FIGURES",
+    "Context",
+    "Data",
+    "Entry",
+    "NotBuiltError",
+    "Report",
+    "Result",
+    "Row",
+    "Verdict",
+    "load",
+    "reproduce",
+    "reproduce_all",
+]

@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 import statmech_cl
 from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
 from statmech_cl.problem import check_choice, check_count
-from statmech_cl.store import Store, source_version
+from statmech_cl.store import Store, StoreError, source_version
 
 from .framework import Context, Data, Verdict
-from .registry import load
+from .registry import FIGURES, load
+from .report import write_report
 
 SCALES = ("quick", "paper")
 STORE_NAME = "store.sqlite"
@@ -123,6 +125,55 @@ def reproduce(
     for path, content in zip(files, contents.values(), strict=True):
         write_atomic(path, content)
     return Result(data, verdict, files)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `reproduce_all` did: the results by figure, the failures (id -> message) and the page."""
+
+    results: dict[str, Result]
+    failures: dict[str, str]
+    page: Path
+
+    @property
+    def holds(self) -> bool:
+        """Whether every figure was made and every verdict holds."""
+        return not self.failures and all(result.verdict.holds for result in self.results.values())
+
+
+def reproduce_all(
+    *,
+    scale: str = "quick",
+    out: str | Path = "results",
+    device: str = "cpu",
+    seed: int = 0,
+    quiet: bool = False,
+    on_result: Callable[[str, Result | str], None] | None = None,
+) -> Report:
+    """Make every figure that is built, then `out`/report.html. A figure that fails does not end the run.
+
+    on_result : called with the id and the Result, or the message of the failure, as each figure is done.
+
+    Raises
+    ------
+    StoreError, OSError : the result store or `out` cannot be used; what was finished is kept.
+    """
+    folder = check_writable_folder(out)
+    results: dict[str, Result] = {}
+    failures: dict[str, str] = {}
+    for figure, entry in FIGURES.items():
+        if entry.module is None:
+            continue
+        done: Result | str
+        try:
+            done = results[figure] = reproduce(figure, scale=scale, out=out, device=device, seed=seed, quiet=quiet)
+        except (StoreError, OSError):
+            raise
+        except Exception as error:
+            done = failures[figure] = " ".join(f"{type(error).__name__}: {error}".split())
+        if on_result is not None:
+            on_result(figure, done)
+    return Report(results, failures, write_report(folder, failures))
 
 
 def _rendered(drawing: Any, kind: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -13,9 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from statmech_cl.paper_repro import Context, Data, Entry, NotBuiltError, Row, Verdict, registry, reproduce
+from statmech_cl.paper_repro import (
+    Context,
+    Data,
+    Entry,
+    NotBuiltError,
+    Row,
+    Verdict,
+    registry,
+    report,
+    reproduce,
+    runner,
+)
 
 from statmech_cl import Estimate, cli, figures, paper_repro
+from statmech_cl.commands import reproduce as reproduce_command
 
 calls: list[float] = []
 
@@ -160,3 +173,29 @@ def test_every_registered_figure_loads_or_says_that_it_is_not_built() -> None:
             for scale in module.SCALES.values():
                 assert json.loads(json.dumps(scale)) == scale, f"{entry.id}: SCALES must be JSON types"
             assert all(callable(getattr(module, name)) for name in ("compute", "draw", "verdict"))
+
+
+def test_all_goes_on_after_a_failure_and_writes_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken: Any = types.ModuleType("statmech_cl.paper_repro.broken")
+    broken.SCALES, broken.SOURCES = {"quick": {}, "paper": {}}, ()
+
+    def fail(context: Context) -> Data:
+        raise ArithmeticError("no <fixed> point")
+
+    broken.compute = fail
+    monkeypatch.setitem(sys.modules, broken.__name__, broken)
+    entries = {"broken": Entry("broken", "fails", "", "", "broken"), "toy": registry.FIGURES["toy"]}
+    for module in (registry, runner, report, reproduce_command):
+        monkeypatch.setattr(module, "FIGURES", entries)
+    assert cli.main(["reproduce", "all", "--out", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "failed: ArithmeticError: no <fixed> point" in out and "1 of 2 verdicts hold" in out
+    page = (tmp_path / "report.html").read_text()
+    assert "no &lt;fixed&gt; point" in page and "data:image/png;base64," in page
+    assert "Squares within 4 standard errors: yes." in page and 'name="viewport"' in page
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page) and "@import" not in page and "url(" not in page
+    del entries["broken"]
+    assert cli.main(["reproduce", "all", "--out", str(tmp_path)]) == 0
+    assert len(calls) == 4

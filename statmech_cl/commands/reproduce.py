@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from statmech_cl.paper_repro import FIGURES, Result
+
+from ..output import to_table
 from .options import Choice, Count, quiet_option
 
 
@@ -19,9 +22,7 @@ class _Figure(click.ParamType):
         """The ids that start with `incomplete`."""
         from click.shell_completion import CompletionItem
 
-        from statmech_cl.paper_repro import FIGURES
-
-        return [CompletionItem(name) for name in FIGURES if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in (*FIGURES, "all") if name.startswith(incomplete)]
 
 
 @click.command("reproduce")
@@ -37,33 +38,47 @@ class _Figure(click.ParamType):
 def command(figure: str | None, listing: bool, scale: str, out: Path, device: str, seed: int, quiet: bool) -> None:
     """Make FIGURE of the paper: PNG, PDF, data as CSV, parameters and verdict as JSON.
 
+    FIGURE `all` makes every one and OUT/report.html; its exit status is 1 where a verdict does not hold.
+
     Finished points are kept in OUT/store.sqlite; the same command again computes only what is missing.
 
     \b
     Example:
       statmech-cl reproduce fig2b --scale quick --out results
+      statmech-cl reproduce all
     """
     if listing:
         click.echo(_listing())
         return
     if figure is None:
         raise click.UsageError("give a figure, or --list to see them")
-    from statmech_cl.paper_repro import reproduce
+    from statmech_cl.paper_repro import reproduce, reproduce_all
 
+    options: dict[str, Any] = {"scale": scale, "out": out, "device": device, "seed": seed, "quiet": quiet}
     try:
-        result = reproduce(figure, scale=scale, out=out, device=device, seed=seed, quiet=quiet)
+        if figure != "all":
+            _echo(figure, reproduce(figure, **options))
+            return
+        report = reproduce_all(**options, on_result=_echo)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; finished points are kept in {out}, run again to go on") from None
-    click.echo(result.verdict.table())
-    click.echo(f"\n{result.verdict.sentence}")
-    click.echo("wrote " + " ".join(str(path) for path in result.files))
+    standing = sum(result.verdict.holds for result in report.results.values())
+    click.echo(f"{standing} of {len(report.results) + len(report.failures)} verdicts hold; wrote {report.page}")
+    if not report.holds:
+        raise click.exceptions.Exit(1)
+
+
+def _echo(figure: str, done: Result | str) -> None:
+    click.echo(f"{figure}: {FIGURES[figure].shows}")
+    if isinstance(done, str):
+        click.echo(f"failed: {done}\n")
+        return
+    click.echo(done.verdict.table())
+    click.echo(f"\n{done.verdict.sentence}")
+    click.echo("wrote " + " ".join(str(path) for path in done.files) + "\n")
 
 
 def _listing() -> str:
-    from statmech_cl.paper_repro import FIGURES
-
-    from ..output import to_table
-
     rows = [
         {
             "figure": entry.id,

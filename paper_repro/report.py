@@ -1,0 +1,135 @@
+"""report.html: every reproduced figure of a folder on one self-contained page (pictures inline, nothing fetched)."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from statmech_cl.output import write_atomic
+from statmech_cl.solution import Estimate
+
+from .registry import FIGURES
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --good: #007a55; --bad: #b3400b; }
+@media (prefers-color-scheme: dark) { :root { --good: #3ec99b; --bad: #ff9350; } }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .3rem; }
+img { display: block; width: 100%; max-width: 44rem; height: auto; background: #fff; border-radius: 4px; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; margin: .6rem 0; }
+th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+.good { color: var(--good); } .bad { color: var(--bad); } .good, .bad { font-weight: 600; }
+summary { cursor: pointer; } pre { overflow-x: auto; font-size: .8rem; }
+"""
+
+
+def write_report(folder: Path, failures: Mapping[str, str]) -> Path:
+    """Write `folder`/report.html from the files of the figures in `folder`; `failures` maps ids to what went wrong."""
+    records = {figure: _record(folder, figure) for figure in FIGURES if figure not in failures}
+    made = {figure: record for figure, record in records.items() if record is not None}
+    sections = [_section(folder, figure, record) for figure, record in made.items()]
+    sections += [_failed(figure, message) for figure, message in failures.items()]
+    page = "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>statmech-cl: figures reproduced</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+            "<h1>Statistical mechanics of continual learning: figures reproduced</h1>",
+            "<p>Phys. Rev. E 108, 014309 (2023). Theory beside simulation; errors are standard errors, "
+            "z = (simulation - theory) / error.</p>",
+            _summary(made, failures),
+            *sections,
+            "</body>\n</html>\n",
+        ]
+    )
+    path = folder / "report.html"
+    write_atomic(path, page)
+    return path
+
+
+def _record(folder: Path, figure: str) -> dict[str, Any] | None:
+    """What the runner wrote about a figure, None where it was not made."""
+    if not (folder / f"{figure}.json").is_file():
+        return None
+    record: dict[str, Any] = json.loads((folder / f"{figure}.json").read_text())
+    return {**record, "run": json.loads((folder / f"{figure}.run.json").read_text())}
+
+
+def _summary(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str]) -> str:
+    rows = []
+    for figure, entry in FIGURES.items():
+        if figure in failures:
+            word, time = '<td class="bad">failed</td>', ""
+        elif figure in made:
+            word, time = f"<td>{_word(made[figure]['verdict']['holds'])}</td>", _time(made[figure])
+        else:
+            word, time = "<td>not built</td>" if entry.module is None else "<td>not made</td>", ""
+        name = f'<a href="#{figure}">{figure}</a>' if figure in made or figure in failures else figure
+        rows.append(f"<tr><td>{name}</td><td>{html.escape(entry.shows)}</td>{word}<td>{time}</td></tr>")
+    head = "<tr><th>figure</th><th>shows</th><th>verdict</th><th>time</th></tr>"
+    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _word(holds: bool) -> str:
+    return '<span class="good">holds</span>' if holds else '<span class="bad">does not hold</span>'
+
+
+def _time(record: Mapping[str, Any]) -> str:
+    seconds = record["run"]["seconds"]
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _section(folder: Path, figure: str, record: Mapping[str, Any]) -> str:
+    picture = base64.b64encode((folder / f"{figure}.png").read_bytes()).decode()
+    verdict, versions, run = record["verdict"], record["versions"], record["run"]
+    about = " · ".join(
+        [
+            f"scale {record['scale']}",
+            f"seed {record['seed']}",
+            f"device {record['device']}",
+            _time(record),
+            f"finished {run['finished']}",
+            f"version {versions['statmech-cl']}",
+            f"commit {versions['commit'] or 'none (installed package)'}",
+        ]
+    )
+    details = json.dumps({"parameters": record["parameters"], "versions": versions, "run": run}, indent=2)
+    return f"""<section id="{figure}">
+<h2>{figure}: {html.escape(FIGURES[figure].shows)}</h2>
+<p>{_word(verdict["holds"])}: {html.escape(verdict["sentence"])}</p>
+<img alt="{figure}: {html.escape(FIGURES[figure].shows)}" src="data:image/png;base64,{picture}">
+{_rows(verdict["rows"])}
+<p><small>{html.escape(about)}</small></p>
+<details><summary>parameters and versions</summary><pre>{html.escape(details)}</pre></details>
+</section>"""
+
+
+def _rows(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        simulation = ""
+        if row["simulation"] is not None:
+            simulation = str(Estimate(row["simulation"], row["error"], row["n"]))
+        cells = [
+            row["what"],
+            "" if row["theory"] is None else f"{row['theory']:.6g}",
+            simulation,
+            "" if row["z"] is None else row["z"] if isinstance(row["z"], str) else f"{row['z']:+.1f}",
+            row["note"],
+        ]
+        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    head = "<tr><th></th><th>theory</th><th>simulation</th><th>z</th><th></th></tr>"
+    return f'<div class="wide"><table>{head}{"".join(lines)}</table></div>'
+
+
+def _failed(figure: str, message: str) -> str:
+    return f"""<section id="{figure}">
+<h2>{figure}: {html.escape(FIGURES[figure].shows)}</h2>
+<p><span class="bad">failed</span>: {html.escape(message)}</p>
+</section>"""
