@@ -1,0 +1,353 @@
+"""U(theta) = beta [E(theta) + A(theta | reference)] - sum_i ln(1 - m_i^2),  m = tanh theta.
+
+Hamiltonian Monte Carlo with the density exp(-U) in theta, which is m uniform on [-1, 1]^N weighted by exp(-beta E): the
+measure that the mean-field theory describes (Phys. Rev. E 108, 014309, sections II-III), sampled at finite N with no
+optimiser between. Batched over seeds (disorder) and over chains that share a seed's patterns and reference:
+`theta : (n_seeds, n_chains, N)`.
+
+The trajectory is `leapfrogs` steps long on average; every chain adapts its own step to the wanted acceptance by dual
+averaging (Hoffman & Gelman, J. Mach. Learn. Res. 15, 1593 (2014), section 3.2) during warm-up and keeps it afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from statmech_cl.problem import Chain, Task, check_choice, check_count, check_number
+from statmech_cl.solution import Estimate
+
+from . import perceptron, teachers
+from .descent import check_device, check_seeds
+from .perceptron import Anchor
+
+STARTS = ("prior", "teacher")
+OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GibbsSettings:
+    """How to sample.
+
+    warmup : iterations that are thrown away; over their first half beta rises linearly to its value (from "prior"), so
+        that a chain settles where it first finds room; steps are adapted until their end.
+    draws : iterations kept.
+    chains : chains of each seed, at least 2: q is the overlap of different chains.
+    leapfrogs : mean number of leapfrog steps of a trajectory; each takes between a half and one and a half times it.
+    acceptance : acceptance that the steps are adapted to.
+    start : "prior", m uniform on [-1, 1]^N; "teacher", fields of the teacher's sign: the high-overlap branch.
+    teacher_signs : "exact" or "random" overlaps of the teachers, see teachers.teachers.
+    """
+
+    warmup: int = 300
+    draws: int = 300
+    chains: int = 4
+    leapfrogs: int = 20
+    acceptance: float = 0.8
+    start: str = "prior"
+    teacher_signs: str = "exact"
+
+    def __post_init__(self) -> None:
+        check_count("warmup", self.warmup, low=10)
+        check_count("draws", self.draws, low=4)
+        check_count("chains", self.chains, low=2)
+        check_count("leapfrogs", self.leapfrogs)
+        check_number("acceptance", self.acceptance, low=0.0, high=1.0, open_low=True, open_high=True)
+        check_choice("start", self.start, STARTS)
+        check_choice("teacher_signs", self.teacher_signs, ("exact", "random"))
+
+
+@dataclass(frozen=True)
+class GibbsStage:
+    """What the sampler saw of one task. n_tasks counts all teachers of the chain.
+
+    r, p : (n_seeds, n_chains, n_draws, n_tasks) overlaps mean W m and mean W sign(m).
+    q_star, energy : (n_seeds, n_chains, n_draws) mean m^2, and E/P without the anchor (0 where there are no patterns).
+    q : (n_seeds,) overlap of the chains' mean m, averaged over pairs of different chains.
+    acceptance, step : (n_seeds, n_chains) mean acceptance after warm-up, and the adapted step.
+    theta : (n_seeds, n_chains, N) the last draw.
+    """
+
+    r: np.ndarray
+    p: np.ndarray
+    q_star: np.ndarray
+    energy: np.ndarray
+    q: np.ndarray
+    acceptance: np.ndarray
+    step: np.ndarray
+    theta: torch.Tensor
+
+    def series(self) -> dict[str, np.ndarray]:
+        """The recorded scalars by name, each (n_seeds, n_chains, n_draws)."""
+        out = {"q_star": self.q_star, "energy": self.energy}
+        for task in range(self.r.shape[-1]):
+            out[f"r{task + 1}"], out[f"p{task + 1}"] = self.r[..., task], self.p[..., task]
+        return out
+
+    def ess(self) -> dict[str, np.ndarray]:
+        """Bulk effective sample size of each scalar and seed over all its chains, (n_seeds,): ArviZ's rank-based."""
+        return self._diagnosed("ess")
+
+    def rhat(self) -> dict[str, np.ndarray]:
+        """Rank-normalised split R-hat of each scalar and seed, (n_seeds,): 1 where the chains agree."""
+        return self._diagnosed("rhat")
+
+    def _diagnosed(self, name: str) -> dict[str, np.ndarray]:
+        from arviz_stats.base import array_stats  # half a second to import; only diagnostics need it
+
+        measure = getattr(array_stats, name)
+        # a series that does not move (p at overlap one) has no autocorrelation: its chains agree trivially
+        return {
+            key: np.array([measure(seed, chain_axis=0, draw_axis=1) if np.ptp(seed) > 0 else np.nan for seed in values])
+            for key, values in self.series().items()
+        }
+
+
+@dataclass(frozen=True)
+class GibbsResult:
+    """Samples of a task, or of the tasks of a chain, each given a draw from the one before."""
+
+    chain: Chain
+    n: int
+    seeds: tuple[int, ...]
+    settings: GibbsSettings
+    device: str
+    dtype: str
+    stages: tuple[GibbsStage, ...]
+
+    def values(self, name: str, *, after: int = -1, on: int | None = None) -> np.ndarray:
+        """`name` ("r", "p", "eps_g", "q_star", "q", "energy") averaged over chains and draws, for each seed, after task
+        `after` and with respect to teacher `on` (the same task's unless told): (n_seeds,).
+        """
+        check_choice("name", name, OBSERVABLES)
+        stage = self.stages[after]
+        if name == "q":
+            return stage.q
+        if name in ("q_star", "energy"):
+            return getattr(stage, name).mean(axis=(1, 2))
+        on = range(len(self.stages))[after] if on is None else on
+        mean = getattr(stage, "p" if name == "eps_g" else name)[..., on].mean(axis=(1, 2))
+        return np.arccos(np.clip(mean, -1.0, 1.0)) / math.pi if name == "eps_g" else mean
+
+    def estimate(self, name: str, *, after: int = -1, on: int | None = None) -> Estimate:
+        """Mean and standard error over the disorder: seeds are independent, whatever the chains' autocorrelation."""
+        return Estimate.from_samples(self.values(name, after=after, on=on))
+
+
+class _Target:
+    """U of one task and its gradient."""
+
+    def __init__(self, task: Task, signed: torch.Tensor, anchor: Anchor) -> None:
+        self.beta, self.signed, self.anchor = task.beta, signed, anchor
+
+    def __call__(self, theta: torch.Tensor, heat: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """U at beta * heat, its gradient, and E alone."""
+        loss, slope = perceptron.energy_and_gradient(theta, self.signed)
+        beta = self.beta * heat
+        value = beta * (loss + self.anchor.energy(theta))
+        value += 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
+        slope = beta * (slope + self.anchor.gradient(theta)) + 2.0 * torch.tanh(theta)
+        return value, slope, loss
+
+
+class _DualAveraging:
+    """Steps of all chains, driven to the wanted acceptance; the constants are Hoffman and Gelman's."""
+
+    def __init__(self, step: torch.Tensor, acceptance: float) -> None:
+        self.wanted, self.count = acceptance, 0
+        self.centre = torch.log(10.0 * step)
+        self.miss = torch.zeros_like(step)
+        self.log_step, self.averaged = torch.log(step), torch.zeros_like(step)
+
+    def update(self, accepted: torch.Tensor) -> None:
+        self.count += 1
+        self.miss += (self.wanted - accepted - self.miss) / (self.count + 10.0)
+        self.log_step = self.centre - math.sqrt(self.count) / 0.05 * self.miss
+        self.averaged += self.count**-0.75 * (self.log_step - self.averaged)
+
+
+def sample(
+    problem: Task | Chain,
+    *,
+    n: int,
+    seeds: Sequence[int] | int,
+    settings: GibbsSettings | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+    progress: Callable[[int, int], None] | None = None,
+) -> GibbsResult:
+    """Sample the Gibbs measure of a task; of a chain, task after task, each given a reference drawn from the one before
+    (the last draw of the seed's first chain, shared by all chains of the next task: the Franz-Parisi setting).
+
+    Parameters
+    ----------
+    problem : Task or Chain; q_star cannot be prescribed here.
+    n : number of weights N; P_t = alpha_t N patterns.
+    seeds : seeds of the disorder (teachers and patterns, the same as in descent), or their number.
+    settings : GibbsSettings.
+    device, dtype : where and in which precision.
+    progress : called with (iterations done, iterations in all).
+
+    Raises
+    ------
+    ValueError : an argument out of range, a prescribed q_star, an unknown or absent device.
+    """
+    chain = Chain((problem,)) if isinstance(problem, Task) else problem
+    settings = settings or GibbsSettings()
+    n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
+    if any(task.q_star is not None for task in chain.tasks):
+        raise ValueError("q_star must be None: the Gibbs measure is sampled with q_star free")
+    drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
+    w = torch.stack(drawn, dim=1).to(where)
+    iterations = settings.warmup + settings.draws
+    stages: list[GibbsStage] = []
+    reference = None
+    for index, task in enumerate(chain.tasks):
+        signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n)).to(where, dtype)
+        streams = [teachers.generator(seed, index, "sampler") for seed in seeds]
+        theta = _started(settings, streams, w[index].to(where, dtype), reference)
+        target = _Target(task, signed, Anchor(task, reference))
+
+        def step_done(done: int, *, index: int = index) -> None:
+            if progress is not None:
+                progress(index * iterations + done, len(chain.tasks) * iterations)
+
+        stage = _run(target, theta, w, streams, settings, anneal=reference is None, on_step=step_done)
+        stages.append(stage)
+        reference = stage.theta[:, :1].expand(-1, settings.chains, -1).contiguous()
+    return GibbsResult(chain, n, seeds, settings, str(where), str(dtype).removeprefix("torch."), tuple(stages))
+
+
+def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int) -> torch.Tensor:
+    """The signed patterns of all seeds, the same ones that descent is given."""
+    rows = [
+        teachers.signed_patterns(teacher.cpu(), count, teachers.generator(seed, task, "patterns"))
+        for teacher, seed in zip(w, seeds, strict=True)
+    ]
+    return torch.stack(rows)
+
+
+def _normal(streams: Sequence[torch.Generator], like: torch.Tensor) -> torch.Tensor:
+    """Standard normals, each seed from its own stream."""
+    rows = [torch.randn(like.shape[1:], generator=rng, dtype=like.dtype) for rng in streams]
+    return torch.stack(rows).to(like.device)
+
+
+def _uniform(streams: Sequence[torch.Generator], shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    rows = [torch.rand(shape, generator=rng, dtype=torch.float64) for rng in streams]
+    return torch.stack(rows).to(like.device, like.dtype)
+
+
+def _started(
+    settings: GibbsSettings, streams: Sequence[torch.Generator], w: torch.Tensor, reference: torch.Tensor | None
+) -> torch.Tensor:
+    """First fields of the chains: at the prior, at the teacher, or, for a later task, at the reference."""
+    theta = torch.atanh(2.0 * _uniform(streams, (settings.chains, w.shape[1]), w).clamp(1e-6, 1.0 - 1e-6) - 1.0)
+    if reference is not None:
+        return reference + 0.1 * theta
+    if settings.start == "teacher":
+        return 2.0 * w.unsqueeze(1) + 0.1 * theta
+    return theta
+
+
+def _run(
+    target: _Target,
+    theta: torch.Tensor,
+    w: torch.Tensor,
+    streams: Sequence[torch.Generator],
+    settings: GibbsSettings,
+    *,
+    anneal: bool,
+    on_step: Callable[[int], None],
+) -> GibbsStage:
+    """Warm up and sample one task from `theta : (n_seeds, n_chains, N)`."""
+    half = settings.leapfrogs // 2
+    # one length for all chains at a time, the same whatever the seeds: trajectories stay in step in one tensor program
+    lengths = np.random.default_rng(0).integers(
+        max(1, settings.leapfrogs - half), settings.leapfrogs + half + 1, settings.warmup + settings.draws
+    )
+    adapted = _DualAveraging(torch.full_like(theta[..., 0], 0.1), settings.acceptance)
+    rise = settings.warmup // 2 if anneal and settings.start == "prior" else 0
+    kept: list[dict[str, torch.Tensor]] = []
+    mean_m = torch.zeros_like(theta)
+    accepted_sum = torch.zeros_like(theta[..., 0])
+    value, slope, loss = target(theta, 1.0)
+    count = target.signed.shape[1]
+    for iteration, length in enumerate(lengths.tolist()):
+        warm = iteration < settings.warmup
+        heat = (iteration + 1) / rise if iteration < rise else 1.0
+        if iteration < max(rise, 1):
+            value, slope, loss = target(theta, heat)
+        step = torch.exp(adapted.log_step if warm else adapted.averaged).unsqueeze(-1)
+        momentum = _normal(streams, theta)
+        at, move, force = theta, momentum, slope
+        for _ in range(length):
+            move = move - 0.5 * step * force
+            at = at + step * move
+            proposed, force, proposed_loss = target(at, heat)
+            move = move - 0.5 * step * force
+        rise_of_h = proposed - value + 0.5 * (move.square() - momentum.square()).sum(-1)
+        accepted = torch.exp(-rise_of_h.nan_to_num(nan=math.inf).clamp(min=0.0))
+        take = _uniform(streams, theta.shape[1:2], theta) < accepted
+        theta = torch.where(take.unsqueeze(-1), at, theta)
+        slope = torch.where(take.unsqueeze(-1), force, slope)
+        value, loss = torch.where(take, proposed, value), torch.where(take, proposed_loss, loss)
+        if warm:
+            adapted.update(accepted)
+        else:
+            seen = perceptron.overlaps(theta, w)
+            kept.append({name: seen[name] for name in ("r", "p", "q_star")} | {"energy": loss / max(count, 1)})
+            mean_m += torch.tanh(theta) / settings.draws
+            accepted_sum += accepted / settings.draws
+        on_step(iteration + 1)
+    draws = {name: torch.stack([row[name] for row in kept], dim=2).double().cpu().numpy() for name in kept[0]}
+    gram = mean_m @ mean_m.transpose(1, 2) / theta.shape[-1]
+    chains = settings.chains
+    off_diagonal = gram.sum((1, 2)) - gram.diagonal(dim1=1, dim2=2).sum(1)
+    return GibbsStage(
+        q=(off_diagonal / (chains * (chains - 1))).double().cpu().numpy(),
+        acceptance=accepted_sum.double().cpu().numpy(),
+        step=torch.exp(adapted.averaged).double().cpu().numpy(),
+        theta=theta,
+        **draws,
+    )
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """y = limit + slope / N through estimates at several N: the limit with its error, the slope with its error, and
+    chi2 of the fit with its degrees of freedom (chi2 well above dof: the 1/N law does not hold at these sizes).
+    """
+
+    limit: Estimate
+    slope: Estimate
+    chi2: float
+    dof: int
+
+
+def extrapolate(sizes: Sequence[int], estimates: Sequence[Estimate]) -> Extrapolation:
+    """Weighted least squares of `estimates` against 1/N, weights 1/error^2, errors taken as known.
+
+    Raises
+    ------
+    ValueError : fewer than three sizes, unequal lengths, or an error that is not positive.
+    """
+    if len(sizes) != len(estimates) or len(set(sizes)) < 3:
+        raise ValueError(f"sizes must hold at least 3 different N, one for each estimate, got {list(sizes)!r}")
+    error = np.array([estimate.error for estimate in estimates])
+    if not (np.isfinite(error).all() and (error > 0).all()):
+        raise ValueError(f"estimates must have positive errors, got {error.tolist()!r}")
+    design = np.stack([np.ones(len(sizes)), 1.0 / np.array([check_count("sizes", n) for n in sizes])], axis=1)
+    y = np.array([estimate.mean for estimate in estimates])
+    scaled = design / error[:, None]
+    covariance = np.linalg.inv(scaled.T @ scaled)
+    solution = covariance @ scaled.T @ (y / error)
+    spread = np.sqrt(np.diag(covariance))
+    chi2 = float((((y - design @ solution) / error) ** 2).sum())
+    n = sum(estimate.n for estimate in estimates)
+    limit, slope = (Estimate(float(v), float(s), n) for v, s in zip(solution, spread, strict=True))
+    return Extrapolation(limit, slope, chi2, len(sizes) - 2)
