@@ -338,7 +338,7 @@ def run(
     """Train `method` on the tasks of `scenario` in order, and evaluate it.
 
     After each epoch the first view is evaluated on every task seen so far (`curve`), after each task the first view on
-    all tasks and the other views on those seen so far.
+    all tasks and the other views on this one, after the last task the other views on all.
 
     Parameters
     ----------
@@ -474,8 +474,9 @@ def _evaluate_epoch(
         for on in range(len(scenario.tasks) if last else index + 1):
             _evaluate(learner, scenario, on, first, result, after=index + 1, epoch=epoch + 1, end=last)
     if last:
+        final = index == len(scenario.tasks) - 1
         for view in others:
-            for on in range(index + 1):
+            for on in range(0 if final else index, index + 1):
                 _evaluate(learner, scenario, on, view, result, after=index + 1, epoch=epoch + 1, end=True)
 
 

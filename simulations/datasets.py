@@ -129,14 +129,12 @@ def _content(path: Path) -> bytes:
         if path.suffix == ".gz":
             return gzip.decompress(data)
         return lzma.decompress(data) if path.suffix == ".xz" else data
-    except OSError as error:
-        if isinstance(error, gzip.BadGzipFile):
-            raise DatasetError(f"{path}: expected a gzip stream, found {data[:4].hex(' ')!r} ({error})") from None
-        raise DatasetError(f"{path}: expected a readable file, found {error.strerror}") from None
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         kind = "gzip" if path.suffix == ".gz" else "xz"
         found = "a truncated one" if isinstance(error, EOFError) else f"a corrupt one ({error})"
         raise DatasetError(f"{path}: expected a whole {kind} stream, found {found} of {len(data)} bytes") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: expected a readable file, found {error.strerror}") from None
 
 
 def _parse_idx(path: Path, content: bytes, ndim: int, sha256: str | None) -> np.ndarray:

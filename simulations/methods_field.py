@@ -16,7 +16,7 @@ from torch import Tensor
 from .methods import Batches, Method, TaskInfo, register
 from .networks import Annealing, FieldNetwork
 
-_SAMPLES = 5
+_SAMPLES = 4
 
 
 class FieldMethod(Method):
@@ -251,6 +251,39 @@ class VCLLastUpdate(AdamField):
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
         self.last.copy_(state["last"])
+
+
+@register
+class VCLSGD(FieldMethod):
+    """Variational continual learning by plain gradient steps on the fields, beta_f = 1:
+
+        theta <- theta - lr v [ dL/dmu + (gamma/P) (theta - memory theta_prev) ],   v = sech^2(theta),
+
+    theta_prev = 0 during the first task. Adam divides a common factor out of each weight's gradients, and v is one;
+    here v stays, so that a certain weight moves little: its mean by lr v^2 dL/dmu. lr is large because dL/dmu is a mean
+    over patterns, as small as the KL per pattern; lr/P is the step of the evidence bound itself.
+    """
+
+    name = "vcl-sgd"
+    summary = "binary, fields, KL to the previous posterior, plain gradient steps"
+    defaults: ClassVar[dict[str, Any]] = {
+        **FieldMethod.defaults,
+        "lr": 1000.0,
+        "gamma": 1.0,
+        "memory": 1.0,
+        "decay": 0.0,
+    }
+
+    def update(self, progress: float) -> None:
+        assert self.task is not None
+        network, o = self.network, self.options
+        direction = network.gradient
+        weight = o["gamma"] / self.task.n_patterns
+        if weight > 0.0:
+            direction.add_(network.theta, alpha=weight)
+            if self.reference is not None:
+                direction.add_(self.reference, alpha=-weight * o["memory"])
+        network.theta.addcmul_(direction, network.v, value=-o["lr"] * (1.0 - o["decay"] * progress))
 
 
 @register
