@@ -6,18 +6,21 @@ values of the single seeds (`x_seeds`).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from statmech_cl.problem import Task
+from statmech_cl.problem import Chain, Task
 from statmech_cl.solution import Estimate
 
-from .descent import DescentSettings, check_seeds, descend
+from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend
+from .gibbs import GibbsSettings, sample
 
 DESCENT_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "eps_test", "loss")
+GIBBS_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "energy")
 
 
 def descent_row(
@@ -51,6 +54,192 @@ def descent_row(
     for name in DESCENT_OBSERVABLES:
         put_estimate(row, name, result.values(name))
     return row
+
+
+def two_task_row(
+    *,
+    alpha_1: float,
+    alpha_2: float,
+    gamma: float,
+    r0: float,
+    prior: str = "none",
+    anchor: str = "kl",
+    n: int,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Gradient descent of two tasks: eps_1, eps_2 (and p_1, p_2, eps_test_1, eps_test_2) after the second, eps_1_before
+    (after the first), q_star and loss of the second. `prior` is task 1's.
+    """
+    result = _two_tasks(alpha_1, alpha_2, gamma, r0, prior, anchor, n, tuple(seeds), device, settings)
+    row: dict[str, Any] = {"alpha_2": float(alpha_2), "n": n, "n_seeds": len(seeds), "diverged": len(result.diverged)}
+    for task in (0, 1):
+        for name in ("eps_g", "p", "eps_test"):
+            put_estimate(row, f"{name.removesuffix('_g')}_{task + 1}", result.values(name, on=task))
+    put_estimate(row, "eps_1_before", result.values("eps_g", after=0, on=0))
+    put_estimate(row, "q_star", result.values("q_star"))
+    put_estimate(row, "loss", result.values("loss"))
+    return row
+
+
+def history_row(
+    *,
+    alpha_1: float,
+    alpha_2: float | None = None,
+    gamma: float = 1.0,
+    r0: float = 0.0,
+    n: int,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    **settings: Any,
+) -> dict[str, Any]:
+    """What descent passes through, epoch by epoch, over one task or over the switch to a second: lists `epoch`, and
+    `eps_1`, `eps_2` (of the two teachers), `q_star`, `loss` with their `_error`; `final_*` are estimates of the end.
+    """
+    if alpha_2 is None:
+        chosen = DescentSettings(**settings)
+        result = descend(Task(alpha=alpha_1), n=n, seeds=tuple(seeds), settings=chosen, device=device)
+    else:
+        chain = Chain((Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=gamma)), overlaps=r0)
+        result = descend(chain, n=n, seeds=tuple(seeds), settings=DescentSettings(**settings), device=device)
+    stages, epochs = result.stages, result.settings.epochs
+    row: dict[str, Any] = {
+        "epoch": [int(e) + index * epochs for index, stage in enumerate(stages) for e in stage.epochs],
+        "diverged": len(result.diverged),
+    }
+    for task in range(stages[0].eps_g.shape[1]):
+        _put_series(row, f"eps_{task + 1}", np.concatenate([stage.eps_g[:, task] for stage in stages]))
+        put_estimate(row, f"final_eps_{task + 1}", stages[-1].eps_g[-1, task])
+    for name in ("q_star", "loss"):
+        _put_series(row, name, np.concatenate([getattr(stage, name) for stage in stages]))
+    return row
+
+
+def convergence_row(
+    *, alpha: float, n: int, seeds: Sequence[int], device: str = "cpu", tolerance: float, **settings: Any
+) -> dict[str, Any]:
+    """Epochs until the loss of descent stays within `tolerance` of its fall from its last value (`time`), the share of
+    seeds that end at the teacher (`solved`: eps_g < 0.01), and where they end (`eps_g`).
+    """
+    result = descend(Task(alpha=alpha), n=n, seeds=tuple(seeds), settings=DescentSettings(**settings), device=device)
+    stage = result.stages[0]
+    row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(seeds), "diverged": len(result.diverged)}
+    put_estimate(row, "time", convergence_epochs(stage.epochs, stage.loss, tolerance=tolerance).astype(float))
+    put_estimate(row, "eps_g", stage.eps_g[-1, 0])
+    row["solved"] = float(np.mean(stage.eps_g[-1, 0] < 0.01))
+    return row
+
+
+def annealing_row(
+    *, alpha: float, q_stars: Sequence[float], n: int, seeds: Sequence[int], device: str = "cpu", **settings: Any
+) -> dict[str, Any]:
+    """Descent with q_star held on a slow ramp: lists over the levels, with `_error`."""
+    found = anneal(alpha, q_stars, n=n, seeds=tuple(seeds), settings=DescentSettings(**settings), device=device)
+    row: dict[str, Any] = {"level": [float(q) for q in q_stars]}
+    for name in ("eps_g", "p", "r", "loss"):
+        _put_series(row, name, found[name])
+        row[f"{name}_seeds"] = found[name].tolist()
+    return row
+
+
+def gibbs_row(
+    *,
+    alpha: float,
+    beta: float = 20.0,
+    prior: str = "none",
+    n: int,
+    seeds: Sequence[int] | int,
+    device: str = "cpu",
+    **settings: Any,
+) -> dict[str, Any]:
+    """The Gibbs measure of one task by Hamiltonian Monte Carlo: q, r, q_star, p, eps_g and energy (E/P) with errors
+    over the disorder, mean acceptance, least effective sample size and largest R-hat over seeds and scalars.
+
+    settings : fields of GibbsSettings.
+
+    Raises
+    ------
+    ValueError : an argument out of range (from Task, GibbsSettings, sample), fewer than 2 seeds (no error bar).
+    """
+    chosen = seeds_for_error_bars(seeds)
+    task = Task(alpha=alpha, beta=beta, prior=prior)
+    result = sample(task, n=n, seeds=chosen, settings=GibbsSettings(**settings), device=device)
+    row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(chosen), "diverged": 0}
+    for name in GIBBS_OBSERVABLES:
+        put_estimate(row, name, result.values(name))
+    return row | _diagnostics(result.stages[0])
+
+
+def gibbs_two_task_row(
+    *,
+    alpha_1: float,
+    alpha_2: float,
+    gamma: float,
+    r0: float,
+    beta: float = 20.0,
+    anchor: str = "kl",
+    n: int,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    **settings: Any,
+) -> dict[str, Any]:
+    """The Gibbs measure of a second task given a reference drawn from the first: p_1, p_2, eps_1, eps_2, q, r, q_star
+    of the second task with errors over the disorder, and the sampler's diagnostics on it.
+    """
+    chain = Chain(
+        (Task(alpha=alpha_1, beta=beta), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)), overlaps=r0
+    )
+    result = sample(chain, n=n, seeds=tuple(seeds), settings=GibbsSettings(**settings), device=device)
+    row: dict[str, Any] = {"alpha_2": float(alpha_2), "n": n, "n_seeds": len(seeds)}
+    for task in (0, 1):
+        put_estimate(row, f"p_{task + 1}", result.values("p", on=task))
+        put_estimate(row, f"eps_{task + 1}", result.values("eps_g", on=task))
+    for name in ("q", "r", "q_star"):
+        put_estimate(row, name, result.values(name))
+    return row | _diagnostics(result.stages[1])
+
+
+def _diagnostics(stage: Any) -> dict[str, float]:
+    return {
+        "acceptance": float(stage.acceptance.mean()),
+        "ess": float(min(np.nanmin(values) for values in stage.ess().values() if np.isfinite(values).any())),
+        "rhat": float(max(np.nanmax(values) for values in stage.rhat().values() if np.isfinite(values).any())),
+    }
+
+
+def _two_tasks(
+    alpha_1: float,
+    alpha_2: float,
+    gamma: float,
+    r0: float,
+    prior: str,
+    anchor: str,
+    n: int,
+    seeds: tuple[int, ...],
+    device: str,
+    settings: dict[str, Any],
+) -> DescentResult:
+    chosen = DescentSettings(**settings)
+    chain = Chain((Task(alpha=alpha_1, prior=prior), Task(alpha=alpha_2, gamma=gamma, anchor=anchor)), overlaps=r0)
+    first = _first_task(alpha_1, prior, n, seeds, chosen, device)
+    return descend(chain, n=n, seeds=seeds, settings=chosen, device=device, start=first)
+
+
+@functools.lru_cache(maxsize=1)
+def _first_task(
+    alpha: float, prior: str, n: int, seeds: tuple[int, ...], settings: DescentSettings, device: str
+) -> DescentResult:
+    """The descent of the first task that many second tasks start from."""
+    return descend(Task(alpha=alpha, prior=prior), n=n, seeds=seeds, settings=settings, device=device)
+
+
+def _put_series(row: dict[str, Any], name: str, values: np.ndarray) -> None:
+    """Means and standard errors over the last axis (seeds), as lists; diverged seeds are left out."""
+    count = np.isfinite(values).sum(-1)
+    mean = np.nanmean(values, axis=-1)
+    error = np.nanstd(values, axis=-1, ddof=1) / np.sqrt(count)
+    row[name], row[f"{name}_error"] = mean.tolist(), error.tolist()
 
 
 def put_estimate(row: dict[str, Any], name: str, values: np.ndarray) -> None:
