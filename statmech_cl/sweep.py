@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
 _TASK_FIELDS = tuple(f.name for f in dataclasses.fields(Task))
 _BRANCHES = ("best", "low", "high")
-_METHODS = ("descent",)
+METHODS = ("descent",)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-# A pool that breaks this often without finishing a point in between will not get further.
-_MAX_BREAKS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +50,7 @@ class Simulation:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, _METHODS)
+        check_choice("method", self.method, METHODS)
         check_count("n", self.n, low=2)
         check_count("seeds", self.seeds, low=2)
 
@@ -103,7 +101,7 @@ def build(kind: str, parameters: Mapping[str, Any]) -> Problem:
 
 def compute_row(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The result of one point as plain values: what a worker does."""
-    if kind in _METHODS:
+    if kind in METHODS:
         from importlib import import_module
 
         # By name: the theory does not know the simulations.
@@ -148,7 +146,7 @@ def points(problem: Problem, grid: Mapping[str, Iterable[Any]]) -> tuple[str, li
 
 
 def _setting_names(kind: str) -> tuple[str, ...]:
-    if kind not in _METHODS:
+    if kind not in METHODS:
         return ()
     names = ("optimizer", "learning_rate", "momentum", "batch", "epochs", "weight_decay", "start_spread")
     return (*names, "records", "replicas", "test_patterns", "teacher_signs", "device")
@@ -225,7 +223,7 @@ def _tidy(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], row:
 
 def _version(kind: str) -> str:
     modules = ["statmech_cl.problem", "statmech_cl.solution"]
-    if kind in _METHODS:
+    if kind in METHODS:
         return source_version(*modules, "statmech_cl.simulations")
     modules += ["statmech_cl.kernels", "statmech_cl.saddle", "statmech_cl.branches"]
     return source_version(*modules, *(["statmech_cl.chain"] if kind == "chain" else []))
@@ -243,21 +241,24 @@ def _finished(
             yield index, _attempt(kind, parameters)
         return
     left = dict(missing)
-    breaks = 0
+    idle_breaks = 0
     while left:
-        with _own_pool(len(left)) as pool:
-            try:
-                for index, row in _through(pool, kind, left):
+        # A pool that broke twice without finishing anything holds a point that kills its worker: find it alone.
+        alone = idle_breaks == 2
+        batch = dict([next(iter(left.items()))]) if alone else left
+        try:
+            with _own_pool(len(batch)) as pool:
+                for index, row in _through(pool, kind, dict(batch)):
                     del left[index]
-                    breaks = 0
+                    idle_breaks = 2 if alone else 0
                     yield index, row
-            except BrokenExecutor:
-                # A worker died (killed, out of memory): the rest goes to a new pool.
-                breaks += 1
-        if breaks >= _MAX_BREAKS:
-            message = f"the worker process died {_MAX_BREAKS} times"
-            yield from ((index, {"status": "failed", "message": message}) for index in left)
-            return
+        except BrokenExecutor:
+            idle_breaks += 1
+            if alone:
+                (index,) = batch
+                del left[index]
+                idle_breaks = 0
+                yield index, {"status": "failed", "message": "the worker process died (killed, or out of memory)"}
 
 
 def _through(

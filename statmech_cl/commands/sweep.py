@@ -1,0 +1,145 @@
+"""statmech-cl sweep: a grid of problems from a TOML file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..output import check_writable_file, to_csv, to_json, write_atomic
+from ..problem import Chain, Task, check_choice
+from ..sweep import METHODS, Problem, Simulation, sweep
+from .options import parse_numbers, quiet_option
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_TABLES = ("problem", "parameters", "grid")
+_KINDS = ("task", "chain", *METHODS)
+
+
+@click.command("sweep")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV or JSON file; default: CSV to the terminal.")
+@click.option("--store", type=click.Path(path_type=Path), help="Finished points; default: FILE with suffix .sqlite.")
+@click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster at this address (tcp://host:port).")
+@quiet_option()
+def command(file: Path, output: Path | None, store: Path | None, dask: str | None, quiet: bool) -> None:
+    """Compute every point of the grid in FILE (TOML), on all cores or on a Dask cluster.
+
+    Finished points are on disk at once; the same command again computes only what is missing. A point that fails is
+    a row with its message, and the exit status is then 1.
+
+    \b
+    Example (grid.toml):
+      problem = "task"
+      [parameters]
+      beta = 20.0
+      [grid]
+      alpha = "0.1:2:0.1"
+      prior = ["none", "kl"]
+    and then:
+      statmech-cl sweep grid.toml -o grid.csv
+
+    A chain has parameters.tasks = [{alpha = 2.0}, {alpha = 1.0}], parameters.overlaps = [0.0] and a grid over alpha_1,
+    alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent.
+    """
+    if output is not None:
+        check_writable_file(output)
+    problem, grid = _read(file)
+    where = store if store is not None else file.with_suffix(".sqlite")
+    try:
+        if dask is None:
+            table = sweep(problem, grid, store=where, quiet=quiet)
+        else:
+            with _client(dask) as client:
+                table = sweep(problem, grid, executor=client.get_executor(), store=where, quiet=quiet)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; finished points are kept in {where}, run again to go on") from None
+    rows = [{str(name): _cell(value) for name, value in row.items()} for row in table.to_dict("records")]
+    if output is None:
+        click.echo(to_csv(rows), nl=False)
+    elif output.suffix == ".json":
+        write_atomic(output, to_json({**table.attrs, "rows": rows}))
+    else:
+        write_atomic(output, to_csv(rows))
+    failed = sum(row["status"] == "failed" for row in rows)
+    if failed:
+        click.echo(f"statmech-cl: {failed} of {len(rows)} points failed; their rows say why", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _cell(value: Any) -> Any:
+    # Columns that some rows lack are filled with nan by pandas: empty cells again.
+    return None if isinstance(value, float) and value != value else value
+
+
+def _read(file: Path) -> tuple[Problem, dict[str, list[Any]]]:
+    try:
+        with file.open("rb") as opened:
+            content = tomllib.load(opened)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is not a TOML file: {error}") from None
+    except OSError as error:
+        raise type(error)(f"{file} cannot be read: {error.strerror}") from None
+    for name in content:
+        check_choice(f"{file}: name", name, _TABLES)
+    kind = check_choice(f"{file}: problem", content.get("problem", "task"), _KINDS)
+    grid = {name: _values(name, given) for name, given in _table(content, "grid").items()}
+    if not grid:
+        raise ValueError(f"{file}: grid must hold at least one name with its values")
+    return _problem(kind, _table(content, "parameters"), grid), grid
+
+
+def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = content.get(name, {})
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} must be a table, got {found!r}")
+    return found
+
+
+def _values(name: str, given: Any) -> list[Any]:
+    if isinstance(given, str) and ":" in given:
+        return list(parse_numbers(f"grid.{name}", given))
+    return given if isinstance(given, list) else [given]
+
+
+def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Problem:
+    """The problem that supplies what the grid does not vary; what it does vary takes its first value."""
+    try:
+        if kind == "chain":
+            given = enumerate(parameters.pop("tasks", ()), start=1)
+            tasks = [Task(**{**_varied(grid, f"_{number}"), **task}) for number, task in given]
+            return Chain(tuple(tasks), **parameters)
+        first = {name: values[0] for name, values in grid.items() if values}
+        if kind == "task":
+            names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
+            return Task(**names)
+        given = {**first, **parameters}
+        task = Task(**{name: given.pop(name) for name in ("alpha", "prior", "q_star") if name in given})
+        sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
+        return Simulation(task=task, method=kind, settings=given, **sizes)
+    except TypeError as error:  # an argument that the class does not have, or lacks
+        raise ValueError(f"parameters: {error}") from None
+
+
+def _varied(grid: Mapping[str, list[Any]], suffix: str) -> dict[str, Any]:
+    """First values of the grid's names that end in `suffix`, under their bare names; overlaps belong to the chain."""
+    found = {name.removesuffix(suffix): values[0] for name, values in grid.items() if name.endswith(suffix) and values}
+    return {name: value for name, value in found.items() if name != "overlap"}
+
+
+def _client(address: str) -> Any:
+    try:
+        from dask.distributed import Client
+    except ModuleNotFoundError:
+        raise ValueError("--dask needs Dask; install it with: pip install 'statmech-cl[dask]'") from None
+    try:
+        return Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"dask must be the address of a running scheduler, got {address!r} ({error})") from None

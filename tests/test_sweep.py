@@ -1,0 +1,296 @@
+"""Sweeps: grids, resuming, failing points, dying workers, Dask."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statmech_cl import Chain, Task, cli
+from statmech_cl import sweep as sweep_module
+from statmech_cl.sweep import Simulation, build, flatten, points, sweep, to_xarray
+
+SMALL = Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
+
+
+@pytest.fixture
+def thread() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+def run_script(program: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    script = cwd / "script.py"
+    script.write_text(textwrap.dedent(program))
+    return subprocess.run([sys.executable, str(script)], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+# Grids
+
+
+@given(
+    st.floats(0, 5),
+    st.floats(0.1, 100),
+    st.sampled_from(["none", "kl"]),
+    st.none() | st.floats(0.1, 0.9),
+    st.floats(0, 2),
+)
+def test_a_task_comes_back_from_its_parameters(
+    alpha: float, beta: float, prior: str, q_star: float | None, gamma: float
+) -> None:
+    task = Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star, gamma=gamma)
+    assert build(*flatten(task)) == task
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Chain((Task(alpha=2.0), Task(alpha=1.0, gamma=0.1), Task(alpha=0.5, anchor="ewc")), overlaps=(0.5, -0.5)),
+        Chain((Task(alpha=2.0), Task(alpha=1.0)), law={(1,): 0.75, (-1,): 0.25}),
+        Chain((Task(alpha=2.0),)),
+        SMALL,
+    ],
+)
+def test_other_problems_come_back(problem: Chain | Simulation) -> None:
+    kind, parameters = flatten(problem)
+    assert build(kind, json.loads(json.dumps(parameters))) == problem
+
+
+def test_the_grid_is_a_product_in_order() -> None:
+    kind, found = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
+    assert kind == "chain"
+    assert [(p["alpha_2"], p["overlap_2"]) for p in found] == [(1, -0.5), (1, 0.5), (2, -0.5), (2, 0.5)]
+    assert all(p["alpha_1"] == 2.0 for p in found)
+
+
+@pytest.mark.parametrize(
+    ("problem", "grid", "says"),
+    [
+        (Task(alpha=1.0), {"alhpa": [1]}, r"grid must be one of .* got 'alhpa' \(did you mean 'alpha'\?\)"),
+        (Task(alpha=1.0), {"alpha": []}, r"grid\['alpha'\] must hold at least one value, got none"),
+        (Task(alpha=1.0), {"alpha": [0.5, -1]}, r"alpha must be a finite number in \[0, inf\), got -1.0"),
+        (Task(alpha=1.0), {"branch": ["middle"]}, "branch must be one of"),
+        (Chain((Task(alpha=1.0),)), {"alpha_2": [1]}, "grid must be one of"),
+        (SMALL, {"n": [1]}, "n must be a whole number >= 2, got 1"),
+        ("task", {"alpha": [1]}, "problem must be a Task, a Chain or a Simulation, got 'task'"),
+    ],
+)
+def test_bad_grids(problem: object, grid: dict[str, list[object]], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        sweep(problem, grid)
+
+
+# Tables
+
+
+def test_table_and_arrays(thread: Executor) -> None:
+    grid = {"alpha": [0.5, 1.0], "n": [20, 30, 40]}
+    table = sweep(SMALL, grid, executor=thread)
+    assert list(table.columns[:2]) == ["alpha", "n"] and list(table.columns[-2:]) == ["status", "message"]
+    assert list(zip(table["alpha"], table["n"], strict=True)) == [(a, n) for a in (0.5, 1.0) for n in (20, 30, 40)]
+    assert (table["status"] == "done").all() and (table["message"] == "").all()
+    assert table.attrs["kind"] == "descent" and table.attrs["parameters"]["epochs"] == 2
+    arrays = to_xarray(table, grid)
+    assert arrays["eps_g"].dims == ("alpha", "n") and arrays["eps_g"].shape == (2, 3)
+    assert float(arrays["eps_g"].sel(alpha=1.0, n=30)) == table.query("alpha == 1.0 and n == 30")["eps_g"].item()
+
+
+def test_one_failing_point_is_a_row(thread: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = sweep_module.compute_row
+
+    def compute(kind: str, parameters: dict[str, object]) -> dict[str, object]:
+        if parameters["alpha"] == 1.0:
+            raise ArithmeticError("no fixed\npoint")
+        return true(kind, parameters)
+
+    monkeypatch.setattr(sweep_module, "compute_row", compute)
+    grid = {"alpha": [0.5, 1.0, 1.5]}
+    table = sweep(SMALL, grid, executor=thread, store=tmp_path / "s.sqlite")
+    assert list(table["status"]) == ["done", "failed", "done"]
+    assert table["message"][1] == "ArithmeticError: no fixed point" and np.isnan(table["eps_g"][1])
+    # The next call finds the finished points and tries the failed one again.
+    monkeypatch.setattr(sweep_module, "compute_row", lambda kind, p: {**true(kind, p), "diverged": p["alpha"]})
+    table = sweep(SMALL, grid, executor=thread, store=tmp_path / "s.sqlite")
+    assert list(table["status"]) == ["done"] * 3 and list(table["diverged"]) == [0.0, 1.0, 0.0]
+
+
+def test_a_repeated_sweep_computes_nothing(thread: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = sweep(SMALL, {"alpha": [0.5, 1.0]}, executor=thread, store=tmp_path / "s.sqlite")
+    monkeypatch.setattr(sweep_module, "compute_row", None)
+    again = sweep(SMALL, {"alpha": [0.5, 1.0]}, executor=thread, store=tmp_path / "s.sqlite")
+    pandas.testing.assert_frame_equal(first, again)
+
+
+# Processes
+
+
+def test_own_processes_give_the_numbers_of_a_thread_and_survive_a_killed_worker(
+    thread: Executor, tmp_path: Path
+) -> None:
+    program = """
+        import os, signal, sys
+        from pathlib import Path
+        from statmech_cl import Task, sweep as module
+        from statmech_cl.sweep import Simulation, sweep
+
+        true = module.compute_row
+        def compute(kind, parameters):
+            Path(f"run-{parameters['alpha']}-{os.getpid()}").touch()
+            if parameters["alpha"] == 1.0 and not Path("killed").exists():
+                Path("killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            assert os.environ["OMP_NUM_THREADS"] == os.environ["NUMBA_NUM_THREADS"] == "1"
+            return true(kind, parameters)
+        module.compute_row = compute  # in the workers too: they import this script
+
+        if __name__ == "__main__":
+            problem = Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
+            table = sweep(problem, {"alpha": [0.25, 0.5, 0.75, 1.0, 1.25, 1.5]}, store="s.sqlite")
+            assert "OMP_NUM_THREADS" not in os.environ or os.environ["OMP_NUM_THREADS"] == sys.argv[-1]
+            table.to_json("table.json", orient="records", double_precision=15)
+    """
+    done = run_script(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed").exists()
+    table = json.loads((tmp_path / "table.json").read_text())
+    alphas = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5]
+    assert [row["alpha"] for row in table] == alphas
+    expected = sweep(SMALL, {"alpha": alphas}, executor=thread)
+    np.testing.assert_allclose([row["eps_g"] for row in table], expected["eps_g"], rtol=1e-12)
+
+
+def test_a_point_that_always_kills_its_worker_fails_alone(tmp_path: Path) -> None:
+    program = """
+        import os, signal
+        from statmech_cl import Task, sweep as module
+        from statmech_cl.sweep import Simulation, sweep
+
+        true = module.compute_row
+        def compute(kind, parameters):
+            if parameters["alpha"] == 0.5:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return true(kind, parameters)
+        module.compute_row = compute
+
+        if __name__ == "__main__":
+            problem = Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
+            print(sweep(problem, {"alpha": [0.25, 0.5, 0.75]})[["alpha", "status", "message"]].to_csv(index=False))
+    """
+    done = run_script(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2] == '0.5,failed,"the worker process died (killed, or out of memory)"'
+    assert [line.split(",")[1] for line in done.stdout.splitlines()[1:4]] == ["done", "failed", "done"]
+
+
+def test_ctrl_c_keeps_the_finished_points(tmp_path: Path) -> None:
+    program = """
+        import os, signal, sys
+        from statmech_cl import cli, sweep as module
+
+        true = module.compute_row
+        def compute(kind, parameters):
+            if parameters["alpha"] > 0.5 and len(sys.argv) > 1:
+                os.kill(os.getppid(), signal.SIGINT)
+                import time; time.sleep(60)
+            return true(kind, parameters)
+        module.compute_row = compute
+
+        if __name__ == "__main__":
+            sys.exit(cli.main(["sweep", "grid.toml"]))
+    """
+    (tmp_path / "grid.toml").write_text(
+        'problem = "descent"\n[parameters]\nn = 30\nseeds = 2\nepochs = 2\n[grid]\nalpha = [0.25, 0.5, 0.75, 1.0]\n'
+    )
+    (tmp_path / "script.py").write_text(textwrap.dedent(program))
+    command = [sys.executable, "script.py"]
+    cut = subprocess.run([*command, "cut"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert cut.returncode == 130, cut.stderr
+    assert cut.stderr.startswith("statmech-cl: error: interrupted; finished points are kept in grid.sqlite")
+    whole = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert whole.returncode == 0, whole.stderr
+    assert [line.split(",")[0] for line in whole.stdout.splitlines()] == ["alpha", "0.25", "0.5", "0.75", "1.0"]
+
+
+def test_dask_with_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    program = """
+        import os, signal
+        from collections import Counter
+        from pathlib import Path
+
+        def slow(kind, parameters):
+            # Every worker dies once, at its second point.
+            mine = Path(f"worker-{os.getpid()}")
+            if mine.exists() and not Path("killed").exists():
+                Path("killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            mine.touch()
+            return true(kind, parameters)
+
+        from statmech_cl import Task, sweep as module
+        true, module.compute_row = module.compute_row, slow
+
+        if __name__ == "__main__":
+            from dask.distributed import Client, LocalCluster
+            options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+            problem = module.Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
+            with LocalCluster(**options) as cluster, Client(cluster) as client:
+                client.run(setattr, module, "compute_row", slow)
+                grid = {"alpha": [0.1 * k for k in range(1, 13)]}
+                table = module.sweep(problem, grid, executor=client.get_executor(), store="s.sqlite")
+            from statmech_cl.store import Store
+            with Store("s.sqlite", version=module._version("descent")) as store:
+                assert len(store) == 12, len(store)
+            assert len(table) == 12 and (table["status"] == "done").all()
+            table.to_json("table.json", orient="records", double_precision=15)
+    """
+    done = run_script(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed").exists()
+    with ThreadPoolExecutor(1) as thread:
+        expected = sweep(SMALL, {"alpha": [0.1 * k for k in range(1, 13)]}, executor=thread)
+    table = json.loads((tmp_path / "table.json").read_text())
+    np.testing.assert_allclose([row["eps_g"] for row in table], expected["eps_g"], rtol=1e-12)
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("alpha = [", "is not a TOML file"),
+        ('problem = "tsak"\n[grid]\nalpha = 1.0', "(did you mean 'task'?)"),
+        ("[gird]\nalpha = 1.0", "(did you mean 'grid'?)"),
+        ("[parameters]\nbeta = 20.0", "grid must hold at least one name"),
+        ("[grid]\nalpha = '2:1:1'", "grid.alpha must have start <= stop"),
+        ("[grid]\nalpha = [-1.0]", "alpha must be a finite number in [0, inf), got -1.0"),
+        ("[parameters]\nbteA = 1.0\n[grid]\nalpha = [1.0]", "parameters: "),
+        ("[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]", "alpha"),
+        ("grid = 3", "grid must be a table, got 3"),
+    ],
+)
+def test_bad_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "grid.toml"
+    file.write_text(content)
+    assert cli.main(["sweep", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+
+
+def test_missing_file_and_unreachable_cluster(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["sweep", str(tmp_path / "no.toml")]) == 2
+    assert "no.toml cannot be read: No such file or directory" in capsys.readouterr().err
+    (tmp_path / "grid.toml").write_text("[grid]\nalpha = [1.0]")
+    assert cli.main(["sweep", str(tmp_path / "grid.toml"), "--dask", "nonsense://x"]) == 2
+    assert "dask must be the address of a running scheduler, got 'nonsense://x'" in capsys.readouterr().err
