@@ -132,7 +132,7 @@ class Method(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on later: nested dicts, lists, tensors and numbers."""
+        """A copy of everything needed to go on later: nested dicts, lists, tensors and numbers."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ L + (gamma / P) A(h | h_prev) with an anchor A summed over the weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import torch
@@ -80,6 +81,7 @@ class FieldMethod(Method):
         return float(kl_divergence(self.network.fields.double(), self.reference.double()).sum())
 
     def diagnostics(self) -> dict[str, float]:
+        self.network.refresh(self.network.beta_f)  # the last step moved theta
         v = self.network.v
         return {
             "beta_f": self.network.beta_f,
@@ -89,7 +91,8 @@ class FieldMethod(Method):
         }
 
     def weight_tensors(self) -> dict[str, Tensor]:
-        return {f"layers.{i}.fields": f for i, f in enumerate(self.architecture.views(self.network.fields))}
+        fields = self.architecture.views(self.network.beta_f * self.network.theta)
+        return {f"layers.{index}.fields": layer for index, layer in enumerate(fields)}
 
     def state(self) -> dict[str, Any]:
         return {
@@ -167,7 +170,7 @@ class AdamField(FieldMethod):
         self.optimiser.step()
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "optimiser": self.optimiser.state_dict()}
+        return {**super().state(), "optimiser": deepcopy(self.optimiser.state_dict())}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)

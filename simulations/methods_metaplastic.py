@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import torch
@@ -140,7 +141,7 @@ class Metaplasticity(Method):
         return {
             "hidden": [h.detach().clone() for h in self.hidden],
             "norms": [[p.detach().clone() for p in norms] for norms in self.norms],
-            "optimiser": None if self.optimiser is None else self.optimiser.state_dict(),
+            "optimiser": None if self.optimiser is None else deepcopy(self.optimiser.state_dict()),
             "generator": self.generator.get_state(),
         }
 

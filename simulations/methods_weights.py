@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import torch
@@ -79,8 +80,8 @@ class WeightMethod(Method):
 
     def state(self) -> dict[str, Any]:
         return {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "model": deepcopy(self.model.state_dict()),
+            "optimiser": deepcopy(self.optimiser.state_dict()),
             "previous": self.previous,
             "memory": self.memory,
             "generator": self.generator.get_state(),
