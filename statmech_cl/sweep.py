@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
 _TASK_FIELDS = tuple(f.name for f in dataclasses.fields(Task))
 _BRANCHES = ("best", "low", "high")
-METHODS = ("descent",)
+METHODS = ("descent", "gibbs")
+# The fields of a task that each simulation reads, and the settings that a grid may vary.
+_SIMULATED = {"descent": ("alpha", "prior", "q_star"), "gibbs": ("alpha", "beta", "prior")}
+_COMMON = ("teacher_signs", "device")
+_DESCENT = ("optimizer", "learning_rate", "momentum", "batch", "epochs", "weight_decay", "start_spread", "records")
+_SETTINGS = {
+    "descent": (*_DESCENT, "replicas", "test_patterns", *_COMMON),
+    "gibbs": ("warmup", "draws", "chains", "leapfrogs", "acceptance", "start", *_COMMON),
+}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -38,9 +46,9 @@ class Simulation:
     """Perceptrons of one task as a problem of a sweep (needs torch where the points run).
 
     task : its beta is not used by a descent.
-    method : "descent".
+    method : "descent" or "gibbs" (Hamiltonian Monte Carlo).
     n, seeds : weights, and number of seeds (0, 1, ...), at least 2.
-    settings : fields of statmech_cl.simulations.descent.DescentSettings, and `device`.
+    settings : fields of statmech_cl.simulations.descent.DescentSettings (gibbs.GibbsSettings), and `device`.
     """
 
     task: Task
@@ -78,7 +86,7 @@ def flatten(problem: Problem) -> tuple[str, dict[str, Any]]:
             flat.update((f"overlap_{number}", r0) for number, r0 in enumerate(problem.overlaps, start=2))
         return "chain", flat
     if isinstance(problem, Simulation):
-        task = {name: getattr(problem.task, name) for name in ("alpha", "prior", "q_star")}
+        task = {name: getattr(problem.task, name) for name in _SIMULATED[problem.method]}
         return problem.method, {**task, "n": problem.n, "seeds": problem.seeds, **problem.settings}
     raise ValueError(f"problem must be a Task, a Chain or a Simulation, got {problem!r}")
 
@@ -94,8 +102,8 @@ def build(kind: str, parameters: Mapping[str, Any]) -> Problem:
         if "law" in parameters:
             return Chain(tuple(tasks), law={tuple(signs): weight for signs, weight in parameters["law"]})
         return Chain(tuple(tasks), overlaps=tuple(parameters[f"overlap_{t}"] for t in range(2, count + 1)))
-    rest = {name: value for name, value in parameters.items() if name not in ("alpha", "prior", "q_star", "n", "seeds")}
-    task = Task(alpha=parameters["alpha"], prior=parameters["prior"], q_star=parameters["q_star"])
+    rest = {name: value for name, value in parameters.items() if name not in (*_SIMULATED[kind], "n", "seeds")}
+    task = Task(**{name: parameters[name] for name in _SIMULATED[kind]})
     return Simulation(task=task, method=kind, n=parameters["n"], seeds=parameters["seeds"], settings=rest)
 
 
@@ -107,7 +115,7 @@ def compute_row(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         # By name: the theory does not know the simulations.
         measure = import_module("statmech_cl.simulations.measure")
         import_module("statmech_cl.simulations.descent").one_thread()
-        row: dict[str, Any] = measure.descent_row(**parameters)
+        row: dict[str, Any] = getattr(measure, f"{kind}_row")(**parameters)
         return {**row, "status": "diverged" if row["diverged"] else "done"}
     from . import solve
 
@@ -135,7 +143,7 @@ def points(problem: Problem, grid: Mapping[str, Iterable[Any]]) -> tuple[str, li
     kind, base = flatten(problem)
     values = {name: list(given) for name, given in grid.items()}
     for name, given in values.items():
-        check_choice("grid", name, tuple(dict.fromkeys([*base, *_setting_names(kind)])))
+        check_choice("grid", name, tuple(dict.fromkeys([*base, *_SETTINGS.get(kind, ())])))
         if not given:
             raise ValueError(f"grid[{name!r}] must hold at least one value, got none")
     combinations = itertools.product(*values.values())
@@ -143,13 +151,6 @@ def points(problem: Problem, grid: Mapping[str, Iterable[Any]]) -> tuple[str, li
     for parameters in found:
         build(kind, parameters)
     return kind, found
-
-
-def _setting_names(kind: str) -> tuple[str, ...]:
-    if kind not in METHODS:
-        return ()
-    names = ("optimizer", "learning_rate", "momentum", "batch", "epochs", "weight_decay", "start_spread")
-    return (*names, "records", "replicas", "test_patterns", "teacher_signs", "device")
 
 
 def sweep(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -59,11 +60,20 @@ def test_a_task_comes_back_from_its_parameters(
         Chain((Task(alpha=2.0), Task(alpha=1.0)), law={(1,): 0.75, (-1,): 0.25}),
         Chain((Task(alpha=2.0),)),
         SMALL,
+        Simulation(task=Task(alpha=1.0, beta=5.0, prior="kl"), method="gibbs", settings={"draws": 10}),
     ],
 )
 def test_other_problems_come_back(problem: Chain | Simulation) -> None:
     kind, parameters = flatten(problem)
     assert build(kind, json.loads(json.dumps(parameters))) == problem
+
+
+def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
+    from statmech_cl.simulations.descent import DescentSettings
+    from statmech_cl.simulations.gibbs import GibbsSettings
+
+    for kind, settings in (("descent", DescentSettings), ("gibbs", GibbsSettings)):
+        assert {*sweep_module._SETTINGS[kind]} == {f.name for f in dataclasses.fields(settings)} | {"device"}
 
 
 def test_the_grid_is_a_product_in_order() -> None:
