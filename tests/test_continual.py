@@ -1,0 +1,250 @@
+"""The protocol: scenarios, accuracies labelled [after_task, on_task], resumed runs, the benchmark command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from deep_scenario import PROTOCOL, toy_scenario
+from statmech_cl.simulations import continual
+from statmech_cl.simulations.continual import Protocol, RunResult, metrics, run, scenario, summarise, table
+from statmech_cl.simulations.methods import Method
+
+from statmech_cl.cli import main
+
+
+def test_permuted_mnist_permutes_pixels_and_nothing_else() -> None:
+    found = scenario("permuted-mnist", n_tasks=3, subset=True)
+    again = scenario("permuted-mnist", n_tasks=2, subset=True)
+    first, second, third = found.tasks
+    assert found.sources == ("mnist: 10000 training and 2000 test images from the embedded subset",)
+    assert first.permutation is None
+    assert torch.equal(second.permutation, again.tasks[1].permutation)
+    assert not torch.equal(second.permutation, third.permutation)
+    plain, permuted = first.images(first.test_x[:5]), second.images(second.test_x[:5])
+    assert torch.equal(permuted, plain[:, second.permutation])
+    whole = first.images(first.train_x)
+    assert float(whole.double().mean()) == pytest.approx(0.0, abs=1e-5)
+    assert float(whole.double().std()) == pytest.approx(1.0, abs=1e-4)
+    other = scenario("permuted-mnist", n_tasks=2, subset=True, permutation_seed=1)
+    assert not torch.equal(other.tasks[1].permutation, second.permutation)
+
+
+def test_validation_looks_at_held_out_training_images_only() -> None:
+    test, held_out = (scenario("permuted-mnist", n_tasks=1, subset=True, validation=v).tasks[0] for v in (False, True))
+    assert (len(held_out.train_y), len(held_out.test_y)) == (8334, 1666)
+    assert torch.equal(torch.cat([held_out.train_x, held_out.test_x]), test.train_x)
+
+
+@pytest.mark.parametrize(("n_tasks", "heads"), [(2, "single"), (5, "per-task")])
+def test_split_mnist_parts_the_digits(n_tasks: int, heads: str) -> None:
+    found = scenario("split-mnist", n_tasks=n_tasks, heads=heads, subset=True)
+    assert found.n_outputs == 10
+    assert found.per_task_heads == (heads == "per-task")
+    seen: list[int] = []
+    for task in found.tasks:
+        for labels in (task.train_y, task.test_y):
+            assert sorted(labels.unique().tolist()) == list(task.outputs)
+        seen += task.outputs
+    assert seen == list(range(10))
+    assert sum(len(task.test_y) for task in found.tasks) == 2000
+
+
+def test_heads_per_task_have_outputs_of_their_own() -> None:
+    found = scenario("mnist-fashion", heads="per-task", subset=True)
+    assert found.n_outputs == 20
+    assert [task.name for task in found.tasks] == ["mnist", "fashion-mnist"]
+    assert found.tasks[1].outputs == tuple(range(10, 20))
+    assert sorted(found.tasks[1].train_y.unique().tolist()) == list(range(10, 20))
+    single = scenario("mnist-fashion", subset=True)
+    assert single.n_outputs == 10
+    assert single.tasks[1].outputs == tuple(range(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("permuted-mnst", {}, "did you mean 'permuted-mnist'"),
+        ("mnist-fashion", {"n_tasks": 3}, "tasks must be 2 for mnist-fashion, got 3"),
+        ("split-mnist", {"n_tasks": 3}, "tasks must be 2 or 5 for split-mnist, got 3"),
+        ("permuted-mnist", {"n_tasks": 0}, "tasks must be a whole number >= 1, got 0"),
+        ("permuted-mnist", {"heads": "many"}, "heads must be one of single, per-task, got 'many'"),
+    ],
+)
+def test_bad_scenarios_are_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        scenario(name, subset=True, **options)
+
+
+def test_metrics_by_hand() -> None:
+    accuracy = np.array([[0.9, 0.2, 0.1], [0.7, 0.8, 0.3], [0.8, 0.6, 0.7]])
+    found = metrics(accuracy, np.array([0.1, 0.15, 0.05]))
+    assert found["average"] == pytest.approx((0.8 + 0.6 + 0.7) / 3)
+    assert found["learned"] == pytest.approx((0.9 + 0.8 + 0.7) / 3)
+    assert found["forgetting"] == pytest.approx(((0.9 - 0.8) + (0.8 - 0.6)) / 2)
+    assert found["backward_transfer"] == pytest.approx(((0.8 - 0.9) + (0.6 - 0.8)) / 2)
+    assert found["forward_transfer"] == pytest.approx(((0.2 - 0.15) + (0.3 - 0.05)) / 2)
+    assert np.isnan(metrics(np.array([[0.5]]))["forgetting"])
+
+
+def test_rows_say_after_which_task_and_on_which() -> None:
+    result = run("vcl", toy_scenario(3), replace(PROTOCOL, epochs=1), seed=0)
+    sign = result.matrix("sign")
+    assert sign.shape == (3, 3)
+    assert np.isfinite(sign).all()
+    assert np.diag(sign).min() > 0.6
+    assert sign[0, 1:].max() < 0.6  # not yet learned
+    mean = result.matrix("mean")
+    assert np.isfinite(np.diag(mean)).all()
+    assert np.isfinite(mean[-1]).all()
+    assert np.isnan(mean[0, 1])
+    errors = {row["view"]: row["error"] for row in result.rows}
+    assert errors["sign"] is None
+    assert errors["mean"] is None
+    assert errors["sampled"] >= 0.0
+    assert {row["after_task"] for row in result.rows} == {0, 1, 2, 3}
+    assert [row["after_task"] for row in result.log] == [1, 2, 3]
+    assert {"loss", "saturated", "mean_v", "kl"} <= set(result.log[-1])
+
+
+@pytest.mark.parametrize("method", ["plain", "ewc", "vcl", "bayesbinn"])
+def test_a_head_per_task_is_trained_alone(method: str) -> None:
+    result = run(method, toy_scenario(2, per_task_heads=True), PROTOCOL, seed=0)
+    view = result.rows[0]["view"]
+    assert np.array_equal(result.matrix(view), result.matrix(view, task_aware=True))
+    assert result.matrix(view)[-1].mean() > 0.5  # chance is 1/4 in a task, 1/8 over all outputs
+
+
+def test_task_aware_accuracy_is_at_least_the_single_head_s() -> None:
+    tasks = scenario("split-mnist", subset=True)
+    result = run("plain", tasks, Protocol(epochs=1, batches=30, widths=(32,)), seed=0)
+    single, aware = result.matrix("weights")[-1], result.matrix("weights", task_aware=True)[-1]
+    assert (aware >= single).all()
+    assert aware[0] > single[0] + 0.2  # one head forgets digits 0-4; among themselves they are still told apart
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", ["vcl", "vcl-last-update", "bayesbinn", "metaplasticity", "ewc", "plain"])
+@pytest.mark.parametrize("kill_at", [1, 2, 3])
+def test_a_killed_run_goes_on_to_the_same_accuracies(tmp_path: Path, method: str, kill_at: int) -> None:
+    tasks = toy_scenario()
+    path = tmp_path / "run.checkpoint"
+    whole = run(method, tasks, PROTOCOL, seed=3)
+    epochs = 0
+
+    def kill(_method: Method, _result: RunResult) -> None:
+        nonlocal epochs
+        epochs += 1
+        if epochs == kill_at + 1:  # in an epoch that is not yet on disk
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        run(method, tasks, PROTOCOL, seed=3, checkpoint=path, on_epoch=kill)
+    assert path.exists()
+    counted: list[int] = []
+    resumed = run(method, tasks, PROTOCOL, seed=3, checkpoint=path, on_epoch=lambda *_: counted.append(1))
+    assert len(counted) == 4 - kill_at
+    assert resumed.rows == whole.rows
+    assert [row["loss"] for row in resumed.log] == [row["loss"] for row in whole.log]
+    assert not path.exists()
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+
+    def kill(_method: Method, result: RunResult) -> None:
+        if len(result.log) == 2:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        run("plain", toy_scenario(), PROTOCOL, seed=3, checkpoint=path, on_epoch=kill)
+    with pytest.raises(ValueError, match=r"belongs to another run \(other seed\)"):
+        run("plain", toy_scenario(), PROTOCOL, seed=4, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"checkpoint .* cannot be read"):
+        run("plain", toy_scenario(), PROTOCOL, seed=3, checkpoint=path)
+
+
+def test_results_travel_as_json_and_follow_the_seed() -> None:
+    first, again, other = (run("bimu", toy_scenario(), PROTOCOL, seed=seed, curve=False) for seed in (0, 0, 1))
+    assert RunResult.from_dict(json.loads(json.dumps(first.to_dict()))).rows == first.rows == again.rows
+    assert first.rows != other.rows
+    line = table([first, other])[0]
+    assert line["method"] == "bimu"
+    assert line["seeds"] == 2
+    assert line["task id"] == "no"
+    mean = 50.0 * sum(r.metrics("sign")["average"] for r in (first, other))
+    assert line["average"].mean == pytest.approx(mean)
+    assert summarise([first], "sign")["average"] == first.metrics("sign")["average"]
+    assert table([run("metaplasticity", toy_scenario(), PROTOCOL, seed=0)])[0]["task id"] == "yes"
+
+
+def test_evaluating_less_often_changes_nothing_else() -> None:
+    often, seldom = (run("vcl", toy_scenario(), PROTOCOL, seed=0, curve=curve) for curve in (True, False))
+    assert np.array_equal(often.matrix("sign"), seldom.matrix("sign"))
+    assert len(often.rows) > len(seldom.rows)
+
+
+_SMALL = ["--tasks", "2", "--seeds", "2", "--epochs", "1", "--batches", "5", "--widths", "16", "--subset", "--quiet"]
+
+
+def test_benchmark_writes_a_table_and_finds_finished_runs_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["benchmark", "permuted-mnist", "--methods", "vcl,plain", "--out", str(tmp_path), *_SMALL]
+    assert main(arguments) == 0
+    shown = capsys.readouterr()
+    assert "10000 training and 2000 test images from the embedded subset" in shown.err
+    lines = shown.out.splitlines()
+    assert lines[0].split()[:3] == ["method", "view", "average"]
+    assert [line.split()[0] for line in lines[2:4]] == ["vcl", "plain"]
+    record = json.loads((tmp_path / "benchmark-permuted-mnist.json").read_text())
+    assert record["seeds"] == [0, 1]
+    assert record["options"]["vcl"]["gamma"] == 1.0
+    assert len(record["accuracy[after_task][on_task]"]["plain seed 0 weights"]) == 2
+    assert (tmp_path / "benchmark-permuted-mnist.png").stat().st_size > 10_000
+    csv = (tmp_path / "benchmark-permuted-mnist.csv").read_text()
+    assert csv.startswith("method,seed,after_task,epoch,on_task,view,accuracy,")
+    monkeypatch.setattr(continual, "run", lambda *_, **__: pytest.fail("computed again"))
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == shown.out
+    assert (tmp_path / "benchmark-permuted-mnist.csv").read_text() == csv
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--methods", "vlc"], "methods must be one of"),
+        (["--methods", "vcl", "--set", "vcl.gama=1"], "(did you mean 'gamma'?)"),
+        (["--methods", "vcl", "--set", "gamma=1"], "set must be METHOD.OPTION=VALUE, got 'gamma=1'"),
+        (["--methods", "vcl", "--widths", "16,x"], "widths must be a whole number >= 1, got 'x'"),
+        (["--methods", "vcl", "--data-dir", "/does/not/exist"], "data_dir must name a folder that exists"),
+    ],
+)
+def test_bad_benchmarks_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    small = [word for word in _SMALL if not (word == "--subset" and "--data-dir" in extra)]
+    assert main(["benchmark", "permuted-mnist", "--out", str(tmp_path), *small, *extra]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_data_list_says_what_would_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STATMECH_CL_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["data", "list"]) == 0
+    assert "fashion-mnist: 10000 training" in capsys.readouterr().out
+    assert main(["data", "fetch", "mnist", "--mirror", (tmp_path / "empty").as_uri()]) == 2
+    assert "expected a copy from a mirror, found file://" in capsys.readouterr().err
