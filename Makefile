@@ -27,6 +27,8 @@ test-slow: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	rm -rf build/typed && mkdir -p build/typed/statmech_cl
+	ln -s $(CURDIR)/statmech_cl/* $(CURDIR)/simulations $(CURDIR)/figures $(CURDIR)/paper_repro build/typed/statmech_cl
 	$(BIN)/mypy
 
 bench: setup

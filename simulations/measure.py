@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -252,7 +252,7 @@ def put_estimate(row: dict[str, Any], name: str, values: np.ndarray) -> None:
     row[f"{name}_seeds"] = [None if not math.isfinite(value) else float(value) for value in values]
 
 
-def get_estimate(row: dict[str, Any], name: str) -> Estimate | None:
+def get_estimate(row: Mapping[str, Any], name: str) -> Estimate | None:
     """The estimate that `put_estimate` wrote."""
     if row.get(name) is None:
         return None

@@ -130,5 +130,6 @@ def _table_cell(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
-        return f"{value:.10g}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+        number = float(value)
+        return f"{number:.10g}" if number == 0 or 1e-3 <= abs(number) < 1e6 else f"{number:.4g}"
     return str(value)

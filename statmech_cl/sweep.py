@@ -184,8 +184,8 @@ def sweep(
     """
     import pandas
 
-    grid = {name: list(values) for name, values in grid.items()}
-    kind, wanted = points(problem, grid)
+    listed = {name: list(values) for name, values in grid.items()}
+    kind, wanted = points(problem, listed)
     version = _version(kind)
     rows: dict[int, dict[str, Any]] = {}
     with Store(store, version=version) if store is not None else nullcontext() as opened:
@@ -200,8 +200,8 @@ def sweep(
             if opened is not None and row.get("status") != "failed":
                 row = opened.put(f"sweep/{kind}", wanted[index], row)
             rows[index] = row
-    table = pandas.DataFrame([_tidy(wanted[index], grid, rows[index]) for index in range(len(wanted))])
-    fixed = {name: value for name, value in wanted[0].items() if name not in grid}
+    table = pandas.DataFrame([_tidy(wanted[index], listed, rows[index]) for index in range(len(wanted))])
+    fixed = {name: value for name, value in wanted[0].items() if name not in listed}
     table.attrs.update(kind=kind, parameters=fixed, version=version)
     return table
 

@@ -113,8 +113,8 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
     """The problem that supplies what the grid does not vary; what it does vary takes its first value."""
     try:
         if kind == "chain":
-            given = enumerate(parameters.pop("tasks", ()), start=1)
-            tasks = [Task(**{**_varied(grid, f"_{number}"), **task}) for number, task in given]
+            listed = enumerate(parameters.pop("tasks", ()), start=1)
+            tasks = [Task(**{**_varied(grid, f"_{number}"), **task}) for number, task in listed]
             return Chain(tuple(tasks), **parameters)
         first = {name: values[0] for name, values in grid.items() if values}
         if kind == "task":
