@@ -58,3 +58,43 @@ def accuracy_panel(ax: Axes, rows: Rows) -> Axes:
     for border in range(1, max(row["after_task"] for row in rows)):
         ax.axvline(border * epochs + 0.5, color="0.8", linewidth=0.5, zorder=0)
     return ax
+
+
+def uncertainty(rows: Rows, *, epochs: int) -> Figure:
+    """Mean v, saturated fraction and KL against epoch (mean over seeds), and the law of v after each task.
+
+    rows : of kind "epoch" (method, seed, after_task, epoch, mean_v, saturated, kl) and of kind "law of v" (method,
+        seed, after_task, v, fraction). epochs : of each task.
+    """
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    columns = max(3, len(methods))
+    figure, axes = new(2, columns, width=2.4, height=2.0, squeeze=False)
+    for ax in [*axes[0, 3:], *axes[1, len(methods) :]]:
+        ax.set_visible(False)
+    labels = {"mean_v": "mean of v", "saturated": "fraction of weights with v < 0.01", "kl": "KL to last task (nats)"}
+    for ax, (name, label) in zip(axes[0], labels.items(), strict=False):
+        for method in methods:
+            mine = [row for row in rows if row["kind"] == "epoch" and row["method"] == method]
+            found: dict[int, list[float]] = {}
+            for row in mine:
+                found.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row[name])
+            ax.plot(list(found), [np.mean(values) for values in found.values()], marker=".", markersize=3, label=method)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(label)
+    axes[0, 2].set_yscale("symlog", linthresh=1e3)
+    axes[0, 0].legend(fontsize=6)
+    for ax, method in zip(axes[1], methods, strict=False):
+        mine = [row for row in rows if row["kind"] == "law of v" and row["method"] == method]
+        tasks = sorted({row["after_task"] for row in mine})
+        for index, task in enumerate(tasks):
+            here = [row for row in mine if row["after_task"] == task]
+            at = sorted({row["v"] for row in here})
+            fraction = [np.mean([row["fraction"] for row in here if row["v"] == v]) for v in at]
+            shade = 0.85 - 0.75 * index / max(1, len(tasks) - 1)
+            ax.plot(at, fraction, drawstyle="steps-mid", color=str(shade), label=str(task))
+        ax.set_yscale("log")
+        ax.set_title(method)
+        ax.set_xlabel("v")
+    axes[1, 0].set_ylabel("fraction of weights")
+    axes[1, 0].legend(title="after task", ncols=2, fontsize=6, title_fontsize=6)
+    return figure

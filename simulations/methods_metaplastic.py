@@ -31,6 +31,18 @@ class _Sign(torch.autograd.Function):
         return gradient * (a.abs() <= 1.0)
 
 
+class _Binary(torch.autograd.Function):
+    """sign(h), +1 at 0; backward passes the gradient on to h unchanged."""
+
+    @staticmethod
+    def forward(context: Any, h: Tensor) -> Tensor:
+        return torch.where(h >= 0.0, 1.0, -1.0).to(h.dtype)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
 @register
 class Metaplasticity(Method):
     """Hidden real weights h, binary weights sign(h), batch norm on the batch's own statistics, Adam on h; an update
@@ -98,9 +110,7 @@ class Metaplasticity(Method):
         a = x
         last = len(self.hidden) - 1
         for index, h in enumerate(self.hidden):
-            signs = torch.where(h >= 0.0, 1.0, -1.0).to(h.dtype)
-            binary = h + (signs - h).detach()  # the value sign(h), the gradient of h
-            z = a @ binary / math.sqrt(h.shape[0])
+            z = a @ _Binary.apply(h) / math.sqrt(h.shape[0])
             z = functional.batch_norm(z, None, None, norms[2 * index], norms[2 * index + 1], training=True, eps=_BN_EPS)
             if index == last:
                 return z
@@ -117,10 +127,10 @@ class Metaplasticity(Method):
         self.optimiser.step()
         with torch.no_grad():
             for h, old in zip(self.hidden, before, strict=True):
-                change = h - old
-                shrinking = change * old < 0.0
-                plasticity = 1.0 - torch.tanh(self.options["meta"] * old.abs()).square_()
-                h.copy_(old + torch.where(shrinking, change * plasticity, change))
+                change = h.sub_(old)
+                t = torch.sigmoid_(torch.abs(old).mul_(-2.0 * self.options["meta"]))
+                plasticity = t.addcmul_(t, t, value=-1.0).mul_(4.0)  # 1 - tanh^2(meta |h|)
+                torch.where(change * old < 0.0, plasticity.mul_(change), change, out=h).add_(old)
         return float(loss.detach())
 
     @torch.no_grad()

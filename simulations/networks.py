@@ -136,15 +136,13 @@ class Annealing:
 def moments(h: Tensor, mu: Tensor, v: Tensor) -> None:
     """mu = tanh(h) and v = sech^2(h) of the fields `h : (n,)`, written into `mu` and `v`; one exponential for both.
 
-    With u = exp(-2|h|): mu = sign(h) (1 - u)/(1 + u), v = 4u/(1 + u)^2. In float32 1 - tanh^2(h) is exactly 0 beyond
-    |h| = 9; this v keeps its relative accuracy until u underflows, at |h| = 43.
+    With t = 1/(1 + exp(2|h|)): mu = sign(h) (1 - 2t), v = 4t (1 - t). In float32 1 - tanh^2(h) is exactly 0 beyond
+    |h| = 9; this v keeps its relative accuracy until t underflows, at |h| = 43.
     """
-    torch.abs(h, out=v).mul_(-2.0).exp_()
-    torch.add(v, 1.0, out=mu).reciprocal_()  # 1 / (1 + u)
-    v.mul_(mu)  # u / (1 + u)
-    torch.sub(mu, v, out=mu)  # (1 - u) / (1 + u), rounded once more near 0: exact to a unit in the last place of 1
+    torch.abs(h, out=v).mul_(-2.0).sigmoid_()
+    torch.mul(v, -2.0, out=mu).add_(1.0)  # rounded to a unit in the last place of 1
     torch.copysign(mu, h, out=mu)
-    v.mul_(v.neg().add_(1.0)).mul_(4.0)
+    v.addcmul_(v, v, value=-1.0).mul_(4.0)
 
 
 class FieldNetwork:
