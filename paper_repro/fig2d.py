@@ -1,0 +1,94 @@
+"""Figure 2d: eps_g against q_star at alpha = 2: gradient descent, slow annealing, and theory at fixed q_star."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import perceptrons
+from .framework import Context, Data, Row, Verdict
+from .perceptrons import agreement, prepare, seeds, settings, theory_row
+
+SOURCES = (*perceptrons.SOURCES, __name__)
+_LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
+_SHARED = {
+    "alpha": 2.0,
+    "beta": 20.0,
+    "q_stars": _LEVELS,
+    "fine": np.round(np.arange(0.02, 0.981, 0.02), 2).tolist(),
+    "epochs_per_level": 40,
+    "epochs": 200,
+}
+SCALES: dict[str, dict[str, Any]] = {
+    "quick": {**_SHARED, "n": 500, "n_seeds": 8},
+    "paper": {**_SHARED, "n": 1000, "n_seeds": 20},
+}
+
+
+def compute(context: Context) -> Data:
+    """The ramp, the path of free descent, and theory at each q_star on both branches."""
+    from statmech_cl.simulations.measure import annealing_row, history_row
+
+    prepare()
+    size = context.parameters
+    common = {"n": size["n"], "seeds": seeds(context), "device": context.device}
+    # the decay would pull against the ramp: q_star is prescribed here
+    ramp = settings(epochs=size["epochs_per_level"], weight_decay=0.0)
+    grid = [{"alpha": size["alpha"], "q_stars": size["q_stars"], **common, **ramp}]
+    (annealed,) = context.points("annealing", annealing_row, grid, "annealing")
+    descent = settings(epochs=size["epochs"], records=size["epochs"])
+    (history,) = context.points("history", history_row, [{"alpha_1": size["alpha"], **common, **descent}], "descent")
+    levels = sorted({*size["q_stars"], *size["fine"]})
+    grid = [{"alpha": size["alpha"], "beta": size["beta"], "q_star": level} for level in levels]
+    theory = context.points("one task/theory", theory_row, grid, "theory")
+    rows: list[dict[str, Any]] = [
+        {"kind": "theory", "q_star": level, "eps_g": line["eps_g"], "replicon": line["replicon"]}
+        for level, line in zip(levels, theory, strict=True)
+    ]
+    for index, level in enumerate(annealed["level"]):
+        named = {name: annealed[name][index] for name in ("eps_g", "eps_g_error", "loss", "loss_error")}
+        rows.append({"kind": "annealing", "q_star": level, **named})
+    for index, epoch in enumerate(history["epoch"]):
+        rows.append(
+            {
+                "kind": "descent",
+                "epoch": epoch,
+                "q_star": history["q_star"][index],
+                "eps_g": history["eps_1"][index],
+                "eps_g_error": history["eps_1_error"][index],
+            }
+        )
+    return Data(rows, {**size, "annealing": ramp, "descent": descent})
+
+
+def draw(data: Data) -> Any:
+    """Theory line, annealing points, the path of descent."""
+    from statmech_cl import figures
+
+    figure, ax = figures.new()
+    theory = data.select(kind="theory")
+    stable = [row["replicon"] < 1 for row in theory]
+    figures.curve(ax, theory, "eps_g", x="q_star", stable=stable, label=r"theory at fixed $q_\star$")
+    figures.points(ax, data.select(kind="annealing"), "eps_g", x="q_star", color="#D55E00", label="annealing")
+    path = data.select(kind="descent")
+    ax.plot(
+        [row["q_star"] for row in path], [row["eps_g"] for row in path], color="#0072B2", linewidth=0.9, label="descent"
+    )
+    ax.set_ylim(bottom=-0.01)
+    ax.legend()
+    return figure
+
+
+def verdict(data: Data) -> Verdict:
+    """Annealing beside theory at every level."""
+    from statmech_cl.solution import Estimate
+
+    rows = []
+    for row in data.select(kind="annealing"):
+        (theory,) = data.select(kind="theory", q_star=row["q_star"])
+        estimate = Estimate(row["eps_g"], row["eps_g_error"], data.parameters["n_seeds"])
+        note = "" if theory["replicon"] < 1 else f"replicon {theory['replicon']:.2f}"
+        rows.append(Row(f"eps_g at q_star={row['q_star']:g}, annealing", theory["eps_g"], estimate, note))
+    sentence, holds = agreement(rows, "Along the ramp of q_star")
+    return Verdict(rows, sentence.replace("descent", "annealing"), holds)

@@ -1,0 +1,22 @@
+"""Figure 3b: eps_2 against alpha_2 at gamma = 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import two_tasks
+from .framework import Data, Verdict
+
+SOURCES = two_tasks.SOURCES
+SCALES = two_tasks.scales(gammas=[1.0])
+compute = two_tasks.compute
+
+
+def draw(data: Data) -> Any:
+    """Theory lines, descent points."""
+    return two_tasks.draw(data, (2,))
+
+
+def verdict(data: Data) -> Verdict:
+    """Theory beside descent."""
+    return two_tasks.verdict(data, (2,))

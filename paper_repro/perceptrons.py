@@ -1,0 +1,85 @@
+"""What the perceptron figures share: the grid of seeds and settings, rows of theory, and when a verdict holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from statmech_cl.problem import Chain, Task
+
+from .framework import Context, Row
+
+# A change in any of these makes the stored points stale.
+SOURCES = (
+    "statmech_cl.kernels",
+    "statmech_cl.problem",
+    "statmech_cl.saddle",
+    "statmech_cl.branches",
+    "statmech_cl.simulations.descent",
+    "statmech_cl.simulations.gibbs",
+    "statmech_cl.simulations.measure",
+    "statmech_cl.simulations.perceptron",
+    "statmech_cl.simulations.teachers",
+    "statmech_cl.paper_repro.perceptrons",
+)
+
+# Descent minimises E from one kind of start; theory averages over exp(-beta E). Their eps differ by up to this much at
+# every size and however many seeds: a verdict holds within 3 standard errors plus this.
+ALLOWANCE = 0.03
+
+
+def seeds(context: Context) -> list[int]:
+    """The seeds of a run: n_seeds of them from the run's seed on."""
+    return list(range(context.seed, context.seed + context.parameters["n_seeds"]))
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """The one setting of descent that every figure uses, with what a figure must change (records, epochs)."""
+    from statmech_cl.simulations.descent import DescentSettings  # loads torch
+
+    return dataclasses.asdict(DescentSettings(**changes))
+
+
+def prepare() -> None:
+    """One thread for torch: the steps of a descent are too short for more."""
+    from statmech_cl.simulations.descent import one_thread
+
+    one_thread()
+
+
+def theory_row(
+    *, alpha: float, beta: float, prior: str = "none", q_star: float | None = None, branch: str = "best"
+) -> dict[str, Any]:
+    """The replica-symmetric solution of one task."""
+    from statmech_cl import solve
+
+    return solve(Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star), branch=branch).to_dict()
+
+
+def two_task_theory_row(
+    *, alpha_1: float, alpha_2: float, gamma: float, r0: float, beta: float, prior: str = "none", anchor: str = "kl"
+) -> dict[str, Any]:
+    """eps_1, eps_2, p_1, p_2 after the second task, from the Franz-Parisi potential."""
+    from statmech_cl import solve
+
+    tasks = (
+        Task(alpha=alpha_1, beta=beta, prior=prior),
+        Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor),
+    )
+    found = solve(Chain(tasks, overlaps=r0))
+    return found.to_dict()
+
+
+def agreement(rows: Sequence[Row], what: str) -> tuple[str, bool]:
+    """One sentence on how far simulation and theory lie apart in `rows` (of eps), and whether they agree."""
+    compared = [row for row in rows if row.theory is not None and row.simulation is not None]
+    gaps = [abs(row.simulation.mean - row.theory) for row in compared]
+    good = [gap <= 3.0 * row.simulation.error + ALLOWANCE for gap, row in zip(gaps, compared, strict=True)]
+    near = sum(gap <= 3.0 * row.simulation.error for gap, row in zip(gaps, compared, strict=True))
+    apart = [row.what for row, fine in zip(compared, good, strict=True) if not fine]
+    sentence = (
+        f"{what}: theory and descent agree within 3 standard errors at {near} of {len(compared)} points, and within "
+        f"{ALLOWANCE:g} more at {sum(good)}; largest difference {max(gaps):.3f}"
+    )
+    return sentence + (f"; apart at {', '.join(apart)}." if apart else "."), not apart

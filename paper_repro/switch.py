@@ -1,0 +1,75 @@
+"""eps_1 and eps_2 against epoch over the switch from task 1 to task 2 (figures 1b, 1c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import perceptrons
+from .framework import Context, Data, Row, Verdict
+from .perceptrons import agreement, prepare, seeds, settings, two_task_theory_row
+
+SOURCES = (*perceptrons.SOURCES, __name__)
+_SHARED = {"alpha_1": 2.0, "alpha_2": [1.0, 2.0, 4.0], "r0": 0.0, "gamma": 1.0, "beta": 20.0, "epochs": 200}
+SCALES: dict[str, dict[str, Any]] = {
+    "quick": {**_SHARED, "n": 500, "n_seeds": 8},
+    "paper": {**_SHARED, "n": 1000, "n_seeds": 20},
+}
+
+
+def compute(context: Context) -> Data:
+    """Histories over both tasks, and the theory of the end."""
+    from statmech_cl.simulations.measure import history_row
+
+    prepare()
+    size = context.parameters
+    descent = settings(epochs=size["epochs"], records=100)
+    case = {name: size[name] for name in ("alpha_1", "r0", "gamma")}
+    common = {**case, "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
+    found = context.points("history", history_row, [{"alpha_2": a, **common} for a in size["alpha_2"]], "descent")
+    grid = [{"alpha_2": a, **case, "beta": size["beta"]} for a in size["alpha_2"]]
+    theory = context.points("two tasks/theory", two_task_theory_row, grid, "theory")
+    rows: list[dict[str, Any]] = []
+    for alpha_2, history, line in zip(size["alpha_2"], found, theory, strict=True):
+        rows.append({"kind": "theory", "alpha_2": alpha_2, "eps_1": line["eps_1"], "eps_2": line["eps_2"]})
+        for index, epoch in enumerate(history["epoch"]):
+            named = ("eps_1", "eps_1_error", "eps_2", "eps_2_error", "q_star", "q_star_error")
+            values = {name: history[name][index] for name in named}
+            rows.append({"kind": "descent", "alpha_2": alpha_2, "epoch": epoch, **values})
+    return Data(rows, {**size, "descent": descent})
+
+
+def draw(data: Data, task: int) -> Any:
+    """Bands of descent, dashed lines of theory at the end of task 2."""
+    from statmech_cl import figures
+
+    epochs = data.parameters["epochs"]
+    figure, ax = figures.new()
+    for index, alpha_2 in enumerate(data.parameters["alpha_2"]):
+        rows = data.select(kind="descent", alpha_2=alpha_2)
+        epoch = [row["epoch"] for row in rows]
+        values = [row[f"eps_{task}"] for row in rows]
+        errors = [row[f"eps_{task}_error"] for row in rows]
+        color = f"C{index}"
+        ax.plot(epoch, values, color=color, label=rf"$\alpha_2={alpha_2:g}$")
+        low, high = zip(*((v - e, v + e) for v, e in zip(values, errors, strict=True)), strict=True)
+        ax.fill_between(epoch, low, high, color=color, alpha=0.25, linewidth=0)
+        level = data.column(f"eps_{task}", kind="theory", alpha_2=alpha_2)[0]
+        ax.plot([epochs, 2 * epochs], [level, level], "--", color=color, linewidth=0.8)
+    ax.axvline(epochs, color="0.6", linewidth=0.6)
+    ax.set(xlabel="epoch", ylabel=rf"$\epsilon_{task}$", ylim=(-0.01, 0.55))
+    ax.legend(title="dashed: theory", title_fontsize=7)
+    return figure
+
+
+def verdict(data: Data, task: int) -> Verdict:
+    """The last epoch of task 2 beside the theory."""
+    from statmech_cl.solution import Estimate
+
+    rows = []
+    for alpha_2 in data.parameters["alpha_2"]:
+        last = data.select(kind="descent", alpha_2=alpha_2)[-1]
+        estimate = Estimate(last[f"eps_{task}"], last[f"eps_{task}_error"], data.parameters["n_seeds"])
+        theory = data.column(f"eps_{task}", kind="theory", alpha_2=alpha_2)[0]
+        rows.append(Row(f"eps_{task} at alpha_2={alpha_2:g}, last epoch", theory, estimate))
+    sentence, holds = agreement(rows, f"eps_{task} after the switch")
+    return Verdict(rows, sentence, holds)
