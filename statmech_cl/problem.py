@@ -123,7 +123,7 @@ class Chain:
 
     Raises
     ------
-    ValueError : an overlap outside [-1, 1], a negative probability, probabilities that do not sum to 1, unequal lengths.
+    ValueError : an overlap outside [-1, 1], a negative probability, probabilities not summing to 1, unequal lengths.
     """
 
     tasks: tuple[Task, ...]
@@ -159,7 +159,7 @@ class Chain:
         given = 0.0 if self.overlaps is None else self.overlaps
         values = [given] * later if isinstance(given, Real) else list(given)
         if len(values) != later:
-            raise ValueError(f"overlaps must hold {later} numbers, one for each task after the first, got {len(values)}")
+            raise ValueError(f"overlaps must hold {later} numbers, one a task after the first, got {len(values)}")
         return tuple(check_number("overlaps", value, low=-1.0, high=1.0) for value in values)
 
     def _checked_law(self, later: int) -> dict[tuple[int, ...], float]:

@@ -1,0 +1,293 @@
+"""Conjugates -> order parameters: one sweep over the entropic integrals, for any local measure of one site.
+
+    <.> = Int_{-1}^{1} dm (.) exp[ a m^2 + b m + kappa Ent(m) ] / same without (.)
+    Ent(m) = ln 2 - KL(q_theta || uniform) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
+    one task:  a = q_star_hat - q_hat / 2,  b = sqrt(q_hat) z + r_hat,  kappa = beta with the KL prior, else 0
+    q = Int Dz <m>^2,   r = Int Dz <m>,   q_star = Int Dz <m^2>,   p = Int Dz <sign m>
+
+The measure is written in theta = atanh m, where its edges decay like exp(-2 |theta|), and integrated by trapezoidal
+sums that are uniform in a coordinate tau(theta), whose slope is the sum of what each feature of the integrand asks for.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._jit import njit
+
+_THETA_STEP = 0.32  # in tau
+_EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
+_FIELD_STEP = 1.15  # in t, see field_nodes
+_CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
+_PANEL = 3.0  # in tau, of the half line, 16 Gauss-Legendre nodes each
+_DROP = 37.0  # log of the weight at which a window ends
+_GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
+
+
+@njit
+def _log_sech2(theta):
+    """ln(1 - tanh(theta)^2), without the cancellation."""
+    x = abs(theta)
+    return 2.0 * (math.log(2.0) - x - math.log1p(math.exp(-2.0 * x)))
+
+
+@njit
+def _entropy(theta):
+    """Ent(m) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2) at m = tanh(theta)."""
+    x = abs(theta)
+    e = math.exp(-2.0 * x)
+    return math.log1p(e) + 2.0 * x * e / (1.0 + e)
+
+
+@njit
+def _tau(theta, root_kappa, root_a):
+    """The coordinate tau(theta) and its derivative: what the edges, kappa Ent(m) and a m^2 ask for, added up."""
+    m = math.tanh(theta)
+    sech = 1.0 / math.cosh(theta)
+    value = _EDGE_RATE * theta + root_kappa * 2.0 * math.atan(math.tanh(0.5 * theta)) + root_a * m
+    return value, _EDGE_RATE + root_kappa * sech + root_a * sech * sech
+
+
+@njit
+def _theta(tau, root_kappa, root_a, start):
+    """Inverse of _tau for tau >= 0, by Newton from a nearby point between safe bounds."""
+    low = 0.0
+    high = tau / _EDGE_RATE
+    theta = min(max(start, low), high)
+    for _ in range(100):
+        value, slope = _tau(theta, root_kappa, root_a)
+        if value > tau:
+            high = theta
+        else:
+            low = theta
+        trial = theta - (value - tau) / slope
+        if not low <= trial <= high:
+            trial = 0.5 * (low + high)
+        if abs(trial - theta) < 1e-14 * (1.0 + abs(theta)):
+            return trial
+        theta = trial
+    return theta
+
+
+@njit
+def _theta_end(slope, refine):
+    """Where the tails exp(-2 theta), which start at about ln(2 b)/2 for a slope b at the edge, have no weight left."""
+    return 0.5 * _DROP * refine + 0.5 * math.log(2.0 + 2.0 * slope)
+
+
+@njit
+def local_nodes(a, kappa, b_max, refine):
+    """Nodes for the full line: m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm, each (n,)."""
+    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
+    end, _ = _tau(_theta_end(b_max + 2.0 * abs(a), refine), root_kappa, root_a)
+    step = _THETA_STEP / refine
+    half = int(end / step) + 1
+    n = 2 * half + 1
+    m = np.empty(n)
+    short = np.empty(n)
+    sech2 = np.empty(n)
+    base = np.empty(n)
+    theta = 0.0
+    for k in range(half + 1):
+        theta = _theta(k * step, root_kappa, root_a, theta)
+        _, slope = _tau(theta, root_kappa, root_a)
+        log_sech2 = _log_sech2(theta)
+        tanh = math.tanh(theta)
+        value = a * tanh * tanh + kappa * _entropy(theta) + log_sech2 + math.log(step / slope)
+        for j in (half - k, half + k):
+            m[j] = tanh if j >= half else -tanh
+            sech2[j] = math.exp(log_sech2)
+            short[j] = sech2[j] / (1.0 + tanh)
+            base[j] = value
+    return m, short, sech2, base
+
+
+@njit
+def half_nodes(a, kappa, b_max, refine):
+    """Nodes for the half line m > 0 (composite Gauss-Legendre in tau): m and the log-weights, each (n,)."""
+    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
+    end, _ = _tau(_theta_end(b_max + 2.0 * abs(a), refine), root_kappa, root_a)
+    panels = int(end * refine / _PANEL) + 1
+    width = end / panels
+    order = _GAUSS_X.size
+    m = np.empty(panels * order)
+    base = np.empty(panels * order)
+    theta = 0.0
+    for k in range(panels):
+        for j in range(order):
+            theta = _theta((k + 0.5 + 0.5 * _GAUSS_X[j]) * width, root_kappa, root_a, theta)
+            _, slope = _tau(theta, root_kappa, root_a)
+            tanh = math.tanh(theta)
+            i = k * order + j
+            m[i] = tanh
+            base[i] = (
+                a * tanh * tanh
+                + kappa * _entropy(theta)
+                + _log_sech2(theta)
+                + math.log(0.5 * width * _GAUSS_W[j] / slope)
+            )
+    return m, base
+
+
+@njit
+def local_moments(b, m, short, sech2, base, exponents):
+    """ln of the normaliser, <m>, 1 - <m>, <1 - m^2>, <m^2> - <m>^2 at one field b; `exponents` is scratch of m's size."""
+    top = -math.inf
+    at = 0
+    for k in range(m.size):
+        e = base[k] + b * m[k]
+        exponents[k] = e
+        if e > top:
+            top = e
+            at = k
+    # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
+    centre = m[at]
+    near = short[at]
+    side = 1.0 if centre >= 0.0 else -1.0
+    z = 0.0
+    first = 0.0
+    second = 0.0
+    edge = 0.0
+    for k in range(m.size):
+        e = exponents[k] - top
+        if e > -_DROP:
+            weight = math.exp(e)
+            gap = side * (near - short[k]) if m[k] * side >= 0.0 else m[k] - centre
+            z += weight
+            first += weight * gap
+            second += weight * gap * gap
+            edge += weight * sech2[k]
+    first /= z
+    deficit = near - first if side > 0.0 else 1.0 - centre - first
+    return top + math.log(z), centre + first, deficit, edge / z, second / z - first * first
+
+
+@njit
+def negative_share(b, m, base):
+    """Probability of m < 0 at one field b, from nodes on the half line: (1 - <sign m>) / 2 without cancellation."""
+    top_minus = -math.inf
+    top_plus = -math.inf
+    for k in range(m.size):
+        top_minus = max(top_minus, base[k] - b * m[k])
+        top_plus = max(top_plus, base[k] + b * m[k])
+    minus = 0.0
+    plus = 0.0
+    for k in range(m.size):
+        e = base[k] - b * m[k] - top_minus
+        if e > -_DROP:
+            minus += math.exp(e)
+        e = base[k] + b * m[k] - top_plus
+        if e > -_DROP:
+            plus += math.exp(e)
+    # ratio = Z_plus / Z_minus overflows harmlessly to inf, where the share is 0
+    return 1.0 / (1.0 + plus / minus * math.exp(min(top_plus - top_minus, 700.0)))
+
+
+@njit
+def _crowding(x, width, corner, at_corner):
+    """Nodes asked for by the features of <.> as functions of b: (number up to x, density at x)."""
+    count = _CROWD * math.asinh(x / width)
+    density = _CROWD / math.sqrt(width * width + x * x)
+    if at_corner > 0.0:
+        for centre in (-corner, corner):
+            gap = x - centre
+            count += at_corner * math.asinh(gap / width)
+            density += at_corner / math.sqrt(width * width + gap * gap)
+    return count, density
+
+
+@njit
+def field_nodes(mean, variance, a, whole, refine):
+    """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
+
+    For a > 0 the averages step at b = 0 over a width of order 1. For a < 0, <m> is a ramp between corners at b = -+2 a,
+    rounded over sqrt(-2 a), and <sign m> steps over that width at 0. The Gaussian asks for a density of its own; the
+    densities add up. With `whole` the range includes b = 0 however deep in the Gaussian's tail it lies.
+    """
+    sd = math.sqrt(variance)
+    rate = 1.0 / (0.65 * sd)
+    slope_range = max(-2.0 * a, 0.0)
+    width = math.sqrt(1.0 + slope_range)
+    at_corner = _CROWD * slope_range * slope_range / (slope_range * slope_range + 4.0 * width * width)
+    reach = math.sqrt(2.0 * _DROP * refine)
+    low = mean - reach * sd
+    high = mean + reach * sd
+    if whole:
+        low = min(low, -reach * width)
+        high = max(high, reach * width)
+    t_low = rate * low + _crowding(low, width, slope_range, at_corner)[0]
+    t_high = rate * high + _crowding(high, width, slope_range, at_corner)[0]
+    n = int((t_high - t_low) * refine / _FIELD_STEP) + 2
+    step = (t_high - t_low) / (n - 1)
+    b = np.empty(n)
+    weight = np.empty(n)
+    x = low
+    for k in range(n):
+        t = t_low + k * step
+        left = low
+        right = high
+        for _ in range(200):  # t(b) is monotone; Newton, kept inside a shrinking bracket
+            count, density = _crowding(x, width, slope_range, at_corner)
+            excess = rate * x + count - t
+            if excess > 0.0:
+                right = x
+            else:
+                left = x
+            trial = x - excess / (rate + density)
+            if not left <= trial <= right:
+                trial = 0.5 * (left + right)
+            move = trial - x
+            x = trial
+            if abs(move) < 1e-13 * (sd + abs(x)):
+                break
+        _, density = _crowding(x, width, slope_range, at_corner)
+        z = (x - mean) / sd
+        b[k] = x
+        weight[k] = step / ((rate + density) * sd * math.sqrt(2.0 * math.pi)) * math.exp(-0.5 * z * z)
+    return b, weight
+
+
+@njit
+def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
+    """One sweep: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
+    a = q_star_hat - 0.5 * q_hat
+    b, weight = field_nodes(r_hat, q_hat, a, False, refine)
+    m, short, sech2, base = local_nodes(a, kappa, max(abs(b[0]), abs(b[-1])), refine)
+    scratch = np.empty(m.size)
+    deficit = np.empty(b.size)
+    q = 0.0
+    r_deficit = 0.0
+    v = 0.0
+    d = 0.0
+    g_s = 0.0
+    spread = 0.0
+    norm = 0.0
+    for k in range(b.size):
+        log_z, mean, deficit[k], edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
+        norm += weight[k]
+        q += weight[k] * mean * mean
+        r_deficit += weight[k] * deficit[k]
+        d += weight[k] * edge
+        v += weight[k] * variance
+        g_s += weight[k] * log_z
+        spread += weight[k] * variance * variance
+    r_deficit /= norm
+    u = 0.0
+    for k in range(b.size):
+        gap = deficit[k] - r_deficit
+        u += weight[k] * gap * gap
+    return q, 1.0 - r_deficit, v, d, u, g_s, spread
+
+
+@njit
+def flipped(q_hat, r_hat, q_star_hat, kappa, refine):
+    """(1 - p) / 2 = Int Dz Prob(m < 0): the share of sites where the binarised student contradicts the teacher."""
+    a = q_star_hat - 0.5 * q_hat
+    b, weight = field_nodes(r_hat, q_hat, a, True, refine)
+    m, base = half_nodes(a, kappa, max(abs(b[0]), abs(b[-1])), refine)
+    share = 0.0
+    for k in range(b.size):
+        share += weight[k] * negative_share(b[k], m, base)
+    return share
