@@ -248,3 +248,19 @@ def test_data_list_says_what_would_be_used(
     assert "fashion-mnist: 10000 training" in capsys.readouterr().out
     assert main(["data", "fetch", "mnist", "--mirror", (tmp_path / "empty").as_uri()]) == 2
     assert "expected a copy from a mirror, found file://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["plain", "ewc", "vcl"])
+def test_the_small_cnn_learns_too(method: str) -> None:
+    tasks = scenario("split-mnist", n_tasks=5, subset=True)
+    few = [replace(task, test_x=task.test_x[:100], test_y=task.test_y[:100]) for task in tasks.tasks[:2]]
+    two = replace(tasks, tasks=tuple(few))
+    options = {"fisher_patterns": 32} if method == "ewc" else {}
+    result = run(method, two, Protocol(epochs=1, batches=12, network="cnn"), seed=0, options=options, curve=False)
+    view = result.rows[0]["view"]
+    assert result.matrix(view, task_aware=True)[0, 0] > 0.7
+
+
+def test_metaplasticity_refuses_the_cnn() -> None:
+    with pytest.raises(ValueError, match="architecture of metaplasticity must have dense layers only, got 'cnn-"):
+        run("metaplasticity", toy_scenario(), replace(PROTOCOL, network="cnn"), seed=0)
