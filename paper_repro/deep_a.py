@@ -22,8 +22,8 @@ SCALES = {
     "quick": {
         "subset": True,
         "n_tasks": 5,
-        "epochs": 2,
-        "batches": 156,
+        "epochs": 3,
+        "batches": 60,
         "batch_size": 64,
         "widths": [512, 512],
         "n_seeds": 3,

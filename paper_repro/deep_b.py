@@ -23,7 +23,7 @@ SCALES = {
         "subset": True,
         "n_tasks": 2,
         "epochs": 5,
-        "batches": 156,
+        "batches": 100,
         "batch_size": 64,
         "widths": [512, 512],
         "n_seeds": 3,

@@ -65,7 +65,8 @@ class FieldMethod(Method):
             self._read = self.network.signs() if view == "sign" else self.network.mu
 
     def samples(self, view: str) -> int:
-        return _SAMPLES if view in ("sampled", "fields") else 1
+        # One draw of the weights serves all images of an evaluation; the noise on the fields is fresh for each image.
+        return _SAMPLES if view == "sampled" else 1
 
     @torch.no_grad()
     def logits(self, x: Tensor, view: str, task: int) -> Tensor:
