@@ -10,7 +10,7 @@ has no beta.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,8 @@ from . import perceptron, teachers
 from .perceptron import Anchor
 
 OPTIMIZERS = ("sgd", "adam")
-_EVALUATION_NUMBERS = 2**24  # patterns x sites x seeds converted at a time when the whole loss is evaluated
+# seeds x patterns x sites converted to floating point at a time: on a CPU a piece that stays in the cache
+_PIECE = {"cpu": 2**21, "cuda": 2**28}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,12 +236,20 @@ def hold_q_star(theta: torch.Tensor, q_star: float) -> None:
     theta.mul_(scale)
 
 
+def _pieces(signed: torch.Tensor, like: torch.Tensor) -> Iterator[torch.Tensor]:
+    """`signed : (n_seeds, P, N)` int8, piece by piece in the number type of `like`, each in the same small buffer."""
+    n_seeds, count, n = signed.shape
+    size = max(1, min(count, _PIECE[signed.device.type] // (n_seeds * n)))
+    buffer = torch.empty((n_seeds, size, n), dtype=like.dtype, device=like.device)
+    for piece in signed.split(size, dim=1):
+        yield buffer[:, : piece.shape[1]].copy_(piece)
+
+
 def evaluate_loss(theta: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
-    """E/P on all patterns, `signed : (n_seeds, P, N)` int8, converted piece by piece: (n_seeds, n_replicas)."""
+    """E/P on all patterns, `signed : (n_seeds, P, N)` int8: (n_seeds, n_replicas)."""
     total = torch.zeros(theta.shape[:2], dtype=theta.dtype, device=theta.device)
-    piece = max(1, _EVALUATION_NUMBERS // (signed.shape[0] * signed.shape[2]))
-    for block in signed.split(piece, dim=1):
-        total += perceptron.energy(theta, block.to(theta.dtype))
+    for piece in _pieces(signed, theta):
+        total += perceptron.energy(theta, piece)
     return total / max(1, signed.shape[1])
 
 
@@ -305,20 +314,16 @@ def _train(
     on_epoch: Callable[[int], None],
 ) -> None:
     """Descend in place for `settings.epochs` sweeps over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
-    n_seeds, count, n = signed.shape
-    size = min(settings.batch or count, count)
-    blocks = signed.split(size, dim=1) if count else [signed]
-    buffer = torch.empty((n_seeds, max(size, 1), n), dtype=theta.dtype, device=theta.device)
+    count = signed.shape[1]
+    blocks = signed.split(min(settings.batch or count, count), dim=1) if count else [signed]
     optimizer = _Optimizer(settings, theta)
     for epoch in range(1, settings.epochs + 1):
         for index in torch.randperm(len(blocks), generator=order).tolist():
             block = blocks[index]
             share = block.shape[1] / count if count else 1.0
-            if count:
-                batch = buffer[:, : block.shape[1]]
-                grad = perceptron.gradient(theta, batch.copy_(block))
-            else:
-                grad = torch.zeros_like(theta)
+            grad = torch.zeros_like(theta)
+            for piece in _pieces(block, theta):
+                grad += perceptron.gradient(theta, piece)
             pull = anchor.gradient(theta)
             if isinstance(pull, torch.Tensor):
                 grad.add_(pull, alpha=share)

@@ -24,7 +24,11 @@ def log_h(t: torch.Tensor) -> torch.Tensor:
 
 def hazard(t: torch.Tensor) -> torch.Tensor:
     """-H'(t)/H(t) = sqrt(2/pi) / erfcx(t / sqrt 2): about t for large t, 0 for t -> -inf, without underflow."""
-    return SQRT_2_OVER_PI / torch.special.erfcx(t * math.sqrt(0.5))
+    scaled = t * math.sqrt(0.5)
+    # torch vectorises exp and erfc on a CPU but not erfcx, which is 4 to 8 times slower; erfc underflows from t = 13 on
+    if t.device.type == "cpu" and t.numel() > 0 and t.max() < 8.0:
+        return SQRT_2_OVER_PI * torch.exp(-scaled.square()) / torch.erfc(scaled)
+    return SQRT_2_OVER_PI / torch.special.erfcx(scaled)
 
 
 def variance(theta: torch.Tensor) -> torch.Tensor:

@@ -84,12 +84,28 @@ def test_force_is_autograd_of_the_potential(kind):
     torch.testing.assert_close(force.detach(), expected, rtol=1e-11, atol=1e-12)
 
 
+def test_float32_rounds_the_potential_far_less_than_a_trajectory_changes_it():
+    n, task = 500, Task(alpha=2.0, beta=20.0)
+    stream = teachers.generator(0, 0, "patterns")
+    w = teachers.teachers(Chain((task,)), n, 0)[0]
+    signed = teachers.signed_patterns(w, 2 * n, stream).unsqueeze(0)
+    rng = torch.Generator().manual_seed(0)
+    theta = 2.0 * w.double() + 0.5 * torch.randn((1, 4, n), generator=rng, dtype=torch.float64)
+    values = {}
+    for dtype in (torch.float32, torch.float64):
+        target = _Target(task, signed.to(dtype), Anchor(task, None))
+        values[dtype] = target(theta.float().to(dtype), 1.0)[0].double()
+    assert (values[torch.float32] - values[torch.float64]).abs().max() < 0.01
+    assert values[torch.float64].min() > 100  # a potential of that size rounds at this level
+
+
 def test_seeds_do_not_see_each_other_and_same_seed_same_numbers():
     settings = GibbsSettings(warmup=20, draws=10, leapfrogs=4)
-    both = sample(Task(alpha=0.5), n=30, seeds=(4, 9), settings=settings)
-    alone = sample(Task(alpha=0.5), n=30, seeds=(9,), settings=settings)
+    kw = {"n": 30, "settings": settings, "dtype": torch.float64}
+    both = sample(Task(alpha=0.5), seeds=(4, 9), **kw)
+    alone = sample(Task(alpha=0.5), seeds=(9,), **kw)
     np.testing.assert_allclose(both.values("r")[1], alone.values("r")[0], rtol=1e-9)
-    again = sample(Task(alpha=0.5), n=30, seeds=(9,), settings=settings)
+    again = sample(Task(alpha=0.5), seeds=(9,), **kw)
     np.testing.assert_array_equal(alone.stages[0].q_star, again.stages[0].q_star)
 
 
