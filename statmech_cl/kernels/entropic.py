@@ -42,22 +42,22 @@ def _entropy(theta):
 
 
 @njit
-def _tau(theta, root_kappa, root_a):
+def _tau(theta, rate, root_kappa, root_a):
     """The coordinate tau(theta) and its derivative: what the edges, kappa Ent(m) and a m^2 ask for, added up."""
     m = math.tanh(theta)
     sech = 1.0 / math.cosh(theta)
-    value = _EDGE_RATE * theta + root_kappa * 2.0 * math.atan(math.tanh(0.5 * theta)) + root_a * m
-    return value, _EDGE_RATE + root_kappa * sech + root_a * sech * sech
+    value = rate * theta + root_kappa * 2.0 * math.atan(math.tanh(0.5 * theta)) + root_a * m
+    return value, rate + root_kappa * sech + root_a * sech * sech
 
 
 @njit
-def _theta(tau, root_kappa, root_a, start):
+def _theta(tau, rate, root_kappa, root_a, start):
     """Inverse of _tau for tau >= 0, by Newton from a nearby point between safe bounds."""
     low = 0.0
-    high = tau / _EDGE_RATE
+    high = tau / rate
     theta = min(max(start, low), high)
     for _ in range(100):
-        value, slope = _tau(theta, root_kappa, root_a)
+        value, slope = _tau(theta, rate, root_kappa, root_a)
         if value > tau:
             high = theta
         else:
@@ -78,37 +78,43 @@ def _theta_end(slope, refine):
 
 
 @njit
-def local_nodes(a, kappa, b_max, refine):
-    """Nodes for the full line: m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm, each (n,)."""
+def local_nodes(a, kappa, root_c, slope, refine):
+    """Nodes of the full line, each (n,): theta, m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm.
+
+    `root_c` is what a term -c (theta - mu)^2 / 2 asks for, `slope` the largest |b| + 2 |a| that draws to an edge.
+    """
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    end, _ = _tau(_theta_end(b_max + 2.0 * abs(a), refine), root_kappa, root_a)
+    rate = _EDGE_RATE + 0.5 * root_c
+    end, _ = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)
     step = _THETA_STEP / refine
     half = int(end / step) + 1
     n = 2 * half + 1
+    theta = np.empty(n)
     m = np.empty(n)
     short = np.empty(n)
     sech2 = np.empty(n)
     base = np.empty(n)
-    theta = 0.0
+    x = 0.0
     for k in range(half + 1):
-        theta = _theta(k * step, root_kappa, root_a, theta)
-        _, slope = _tau(theta, root_kappa, root_a)
-        log_sech2 = _log_sech2(theta)
-        tanh = math.tanh(theta)
-        value = a * tanh * tanh + kappa * _entropy(theta) + log_sech2 + math.log(step / slope)
+        x = _theta(k * step, rate, root_kappa, root_a, x)
+        _, density = _tau(x, rate, root_kappa, root_a)
+        log_sech2 = _log_sech2(x)
+        tanh = math.tanh(x)
+        value = a * tanh * tanh + kappa * _entropy(x) + log_sech2 + math.log(step / density)
         for j in (half - k, half + k):
+            theta[j] = x if j >= half else -x
             m[j] = tanh if j >= half else -tanh
             sech2[j] = math.exp(log_sech2)
             short[j] = sech2[j] / (1.0 + tanh)
             base[j] = value
-    return m, short, sech2, base
+    return theta, m, short, sech2, base
 
 
 @njit
 def half_nodes(a, kappa, b_max, refine):
     """Nodes for the half line m > 0 (composite Gauss-Legendre in tau): m and the log-weights, each (n,)."""
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    end, _ = _tau(_theta_end(b_max + 2.0 * abs(a), refine), root_kappa, root_a)
+    end, _ = _tau(_theta_end(b_max + 2.0 * abs(a), refine), _EDGE_RATE, root_kappa, root_a)
     panels = int(end * refine / _PANEL) + 1
     width = end / panels
     order = _GAUSS_X.size
@@ -117,8 +123,8 @@ def half_nodes(a, kappa, b_max, refine):
     theta = 0.0
     for k in range(panels):
         for j in range(order):
-            theta = _theta((k + 0.5 + 0.5 * _GAUSS_X[j]) * width, root_kappa, root_a, theta)
-            _, slope = _tau(theta, root_kappa, root_a)
+            theta = _theta((k + 0.5 + 0.5 * _GAUSS_X[j]) * width, _EDGE_RATE, root_kappa, root_a, theta)
+            _, slope = _tau(theta, _EDGE_RATE, root_kappa, root_a)
             tanh = math.tanh(theta)
             i = k * order + j
             m[i] = tanh
@@ -133,7 +139,7 @@ def half_nodes(a, kappa, b_max, refine):
 
 @njit
 def local_moments(b, m, short, sech2, base, exponents):
-    """ln of the normaliser, <m>, 1 - <m>, <1 - m^2>, <m^2> - <m>^2 at one field b; `exponents` is scratch of m's size."""
+    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
     top = -math.inf
     at = 0
     for k in range(m.size):
@@ -160,8 +166,10 @@ def local_moments(b, m, short, sech2, base, exponents):
             second += weight * gap * gap
             edge += weight * sech2[k]
     first /= z
-    deficit = near - first if side > 0.0 else 1.0 - centre - first
-    return top + math.log(z), centre + first, deficit, edge / z, second / z - first * first
+    to_edge = near - side * first  # 1 - side <m>
+    above = to_edge if side > 0.0 else 2.0 - to_edge
+    below = 2.0 - to_edge if side > 0.0 else to_edge
+    return top + math.log(z), centre + first, above, below, edge / z, second / z - first * first
 
 
 @njit
@@ -254,7 +262,8 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     """One sweep: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
-    m, short, sech2, base = local_nodes(a, kappa, max(abs(b[0]), abs(b[-1])), refine)
+    slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
+    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine)
     scratch = np.empty(m.size)
     deficit = np.empty(b.size)
     q = 0.0
@@ -265,7 +274,7 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     spread = 0.0
     norm = 0.0
     for k in range(b.size):
-        log_z, mean, deficit[k], edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
+        log_z, mean, deficit[k], _, edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
         norm += weight[k]
         q += weight[k] * mean * mean
         r_deficit += weight[k] * deficit[k]
