@@ -1,0 +1,50 @@
+"""Figure 2b: p and eps_g against alpha at beta = 20, theory and gradient descent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import one_task
+from .framework import Data, Row, Verdict
+from .one_task import SOURCES, compute
+
+__all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
+
+SCALES = one_task.scales()
+NAMES = ("p", "eps_g")
+# The paper quotes eps_g ~ alpha^-13.1 at large alpha: measured here over this range of the high-overlap branch.
+_POWER_RANGE = (1.9, 2.0)
+_PAPER_POWER = -13.1
+
+
+def draw(data: Data) -> Any:
+    """Two panels: p and eps_g on a linear scale, eps_g on a logarithmic one."""
+    from statmech_cl import figures
+
+    figure, (left, right) = figures.new(1, 2)
+    one_task.draw_panel(left, data, NAMES)
+    left.legend(title="lines: theory, points: descent", title_fontsize=7)
+    left.set_title(rf"$\beta={data.parameters['beta']:g}$, $N={data.parameters['n']}$")
+    one_task.draw_panel(right, data, ("eps_g",))
+    right.set_yscale("log")
+    right.set_title("the same, logarithmic; dashed: replicon above 1")
+    return figure
+
+
+def verdict(data: Data) -> Verdict:
+    """p and eps_g at every simulated alpha (eps_g is judged), and the exponent that the paper quotes."""
+    found = one_task.verdict(data, NAMES, judged="eps_g")
+    power = Row("d ln eps_g / d ln alpha", exponent(data), None, f"high branch near alpha = 2; paper: {_PAPER_POWER}")
+    return Verdict([*found.rows, power], found.sentence, found.holds)
+
+
+def exponent(data: Data) -> float | None:
+    """Slope of ln eps_g against ln alpha of the stable line between the ends of the range, None without such points."""
+    low, high = _POWER_RANGE
+    line = [row for row in data.select(kind="line", stable=True) if low <= row["alpha"] <= high and row["eps_g"] < 0.01]
+    line.sort(key=lambda row: row["alpha"])
+    if len(line) < 2:
+        return None
+    first, last = line[0], line[-1]
+    return math.log(last["eps_g"] / first["eps_g"]) / math.log(last["alpha"] / first["alpha"])
