@@ -108,7 +108,8 @@ def main() -> None:
         fetched, worked = (value * patterns / BATCH / seconds for value in (stored, moved))
         print(
             f"{name}: {1e3 * seconds:.2f} ms a step; int8 patterns fetched at {fetched:.1f} GB/s "
-            f"({fetched / triad:.0%} of the triad), float32 pieces in the cache worked at {worked:.1f} GB/s ({worked / triad:.0%})"
+            f"({fetched / triad:.0%} of the triad), float32 pieces in the cache worked at {worked:.1f} GB/s "
+            f"({worked / triad:.0%})"
         )
 
 

@@ -1,0 +1,97 @@
+"""What the sampler sees along alpha, started from the prior: order parameters, and whether the chains agree (R-hat)
+where the replicon exceeds 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import perceptrons
+from .framework import Context, Data, Row, Verdict
+from .perceptrons import prepare, seeds, theory_row
+
+SOURCES = (*perceptrons.SOURCES, __name__)
+_NAMES = ("q", "r", "q_star", "p")
+_SHARED = {
+    "beta": 20.0,
+    "fine": np.round(np.arange(0.05, 1.901, 0.05), 2).tolist(),
+    "alphas": [0.2, 0.4, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 1.75],
+    "warmup": 300,
+    "leapfrogs": 20,
+}
+SCALES: dict[str, dict[str, Any]] = {
+    "quick": {**_SHARED, "n": 200, "n_seeds": 12, "draws": 200},
+    "paper": {**_SHARED, "n": 400, "n_seeds": 40, "draws": 600},
+}
+
+
+def compute(context: Context) -> Data:
+    """Samples at every alpha, and the low-overlap branch of the theory."""
+    from statmech_cl.simulations.measure import gibbs_row
+
+    prepare()
+    size = context.parameters
+    sampler = {name: size[name] for name in ("warmup", "draws", "leapfrogs", "n", "beta")}
+    grid = [{"alpha": a, "seeds": seeds(context), "device": context.device, **sampler} for a in size["alphas"]]
+    found = context.points("one task/gibbs", gibbs_row, grid, "sampler")
+    grid = [
+        {"alpha": alpha, "beta": size["beta"], "branch": "low"} for alpha in sorted({*size["fine"], *size["alphas"]})
+    ]
+    theory = context.points("one task/theory", theory_row, grid, "theory")
+    named = ("alpha", *_NAMES, "eps_g", "replicon")
+    rows: list[dict[str, Any]] = [{"kind": "theory", **{name: row[name] for name in named}} for row in theory]
+    for row in found:
+        kept = {key: value for key, value in row.items() if key == "n_seeds" or not key.endswith("_seeds")}
+        rows.append({"kind": "gibbs", **kept})
+    return Data(rows, dict(size))
+
+
+def draw(data: Data) -> Any:
+    """Order parameters on the left (dashed: replicon above 1), R-hat and the replicon on the right."""
+    from statmech_cl import figures
+
+    theory, gibbs = data.select(kind="theory"), data.select(kind="gibbs")
+    figure, (left, right) = figures.new(1, 2)
+    stable = [row["replicon"] < 1 for row in theory]
+    for name in _NAMES:
+        figures.curve(left, theory, name, stable=stable)
+        figures.points(left, gibbs, name, label=f"${name if name != 'q_star' else 'q_{*}'}$")
+    left.set_ylabel("order parameters")
+    left.set_ylim(0.0, 1.02)
+    left.legend(title=f"points: Gibbs, $N={data.parameters['n']}$", title_fontsize=7)
+    right.plot(
+        [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the chains"
+    )
+    right.plot([row["alpha"] for row in theory], [row["replicon"] for row in theory], color="#D55E00", label="replicon")
+    right.axhline(1.0, color="0.5", linewidth=0.6, linestyle=":")
+    right.set(xlabel=r"$\alpha$", yscale="log")
+    right.legend()
+    return figure
+
+
+def verdict(data: Data) -> Verdict:
+    """Where the ansatz is stable the chains should agree with each other; where it is not, do they fall apart?"""
+    from statmech_cl.solution import Estimate
+
+    rows, below, above = [], [], []
+    for row in data.select(kind="gibbs"):
+        (theory,) = data.select(kind="theory", alpha=row["alpha"])
+        (below if theory["replicon"] < 1 else above).append(row["rhat"])
+        for name in _NAMES:
+            estimate = Estimate(row[name], row[f"{name}_error"], row["n_seeds"])
+            note = f"R-hat {row['rhat']:.2f}, replicon {theory['replicon']:.2f}"
+            rows.append(Row(f"{name} at alpha={row['alpha']:g}, N={row['n']}", theory[name], estimate, note))
+    holds = max(below) < min(above) and max(below) < 1.2
+    low, high = f"R-hat up to {max(below):.2f}", f"{min(above):.2f} to {max(above):.2f}"
+    if holds:
+        sentence = (
+            f"Where the replicon is below 1 the chains of a seed agree ({low}); above it they stay apart ({high}), each in "
+            "its own region: what a sampler of these lengths sees there is no average over the whole measure."
+        )
+    else:
+        sentence = (
+            f"{low} where the replicon is below 1, {high} where it is above: at this size the agreement of the chains "
+            "does not follow the replicon."
+        )
+    return Verdict(rows, sentence, holds)
