@@ -1,0 +1,66 @@
+"""The deep figures at a size that only shows that they run."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from statmech_cl.paper_repro import reproduce
+
+SMALL = {"n_tasks": 2, "epochs": 2, "batches": 4, "batch_size": 32, "widths": [16], "n_seeds": 2, "subset": True}
+METHODS = {"vcl": {}, "vcl-sgd": {}, "metaplasticity": {}}
+
+
+@pytest.mark.parametrize("figure", ["deep-a", "deep-b", "deep-c"])
+def test_a_deep_figure_is_computed_drawn_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: str
+) -> None:
+    module = importlib.import_module(f"statmech_cl.paper_repro.{figure.replace('-', '_')}")
+    methods = ["vcl-none", "vcl"] if figure == "deep-c" else METHODS
+    monkeypatch.setitem(module.SCALES, "quick", {**SMALL, "methods": methods})
+    result = reproduce(figure, out=tmp_path, quiet=True)
+    kinds = ("png", "pdf", "csv", "json", "run.json")
+    assert {path.name for path in result.files} == {f"{figure}.{kind}" for kind in kinds}
+    assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+    record = json.loads((tmp_path / f"{figure}.json").read_text())
+    assert record["verdict"]["sentence"] == result.verdict.sentence
+    assert len(result.verdict.rows) >= 6
+    assert {row["seed"] for row in result.data.rows} == {0, 1}
+    if figure == "deep-c":
+        for method in methods:
+            for task in (1, 2):
+                law = result.data.column("fraction", kind="law of v", method=method, seed=0, after_task=task)
+                assert sum(law) == pytest.approx(1.0)
+    again = reproduce(figure, out=tmp_path, quiet=True)
+    assert again.data.rows == result.data.rows
+
+
+def test_verdicts_follow_the_numbers() -> None:
+    from statmech_cl.paper_repro import deep_a
+    from statmech_cl.paper_repro.framework import Data
+
+    def rows(method: str, kept: float) -> list[dict[str, object]]:
+        return [
+            {
+                "method": method,
+                "seed": seed,
+                "after_task": after,
+                "epoch": 1,
+                "on_task": on,
+                "view": "sign",
+                "accuracy": (kept if (after, on) == (2, 1) else 0.9) + 0.001 * seed * on,
+                "accuracy_task_aware": 0.9,
+                "error": None,
+                "end": True,
+            }
+            for seed in (0, 1, 2)
+            for after in (1, 2)
+            for on in (1, 2)
+        ]
+
+    parameters = {"n_tasks": 2, "methods": METHODS}
+    for kept, holds in ((0.85, True), (0.5, False)):
+        table = [*rows("vcl", kept), *rows("vcl-sgd", 0.85), *rows("metaplasticity", 0.6 + 0.002)]
+        assert deep_a.verdict(Data(table, parameters)).holds is holds
