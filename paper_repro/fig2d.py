@@ -15,6 +15,7 @@ _LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
 _SHARED = {
     "alpha": 2.0,
     "beta": 20.0,
+    "beta_cold": 100.0,
     "q_stars": _LEVELS,
     "fine": np.round(np.arange(0.02, 0.981, 0.02), 2).tolist(),
     "epochs_per_level": 40,
@@ -27,7 +28,8 @@ SCALES: dict[str, dict[str, Any]] = {
 
 
 def compute(context: Context) -> Data:
-    """The ramp, the path of free descent, and theory at each q_star on both branches."""
+    """The ramp, the path of free descent, and theory at each q_star, at beta and near beta -> infinity: a ramp that
+    descends at every level has no temperature."""
     from statmech_cl.simulations.measure import annealing_row, history_row
 
     prepare()
@@ -40,11 +42,17 @@ def compute(context: Context) -> Data:
     descent = settings(epochs=size["epochs"], records=size["epochs"])
     (history,) = context.points("history", history_row, [{"alpha_1": size["alpha"], **common, **descent}], "descent")
     levels = sorted({*size["q_stars"], *size["fine"]})
-    grid = [{"alpha": size["alpha"], "beta": size["beta"], "q_star": level} for level in levels]
+    betas = (size["beta"], size["beta_cold"])
+    grid = [{"alpha": size["alpha"], "beta": beta, "q_star": level} for beta in betas for level in levels]
     theory = context.points("one task/theory", theory_row, grid, "theory")
     rows: list[dict[str, Any]] = [
-        {"kind": "theory", "q_star": level, "eps_g": line["eps_g"], "replicon": line["replicon"]}
-        for level, line in zip(levels, theory, strict=True)
+        {
+            "kind": "theory",
+            "beta": point["beta"],
+            "q_star": point["q_star"],
+            **{n: line[n] for n in ("eps_g", "replicon")},
+        }
+        for point, line in zip(grid, theory, strict=True)
     ]
     for index, level in enumerate(annealed["level"]):
         named = {name: annealed[name][index] for name in ("eps_g", "eps_g_error", "loss", "loss_error")}
@@ -67,9 +75,12 @@ def draw(data: Data) -> Any:
     from statmech_cl import figures
 
     figure, ax = figures.new()
-    theory = data.select(kind="theory")
-    stable = [row["replicon"] < 1 for row in theory]
-    figures.curve(ax, theory, "eps_g", x="q_star", stable=stable, label=r"theory at fixed $q_\star$")
+    for name, color in (("beta", "#000000"), ("beta_cold", "#009E73")):
+        beta = data.parameters[name]
+        theory = data.select(kind="theory", beta=beta)
+        stable = [row["replicon"] < 1 for row in theory]
+        label = rf"theory at fixed $q_\star$, $\beta={beta:g}$"
+        figures.curve(ax, theory, "eps_g", x="q_star", stable=stable, color=color, label=label)
     figures.points(ax, data.select(kind="annealing"), "eps_g", x="q_star", color="#D55E00", label="annealing")
     path = data.select(kind="descent")
     ax.plot(
@@ -86,9 +97,10 @@ def verdict(data: Data) -> Verdict:
 
     rows = []
     for row in data.select(kind="annealing"):
-        (theory,) = data.select(kind="theory", q_star=row["q_star"])
+        (theory,) = data.select(kind="theory", q_star=row["q_star"], beta=data.parameters["beta"])
+        (cold,) = data.select(kind="theory", q_star=row["q_star"], beta=data.parameters["beta_cold"])
         estimate = Estimate(row["eps_g"], row["eps_g_error"], data.parameters["n_seeds"])
-        note = "" if theory["replicon"] < 1 else f"replicon {theory['replicon']:.2f}"
+        note = f"beta={data.parameters['beta_cold']:g}: {cold['eps_g']:.4f}, z {estimate.z(cold['eps_g']):+.1f}"
         rows.append(Row(f"eps_g at q_star={row['q_star']:g}, annealing", theory["eps_g"], estimate, note))
     sentence, holds = agreement(rows, "Along the ramp of q_star")
     return Verdict(rows, sentence.replace("descent", "annealing"), holds)

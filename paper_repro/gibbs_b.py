@@ -86,8 +86,8 @@ def verdict(data: Data) -> Verdict:
     low, high = f"R-hat up to {max(below):.2f}", f"{min(above):.2f} to {max(above):.2f}"
     if holds:
         sentence = (
-            f"Where the replicon is below 1 the chains of a seed agree ({low}); above it they stay apart ({high}), each in "
-            "its own region: what a sampler of these lengths sees there is no average over the whole measure."
+            f"Where the replicon is below 1 the chains of a seed agree ({low}); above it they stay apart ({high}), "
+            "each in its own region: what a sampler of these lengths sees there is no average over the whole measure."
         )
     else:
         sentence = (
