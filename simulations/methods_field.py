@@ -193,7 +193,7 @@ class VCL(AdamField):
 
     name = "vcl"
     summary = "binary, fields, KL to the previous posterior"
-    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 0.1}
 
     def curvature(self) -> Tensor | None:
         return self.network.v
@@ -205,7 +205,7 @@ class VCLEWC(AdamField):
 
     name = "vcl-ewc"
     summary = "binary, fields, EWC anchor on the fields"
-    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 0.1}
 
     def curvature(self) -> Tensor | None:
         if self.reference is None:
@@ -219,7 +219,7 @@ class VCLL2(AdamField):
 
     name = "vcl-l2"
     summary = "binary, fields, L2 anchor on the fields"
-    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 0.1}
 
     def curvature(self) -> Tensor | None:
         return torch.ones((), device=self.device)
@@ -235,7 +235,7 @@ class VCLLastUpdate(AdamField):
 
     name = "vcl-last-update"
     summary = "binary, fields, KL term on the last update only (as released)"
-    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 1.0}
+    defaults: ClassVar[dict[str, Any]] = {**AdamField.defaults, "gamma": 0.01}
 
     def __init__(self, architecture: Any, **keywords: Any) -> None:
         super().__init__(architecture, **keywords)
@@ -272,10 +272,9 @@ class VCLSGD(FieldMethod):
     summary = "binary, fields, KL to the previous posterior, plain gradient steps"
     defaults: ClassVar[dict[str, Any]] = {
         **FieldMethod.defaults,
-        "lr": 1000.0,
-        "gamma": 1.0,
+        "lr": 2000.0,
+        "gamma": 0.1,
         "memory": 1.0,
-        "decay": 0.0,
     }
 
     def update(self, progress: float) -> None:
@@ -287,7 +286,7 @@ class VCLSGD(FieldMethod):
             direction.add_(network.theta, alpha=weight)
             if self.reference is not None:
                 direction.add_(self.reference, alpha=-weight * o["memory"])
-        network.theta.addcmul_(direction, network.v, value=-o["lr"] * (1.0 - o["decay"] * progress))
+        network.theta.addcmul_(direction, network.v, value=-o["lr"])
 
 
 @register
@@ -302,7 +301,7 @@ class BayesBiNN(FieldMethod):
 
     name = "bayesbinn"
     summary = "binary, natural gradient, KL to the previous posterior"
-    defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 100.0, "gamma": 1.0, "momentum": 0.0}
+    defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 300.0, "gamma": 1.0, "momentum": 0.9}
 
     def __init__(self, architecture: Any, **keywords: Any) -> None:
         super().__init__(architecture, **keywords)
@@ -345,7 +344,7 @@ class BiMU(FieldMethod):
 
     name = "bimu"
     summary = "binary, natural gradient with bounded memory, steps that shrink with certainty"
-    defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 100.0, "memory": 1e6}
+    defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 1000.0, "memory": 1e7}
 
     def update(self, progress: float) -> None:
         network, o = self.network, self.options

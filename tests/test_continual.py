@@ -208,7 +208,7 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert [line.split()[0] for line in lines[2:4]] == ["vcl", "plain"]
     record = json.loads((tmp_path / "benchmark-permuted-mnist.json").read_text())
     assert record["seeds"] == [0, 1]
-    assert record["options"]["vcl"]["gamma"] == 1.0
+    assert record["options"]["vcl"]["gamma"] == 0.1
     assert len(record["accuracy[after_task][on_task]"]["plain seed 0 weights"]) == 2
     assert (tmp_path / "benchmark-permuted-mnist.png").stat().st_size > 10_000
     csv = (tmp_path / "benchmark-permuted-mnist.csv").read_text()
