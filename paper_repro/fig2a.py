@@ -1,8 +1,8 @@
 """Figure 2a: q, r, q_star against alpha at beta = 20: theory, gradient descent, and the Gibbs measure itself.
 
 Descent minimises E and stops where its fields happen to be; the theory is about exp(-beta E). Hamiltonian Monte Carlo
-samples that measure, so it decides whether the theory's q, r, q_star are right. It is run where the replicon is below 1:
-beyond, chains of any affordable length disagree.
+samples that measure, so it decides whether the theory's q, r, q_star are right. It is run where the replicon is below
+1: beyond, chains of any affordable length disagree.
 """
 
 from __future__ import annotations

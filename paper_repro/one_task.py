@@ -130,7 +130,7 @@ def simulation(context: Context, method: str, function: Any, points: Sequence[di
 
 
 def comparison(data: Data, names: Iterable[str], method: str = "descent") -> list[Row]:
-    """Each simulated observable against the nearest solution; the note says which it is, and what the other one says."""
+    """Each simulated observable against the nearest solution; the note says which, and what the other says."""
     rows = []
     for point in data.select(kind=method):
         solutions = data.select(kind="solution", alpha=point["alpha"], between=False)
@@ -186,22 +186,24 @@ def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
 _LOOKS: dict[str, dict[str, Any]] = {"descent": {"fmt": "o"}, "gibbs": {"fmt": "D", "markersize": 3}}
 
 
-def verdict(data: Data, names: Sequence[str], judged: str) -> Verdict:
+def verdict(data: Data, names: Sequence[str], judged: str, method: str = "descent") -> Verdict:
     """Theory beside simulation for `names`; `judged` alone decides whether they agree.
 
     Judged where the theory has one solution. Where several coexist, which one a finite descent finds is no matter of
     the theory: those points are in the table and in the sentence.
     """
+    rows = comparison(data, [judged], method)
     alone = {f"{judged} alpha={alpha:g}" for alpha in unique(data)}
-    sentence, holds = agreement(
-        [row for row in comparison(data, [judged]) if row.what in alone], f"{judged} where theory has one solution"
-    )
-    several = [row for row in comparison(data, [judged]) if row.what not in alone]
+    sentence, holds = "", True
+    if any(row.what in alone for row in rows):
+        where = f"{judged} where theory has one solution"
+        sentence, holds = agreement([row for row in rows if row.what in alone], where, method)
+    several = [row for row in rows if row.what not in alone]
     if several:
         gap = max(abs(row.simulation.mean - row.theory) for row in several if row.simulation and row.theory is not None)
         alphas = ", ".join(row.what.split("=")[1] for row in several)
         sentence += f" At alpha = {alphas} solutions coexist; there it lies within {gap:.3f} of the nearest."
-    return Verdict(comparison(data, names), sentence + replicon_sentence(data), holds)
+    return Verdict(comparison(data, names, method), (sentence + replicon_sentence(data)).strip(), holds)
 
 
 def replicon_sentence(data: Data) -> str:
@@ -209,4 +211,4 @@ def replicon_sentence(data: Data) -> str:
     crossings = sorted(data.column("alpha", kind="event", event="replicon 1"))
     if not crossings:
         return ""
-    return f" The replicon passes 1 at alpha = {', '.join(f'{alpha:.4g}' for alpha in crossings)} (dashed beyond)."
+    return f" The replicon passes 1 at alpha = {', '.join(f'{alpha:.4g}' for alpha in crossings)} (dashed: above 1)."

@@ -71,7 +71,7 @@ def two_task_theory_row(
     return found.to_dict()
 
 
-def agreement(rows: Sequence[Row], what: str) -> tuple[str, bool]:
+def agreement(rows: Sequence[Row], what: str, method: str = "descent") -> tuple[str, bool]:
     """One sentence on how far simulation and theory lie apart in `rows` (of eps), and whether they agree."""
     compared = [row for row in rows if row.theory is not None and row.simulation is not None]
     gaps = [abs(row.simulation.mean - row.theory) for row in compared]
@@ -79,7 +79,7 @@ def agreement(rows: Sequence[Row], what: str) -> tuple[str, bool]:
     near = sum(gap <= 3.0 * row.simulation.error for gap, row in zip(gaps, compared, strict=True))
     apart = [row.what for row, fine in zip(compared, good, strict=True) if not fine]
     sentence = (
-        f"{what}: theory and descent agree within 3 standard errors at {near} of {len(compared)} points, and within "
+        f"{what}: theory and {method} agree within 3 standard errors at {near} of {len(compared)} points, and within "
         f"{ALLOWANCE:g} more at {sum(good)}; largest difference {max(gaps):.3f}"
     )
     return sentence + (f"; apart at {', '.join(apart)}." if apart else "."), not apart

@@ -114,7 +114,7 @@ def reproduce(
     }
     with style():
         drawing = module.draw(data)
-        pictures = {kind: _rendered(drawing, kind) for kind in ("png", "pdf")}
+        pictures = {kind: rendered(drawing, kind) for kind in ("png", "pdf")}
     contents: dict[str, str | bytes] = {
         **pictures,
         "csv": to_csv(data.rows),
@@ -176,9 +176,10 @@ def reproduce_all(
     return Report(results, failures, write_report(folder, failures))
 
 
-def _rendered(drawing: Any, kind: str) -> bytes:
+def rendered(drawing: Any, kind: str) -> bytes:
+    """The file of a matplotlib Figure ("png" or "pdf"): the same picture, the same bytes."""
     buffer = io.BytesIO()
-    # No creation date: the same numbers give the same file.
+    # no creation date
     metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
     drawing.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -78,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(group, {}, NAME, _COMPLETE, instruction)
+    showing, warnings.showwarning = warnings.showwarning, _warn
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         with group.make_context(NAME, given or ["--help"]) as context:
@@ -102,6 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name != "torch":
             raise
         return _fail("simulations need torch; install it with: pip install 'statmech-cl[simulations]'", 2)
+    finally:
+        warnings.showwarning = showing
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line, without the place in the source that Python adds."""
+    print(f"{NAME}: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> int:

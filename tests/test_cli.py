@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -287,3 +288,123 @@ def test_a_closed_pipe_is_silent() -> None:
     command = f"{sys.executable} -m statmech_cl reproduce --list | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+# solve
+
+KEYS = [
+    "q",
+    "r",
+    "q_star",
+    "q_hat",
+    "r_hat",
+    "q_star_hat",
+    "p",
+    "eps_g",
+    "free_entropy",
+    "replicon",
+    "residual",
+    "quadrature_error",
+    "status",
+    "n_steps",
+]
+
+
+def test_solve_json_has_the_python_names(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "solve", "--alpha", "0.5", "--beta", "20", "--json")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert set(KEYS) <= set(found)
+    assert found["q"] == pytest.approx(0.5395258633, abs=1e-9)
+    assert found == statmech_cl.solve(statmech_cl.Task(alpha=0.5, beta=20.0)).to_dict()
+
+
+def test_solve_several_alphas_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(run(capsys, "solve", "--alpha", "0.1:0.3:0.1", "--json")[1])
+    assert [row["alpha"] for row in found] == [0.1, 0.2, 0.3]
+
+
+def test_solve_branches(capsys: pytest.CaptureFixture[str]) -> None:
+    everything = json.loads(run(capsys, "solve", "--alpha", "1.7", "--branch", "all", "--json")[1])
+    low = json.loads(run(capsys, "solve", "--alpha", "1.7", "--branch", "low", "--json")[1])
+    high = json.loads(run(capsys, "solve", "--alpha", "1.7", "--branch", "high", "--json")[1])
+    assert len(everything) == 3
+    assert [everything[0]["q"], everything[2]["q"]] == pytest.approx([low["q"], high["q"]], abs=1e-9)
+    assert isinstance(json.loads(run(capsys, "solve", "--alpha", "0.5", "--branch", "all", "--json")[1]), list)
+
+
+def test_solve_with_prescribed_q_star_and_prior(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(run(capsys, "solve", "--alpha", "0.5", "--q-star", "0.6", "--json")[1])
+    assert found["q_star"] == pytest.approx(0.6, abs=1e-12)
+    prior = json.loads(run(capsys, "solve", "--alpha", "0.5", "--prior", "kl", "--json")[1])
+    assert prior["prior"] == "kl" and prior["q_star"] < 0.5
+
+
+def test_solve_table_csv_and_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, out, _ = run(capsys, "solve", "--alpha", "0.5")
+    assert status == 0 and "0.5395258633" in out and "converged" in out
+    text = run(capsys, "solve", "--alpha", "0.5,0.6", "--csv")[1]
+    assert len(text.splitlines()) == 3 and set(KEYS) <= set(text.splitlines()[0].split(","))
+    for name, marker in (("x.csv", "alpha,beta"), ("x.json", "["), ("x.txt", "alpha ")):
+        assert run(capsys, "solve", "--alpha", "0.5,0.6", "-o", str(tmp_path / name))[1] == ""
+        assert (tmp_path / name).read_text().startswith(marker)
+    assert (tmp_path / "x.csv").read_text() == text
+
+
+def test_one_alpha_that_fails_does_not_lose_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "solve", "--alpha", "1.8,2", "--branch", "low", "--json")
+    assert status == 1 and err.startswith("statmech-cl: error: 1 of 2 alphas failed; alpha=2: branch 'low' ends at")
+    first, second = json.loads(out)
+    assert first["status"] == "converged" and second["status"] == "failed" and second["alpha"] == 2.0
+    assert "branch 'low' ends at alpha" in refused(capsys, "solve", "--alpha", "2", "--branch", "low")
+
+
+def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        status, _, err = run(capsys, "solve", "--alpha", "3.2", "--json")
+    assert status == 0
+    assert err == "statmech-cl: warning: alpha = 3.2 lies outside the certified range [0, 3]\n"
+
+
+def test_no_convergence_is_one_line_and_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise statmech_cl.ConvergenceError("no fixed point", state=(0.0, 0.0, 0.0), residual=1.0)
+
+    monkeypatch.setattr(statmech_cl, "solve", fail, raising=False)
+    assert refused(capsys, "solve", "--alpha", "0.5", status=1) == "no fixed point"
+
+
+# compare
+
+
+@pytest.mark.parametrize("method", ["descent --epochs 5", "gibbs --draws 4 --warmup 10"])
+def test_compare(capsys: pytest.CaptureFixture[str], tmp_path: Path, method: str) -> None:
+    arguments = f"compare --alpha 0.25,0.5 --n 30 --seeds 2 --with {method} --out {tmp_path}".split()
+    status, out, err = run(capsys, *arguments)
+    assert (status, err) == (0, "")
+    assert re.search(r"^eps_g alpha=0\.5 +0\.355433 +0\.\d+\(\d+\) +[+-]\d", out, re.M)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"compare.{suffix}" for suffix in ("csv", "json", "pdf", "png")),
+        "store.sqlite",
+    ]
+    record = json.loads((tmp_path / "compare.json").read_text())
+    assert record["parameters"]["n"] == 30 and record["parameters"]["seeds"] == [0, 1]
+    assert len(record["verdict"]["rows"]) == 10
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert run(capsys, *arguments)[1] == out
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    from statmech_cl.simulations.descent import DescentSettings
+    from statmech_cl.simulations.gibbs import GibbsSettings
+
+    out = " ".join(run(capsys, "simulate", "--help")[1].split())
+    names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}
+    names |= dict.fromkeys(("warmup", "draws", "chains", "start"), GibbsSettings())
+    for name, settings in names.items():
+        option = re.search(rf"--{name.replace('_', '-')} .*?\[default: (\S+)\]", out)
+        assert option and option[1] == str(getattr(settings, name)), name

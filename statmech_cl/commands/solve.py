@@ -10,6 +10,7 @@ import click
 
 from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
 from ..problem import PRIORS, Task
+from ..solution import ConvergenceError
 from .options import Choice, Number, Numbers
 
 BRANCHES = ("low", "high", "best", "all")
@@ -55,16 +56,26 @@ def command(
     tasks = [Task(alpha=value, beta=beta, prior=prior, q_star=q_star) for value in alpha]
     from statmech_cl import solve
 
-    solutions: list[Any] = []
+    rows: list[dict[str, Any]] = []
+    failures = []
     for task in tasks:
-        found = solve(task, branch=branch)
-        solutions.extend(found if isinstance(found, Sequence) else [found])
-    rows = [solution.to_dict() for solution in solutions]
+        try:
+            found = solve(task, branch=branch)
+        except (ValueError, ConvergenceError) as error:
+            if len(tasks) == 1:
+                raise
+            failures.append(f"alpha={task.alpha:g}: {error}")
+            rows.append({"alpha": task.alpha, "beta": beta, "prior": prior, "status": "failed", "message": str(error)})
+            continue
+        rows.extend(solution.to_dict() for solution in (found if isinstance(found, Sequence) else [found]))
     text = _written(rows, form or _suffix_form(output), single=len(tasks) == 1 and branch != "all")
     if output is None:
         click.echo(text, nl=False)
     else:
         write_atomic(output, text)
+    if failures:
+        click.echo(f"statmech-cl: error: {len(failures)} of {len(tasks)} alphas failed; {failures[0]}", err=True)
+        raise click.exceptions.Exit(1)
 
 
 def _suffix_form(output: Path | None) -> str:

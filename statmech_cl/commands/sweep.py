@@ -36,15 +36,15 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
     a row with its message, and the exit status is then 1.
 
     \b
-    Example (grid.toml):
+    Example:
+      statmech-cl sweep grid.toml -o grid.csv
+    where grid.toml holds
       problem = "task"
       [parameters]
       beta = 20.0
       [grid]
       alpha = "0.1:2:0.1"
       prior = ["none", "kl"]
-    and then:
-      statmech-cl sweep grid.toml -o grid.csv
 
     A chain has parameters.tasks = [{alpha = 2.0}, {alpha = 1.0}], parameters.overlaps = [0.0] and a grid over alpha_1,
     alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent.
