@@ -11,12 +11,12 @@ from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, settings
 
 SOURCES = (*perceptrons.SOURCES, __name__)
-_SHARED = {"tolerance": 0.05, "epochs": 400, "records": 200, "beta": 20.0}
+_SHARED = {"tolerance": 0.05, "epochs": 300, "records": 150}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {
         **_SHARED,
         "n": 500,
-        "n_seeds": 16,
+        "n_seeds": 32,
         "alphas": [1.0, 1.2, 1.4, 1.5, 1.6, 1.7, 1.75, 1.8, 1.85, 1.9, 2.0],
     },
     "paper": {**_SHARED, "n": 3000, "n_seeds": 20, "alphas": np.round(np.arange(1.0, 2.001, 0.05), 2).tolist()},

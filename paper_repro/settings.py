@@ -62,7 +62,7 @@ def draw(data: Data) -> Any:
     from statmech_cl import figures
 
     alphas, names = data.parameters["alphas"], list(data.parameters["changes"])
-    figure, axes = figures.new(2, len(alphas), width=2.3, height=2.9, sharey=True)
+    figure, axes = figures.new(2, len(alphas), width=2.3, height=2.9, sharey=True, squeeze=False)
     for line, quantity in zip(axes, ("eps_g", "q_star"), strict=True):
         for ax, alpha in zip(line, alphas, strict=True):
             for height, name in enumerate(reversed(names)):

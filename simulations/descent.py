@@ -10,6 +10,7 @@ has no beta.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from . import perceptron, teachers
 from .perceptron import Anchor
 
 OPTIMIZERS = ("sgd", "adam")
+_log = logging.getLogger(__name__)
 # seeds x patterns x sites converted to floating point at a time: on a CPU a piece that stays in the cache
 _PIECE = {"cpu": 2**21, "cuda": 2**28}
 
@@ -363,7 +365,8 @@ def descend(
 
     Returns
     -------
-    DescentResult; runs that left the finite numbers are listed in `diverged` and do not touch the others.
+    DescentResult; runs that left the finite numbers are logged as warnings, listed in `diverged`, and do not touch the
+    others.
 
     Raises
     ------
@@ -402,7 +405,9 @@ def descend(
                 recorder.add(epoch, theta, data, signed)
                 now = torch.isfinite(theta).all(-1)
                 for s, a in (alive & ~now).nonzero().tolist():
-                    diverged.append(Divergence(seeds[s], a, index, epoch, _parameters(chain.tasks[index], n, settings)))
+                    where_and_when = Divergence(seeds[s], a, index, epoch, _parameters(chain.tasks[index], n, settings))
+                    _log.warning("%s", where_and_when)
+                    diverged.append(where_and_when)
                 alive &= now
             if progress is not None:
                 progress(done, total)

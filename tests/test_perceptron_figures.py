@@ -1,0 +1,75 @@
+"""The perceptron figures at toy sizes: computed, judged and drawn; a killed run resumes to the same bytes."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from statmech_cl.paper_repro import framework, registry, reproduce
+
+SMALL: dict[str, dict[str, Any]] = {
+    "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, "n": 40, "n_seeds": 3},
+    "fig1b": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "fig1c": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "fig2c": {"alphas": [1.0, 1.8, 2.0], "epochs": 40, "records": 20, "n": 40, "n_seeds": 3},
+    "fig2d": {"q_stars": [0.4, 0.8], "fine": [0.4, 0.8], "epochs_per_level": 3, "epochs": 5, "n": 40, "n_seeds": 3},
+    "fig3a": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "fig3b": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "figA1a": {"alphas": [0.5], "n": 40, "n_seeds": 3},
+    "figA1d": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
+    "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
+}
+SAMPLER = {"warmup": 10, "draws": 8}
+SMALL["gibbs-a"] = {
+    "n_seeds": [3, 3, 3],
+    "leapfrogs": 2,
+    "cases": {
+        "one": {"alpha": 0.5, "sizes": [10, 20, 30], **SAMPLER},
+        "two": {"alpha_1": 2.0, "alpha_2": 1.0, "r0": 0.5, "gamma": 1.0, "sizes": [10, 20, 30], **SAMPLER},
+    },
+}
+
+
+def shrink(figure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = registry.load(figure)
+    small = {**copy.deepcopy(module.SCALES["quick"]), **SMALL[figure]}
+    assert set(small) == set(module.SCALES["quick"]), f"{figure}: a size that the figure does not have"
+    monkeypatch.setitem(module.SCALES, "quick", small)
+
+
+@pytest.mark.parametrize("figure", sorted(SMALL))
+def test_figure_is_computed_judged_and_drawn(figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink(figure, monkeypatch)
+    result = reproduce(figure, out=tmp_path, quiet=True)
+    assert result.verdict.rows
+    assert all(row.simulation is not None for row in result.verdict.rows if "exponent" not in row.what)
+    assert result.verdict.sentence.endswith((".", "."))
+    for path in result.files:
+        assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("figure", ["fig2c", "figA1a"])
+def test_a_killed_run_resumes_to_the_same_bytes(figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink(figure, monkeypatch)
+    whole = reproduce(figure, out=tmp_path / "whole", quiet=True)
+    plain = framework.Context.points
+    stopped = []
+
+    def killed(self: framework.Context, kind: str, function: Any, grid: Any, label: str) -> Any:
+        grid = list(grid)
+        plain(self, kind, function, grid[:1], label)
+        stopped.append(kind)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(framework.Context, "points", killed)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(figure, out=tmp_path / "resumed", quiet=True)
+    monkeypatch.setattr(framework.Context, "points", plain)
+    resumed = reproduce(figure, out=tmp_path / "resumed", quiet=True)
+    assert stopped
+    for first, second in zip(whole.files, resumed.files, strict=True):
+        if not first.name.endswith(".run.json"):  # times and dates
+            assert first.read_bytes() == second.read_bytes(), first.name
