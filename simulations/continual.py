@@ -7,6 +7,7 @@ again goes on from its last finished epoch and ends in the same accuracies.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -349,7 +350,7 @@ def run(
 
     Raises
     ------
-    ValueError : unknown method or option, a checkpoint of another run.
+    ValueError : unknown method or option, a checkpoint of another run, a loss that is no longer finite.
     """
     kind = get_method(method)
     architecture = protocol.architecture(scenario.n_outputs)
@@ -384,6 +385,9 @@ def run(
             batches = _batches(task, protocol.batch_size, n_steps, _seed(seed, _ORDER, number), device)
             for step, (x, y) in enumerate(batches):
                 loss += learner.step(x, y, (epoch * n_steps + step) / total)
+            if not math.isfinite(loss):
+                where = f"task {index + 1}, epoch {epoch + 1}"
+                raise ValueError(f"training of {method} diverged (loss {loss} in {where}); lower its lr or its anchor")
             last = epoch == protocol.epochs - 1
             if last:
                 fresh = _batches(task, protocol.batch_size, n_steps, _seed(seed, _END, index), device)

@@ -264,3 +264,9 @@ def test_the_small_cnn_learns_too(method: str) -> None:
 def test_metaplasticity_refuses_the_cnn() -> None:
     with pytest.raises(ValueError, match="architecture of metaplasticity must have dense layers only, got 'cnn-"):
         run("metaplasticity", toy_scenario(), replace(PROTOCOL, network="cnn"), seed=0)
+
+
+def test_a_diverging_run_says_so() -> None:
+    options = {"optimiser": "sgd", "lr": 1e30}
+    with pytest.raises(ValueError, match=r"training of plain diverged \(loss nan in task 1, epoch 1\); lower its lr"):
+        run("plain", toy_scenario(), PROTOCOL, seed=0, options=options)

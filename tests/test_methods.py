@@ -94,8 +94,8 @@ def test_the_last_update_variant_knows_the_last_step_only() -> None:
 
 
 def test_plain_gradient_and_natural_gradient_steps() -> None:
-    for name, factor in (("vcl-sgd", 1), ("bayesbinn", 0)):
-        method = in_second_task(field_method(name, lr=0.5, gamma=2.0))
+    for name, factor, more in (("vcl-sgd", 1, {}), ("bayesbinn", 0, {"momentum": 0.0})):
+        method = in_second_task(field_method(name, lr=0.5, gamma=2.0, **more))
         network = method.network
         network.refresh(1.0)
         network.loss_gradient(*batch(3))
