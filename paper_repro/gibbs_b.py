@@ -88,15 +88,15 @@ def verdict(data: Data) -> Verdict:
             group.append((row, name, estimate.mean - theory[name]))
             fine += group is stable and abs(estimate.mean - theory[name]) <= 3.0 * estimate.error + _FINITE_SIZE
     sentence = (
-        f"Where the replicon is below 1 the sampler agrees with the theory within 3 standard errors plus {_FINITE_SIZE:g} "
-        f"(finite N) at {fine} of {len(stable)} values."
+        f"Where the replicon is below 1 the sampler agrees with the theory within 3 standard errors plus "
+        f"{_FINITE_SIZE:g} (finite N) at {fine} of {len(stable)} values."
     )
     if unstable:
         apart = [row["alpha"] for row, name, _ in unstable if name == "q" and row["rhat"] > _APART]
         worst, name, gap = max(unstable, key=lambda item: abs(item[2]))
         sentence += (
             f" Where it is above, the chains of a seed stay apart (R-hat above {_APART:g}) at alpha = "
-            f"{', '.join(f'{alpha:g}' for alpha in apart) or 'none'}, and the replica-symmetric low branch is off by up "
-            f"to {abs(gap):.2f} ({name} at alpha={worst['alpha']:g}, where p = {worst['p']:.2f})."
+            f"{', '.join(f'{alpha:g}' for alpha in apart) or 'none'}, and the replica-symmetric low branch is off by "
+            f"up to {abs(gap):.2f} ({name} at alpha={worst['alpha']:g}, where p = {worst['p']:.2f})."
         )
     return Verdict(rows, sentence, fine == len(stable))

@@ -16,6 +16,8 @@ SOURCES = (
     "statmech_cl.problem",
     "statmech_cl.saddle",
     "statmech_cl.branches",
+    "statmech_cl.chain",
+    "statmech_cl.continuation",
     "statmech_cl.simulations.descent",
     "statmech_cl.simulations.gibbs",
     "statmech_cl.simulations.measure",
@@ -60,7 +62,7 @@ def theory_row(
 def two_task_theory_row(
     *, alpha_1: float, alpha_2: float, gamma: float, r0: float, beta: float, prior: str = "none", anchor: str = "kl"
 ) -> dict[str, Any]:
-    """eps_1, eps_2, p_1, p_2 after the second task, from the Franz-Parisi potential."""
+    """eps_1, eps_2, p_1, p_2 after the second task and its order parameters, from the Franz-Parisi potential."""
     from statmech_cl import solve
 
     tasks = (
@@ -68,7 +70,16 @@ def two_task_theory_row(
         Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor),
     )
     found = solve(Chain(tasks, overlaps=r0))
-    return found.to_dict()
+    second = found.tasks[1]
+    named = ("q", "r", "q_star", "replicon", "residual", "quadrature_error")
+    return {
+        "eps_1": float(found.eps_g[1, 0]),
+        "eps_2": float(found.eps_g[1, 1]),
+        "p_1": float(found.p[1, 0]),
+        "p_2": float(found.p[1, 1]),
+        **{name: getattr(second, name) for name in named},
+        "status": str(second.status),
+    }
 
 
 def agreement(rows: Sequence[Row], what: str, method: str = "descent") -> tuple[str, bool]:

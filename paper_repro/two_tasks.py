@@ -11,14 +11,15 @@ from .framework import Context, Data, Row, Verdict
 from .perceptrons import agreement, prepare, seeds, settings, two_task_theory_row
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
+_LINE = ("eps_1", "eps_2", "p_1", "p_2", "q", "r", "q_star", "replicon", "status")
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 
 
-def scales(*, gammas: list[float], alpha_1: float = 2.0, prior: str = "none", beta: float = 20.0) -> dict[str, Any]:
+def scales(*, gamma: float, alpha_1: float = 2.0, prior: str = "none", beta: float = 20.0) -> dict[str, Any]:
     """The sizes of a figure. Theory runs on a finer grid of alpha_2 than descent."""
     shared = {
         "alpha_1": alpha_1,
-        "gammas": gammas,
+        "gamma": gamma,
         "r0": [-0.5, 0.0, 0.5],
         "prior": prior,
         "beta": beta,
@@ -37,21 +38,20 @@ def compute(context: Context) -> Data:
 
     prepare()
     size = context.parameters
-    case = {"alpha_1": size["alpha_1"], "prior": size["prior"]}
-    pairs = [{"gamma": gamma, "r0": r0} for gamma in size["gammas"] for r0 in size["r0"]]
-    grid = [{**case, **pair, "beta": size["beta"], "alpha_2": a} for pair in pairs for a in size["fine"]]
+    case = {name: size[name] for name in ("alpha_1", "gamma", "prior")}
+    grid = [{**case, "beta": size["beta"], "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["fine"]]
     lines = context.points("two tasks/theory", two_task_theory_row, grid, "theory")
     rows = [
-        {"kind": "theory", **point, **{name: line[name] for name in ("eps_1", "eps_2", "p_1", "p_2")}}
+        {"kind": "theory", **point, **{name: line[name] for name in _LINE}}
         for point, line in zip(grid, lines, strict=True)
     ]
     descent = settings(epochs=size["epochs"], records=1)
     common = {**case, "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
-    grid = [{**common, **pair, "alpha_2": a} for pair in pairs for a in size["alpha_2"]]
+    grid = [{**common, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["alpha_2"]]
     found = context.points("two tasks/descent", two_task_row, grid, "descent")
     for point, row in zip(grid, found, strict=True):
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
-        rows.append({"kind": "descent", **case, "gamma": point["gamma"], "r0": point["r0"], **kept})
+        rows.append({"kind": "descent", **case, "r0": point["r0"], **kept})
     return Data(rows, {**size, "descent": descent})
 
 
@@ -59,25 +59,19 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
     """One panel for each task: lines of theory, points of descent, one colour for each r0."""
     from statmech_cl import figures
 
-    gammas = data.parameters["gammas"]
+    size = data.parameters
     figure, axes = figures.new(1, len(tasks), squeeze=False)
     for ax, task in zip(axes[0], tasks, strict=True):
-        for r0 in data.parameters["r0"]:
-            for gamma in gammas:
-                label = f"$r_0={r0:g}$" + (f", $\\gamma={gamma:g}$" if len(gammas) > 1 else "")
-                color = COLORS.get(r0)
-                line = "-" if gamma == gammas[0] else ":"
-                chosen = {"r0": r0, "gamma": gamma}
-                theory = {"kind": "theory", **chosen}
-                ax.plot(data.column("alpha_2", **theory), data.column(f"eps_{task}", **theory), line, color=color)
-                figures.points(
-                    ax, data.select(kind="descent", **chosen), f"eps_{task}", x="alpha_2", color=color, label=label
-                )
+        name = f"eps_{task}"
+        for r0 in size["r0"]:
+            look = {"x": "alpha_2", "color": COLORS[r0]}
+            line, found = data.select(kind="theory", r0=r0), data.select(kind="descent", r0=r0)
+            figures.curve(ax, line, name, stable=[row["replicon"] < 1 for row in line], **look)
+            figures.points(ax, found, name, label=f"$r_0={r0:g}$", **look)
         ax.set_xlabel(r"$\alpha_2$")
         ax.set_ylabel(rf"$\epsilon_{task}$")
         ax.set_ylim(bottom=0.0)
-        known = rf"$\alpha_1={data.parameters['alpha_1']:g}$"
-        ax.set_title(known + (rf", $\gamma={gammas[0]:g}$" if len(gammas) == 1 else ""))
+        ax.set_title(rf"$\alpha_1={size['alpha_1']:g}$, $\gamma={size['gamma']:g}$, $N={size['n']}$")
     axes[0, 0].legend(title="lines: theory, points: descent", title_fontsize=7)
     return figure
 
@@ -89,15 +83,13 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
     rows = []
     for task in tasks:
         for row in data.select(kind="descent"):
-            chosen = {name: row[name] for name in ("r0", "gamma", "alpha_2")}
-            theory = data.column(f"eps_{task}", kind="theory", **chosen)
+            (theory,) = data.select(kind="theory", r0=row["r0"], alpha_2=row["alpha_2"])
             if row[f"eps_{task}"] is None:
                 continue
-            estimate = Estimate(row[f"eps_{task}"], row[f"eps_{task}_error"], row["n_seeds"])
+            estimate = Estimate(row[f"eps_{task}"], row[f"eps_{task}_error"], row["n_seeds"] - row["diverged"])
             what = f"eps_{task} r0={row['r0']:g} alpha_2={row['alpha_2']:g}"
-            if len(data.parameters["gammas"]) > 1:
-                what += f" gamma={row['gamma']:g}"
-            rows.append(Row(what, theory[0] if theory else None, estimate, "descent"))
+            note = "" if theory["replicon"] < 1 else f"replicon {theory['replicon']:.2f}"
+            rows.append(Row(what, theory[f"eps_{task}"], estimate, note))
     names = " and ".join(f"eps_{task}" for task in tasks)
     sentence, holds = agreement(rows, f"{names} against alpha_2")
     return Verdict(rows, sentence, holds)
