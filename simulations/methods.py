@@ -149,7 +149,7 @@ class Method(ABC):
 
 _REGISTRY: dict[str, type[Method]] = {}
 # Imported when the registry is first asked: each registers its methods.
-_MODULES = ("methods_weights", "methods_field", "methods_metaplastic")
+_MODULES = ("methods_weights", "methods_field", "methods_metaplastic", "spectral")
 
 M = TypeVar("M", bound=type[Method])
 
