@@ -1,0 +1,131 @@
+"""The differentiable twin of spectral coherence: the same values, exact gradients, the methods that train with it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from deep_scenario import PROTOCOL, toy_scenario
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statmech_cl.simulations import spectral
+from statmech_cl.simulations.continual import run
+from statmech_cl.simulations.methods import TaskInfo, get_method
+from statmech_cl.simulations.networks import cnn, mlp
+
+from statmech_cl import spectral as arrays
+
+
+def weights(seed: int, *shape: int, dtype: torch.dtype = torch.float64, mean: float = 0.2) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype) + mean
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.integers(0, 2**32), st.integers(1, 33), st.sampled_from([torch.float64, torch.complex128]))
+def test_values_and_gradients(seed: int, n: int, dtype: torch.dtype) -> None:
+    w = weights(seed, n, dtype=dtype).requires_grad_()
+    assert float(spectral.coherence(w.detach())) == pytest.approx(arrays.coherence(w), abs=1e-12)
+    assert torch.autograd.gradcheck(spectral.coherence, (w,), atol=1e-5)
+
+
+def naive(w: torch.Tensor, w_prev: torch.Tensor, lam: float, eta: float) -> torch.Tensor:
+    """The definition, word for word: complex transforms, phases, autograd."""
+    now, before = torch.fft.fft(w.flatten()), torch.fft.fft(w_prev.flatten())
+    p = now.abs().square() / now.abs().square().sum()
+    phi = (p * torch.exp(1j * torch.angle(now))).sum().abs()
+    parts = torch.view_as_real(now - before)
+    return lam * (1.0 - phi) + eta * parts.square().mean()
+
+
+@pytest.mark.parametrize("shape", [(16, 1, 3, 3), (32, 16, 3, 3), (128, 1568), (7, 9), (8191, 1)])
+def test_single_precision_training_term_against_the_definition(shape: tuple[int, ...]) -> None:
+    w, w_prev = weights(1, *shape, dtype=torch.float32, mean=0.05), weights(2, *shape, dtype=torch.float32)
+    w.requires_grad_()
+    found = spectral.regulariser({"w": w}, {"w": w_prev}, 1.0, 3.0)
+    (gradient,) = torch.autograd.grad(found, w)
+    exact = w.detach().double().requires_grad_()
+    expected = naive(exact, w_prev.double(), 1.0, 3.0)
+    (expected_gradient,) = torch.autograd.grad(expected, exact)
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert float(found.detach()) == pytest.approx(arrays.regulariser(w, w_prev), rel=1e-6)
+    phi = float(spectral.coherence(w.detach()))
+    assert phi == pytest.approx(arrays.coherence(w), abs=1e-6)
+    assert float((gradient - expected_gradient).abs().max()) <= 1e-6 * float(expected_gradient.abs().max())
+
+
+def test_rows_are_independent() -> None:
+    w = weights(3, 4, 2, 15).requires_grad_()
+    rows = spectral.rowwise_coherence(w)
+    assert rows.shape == (4, 2)
+    expected = [arrays.coherence(row) for row in w.reshape(8, 15).detach()]
+    assert rows.detach().flatten().tolist() == pytest.approx(expected, abs=1e-12)
+    (gradient,) = torch.autograd.grad(rows[1, 0], w)
+    assert gradient[1, 0].abs().min() > 0.0
+    gradient[1, 0] = 0.0
+    assert not gradient.any()
+
+
+def test_zeros_vanishing_frequencies_and_small_types() -> None:
+    for dtype in (torch.float32, torch.float64, torch.complex64):
+        zero = torch.zeros(6, dtype=dtype, requires_grad=True)
+        phi = spectral.coherence(zero)
+        (gradient,) = torch.autograd.grad(phi, zero)
+        assert float(phi.detach()) == 0.0
+        assert not gradient.abs().any()
+    constant = torch.full((8,), 2.0, requires_grad=True)  # all frequencies but one are exactly 0
+    (gradient,) = torch.autograd.grad(spectral.coherence(constant), constant)
+    assert torch.isfinite(gradient).all()
+    assert float(gradient.abs().max()) < 1e-6  # the largest possible Phi
+    for scale in (1e-30, 1e30):
+        w = weights(4, 50, dtype=torch.float32)
+        assert float(spectral.coherence(scale * w)) == pytest.approx(float(spectral.coherence(w)), abs=1e-6)
+    half = weights(5, 50, dtype=torch.bfloat16).requires_grad_()
+    phi = spectral.coherence(half)
+    (gradient,) = torch.autograd.grad(phi, half)
+    assert gradient.dtype == torch.bfloat16
+    assert float(phi.detach()) == pytest.approx(arrays.coherence(half), abs=1e-6)
+
+
+def test_strength_zero_costs_nothing_and_gives_nothing() -> None:
+    w, w_prev = {"w": weights(6, 3, 4)}, {"w": weights(7, 3, 4)}
+    assert float(spectral.regulariser(w, w_prev, 0.0, 0.0)) == 0.0
+    only = float(spectral.regulariser(w, w_prev, 0.0, 2.0))
+    assert only == pytest.approx(float((w["w"] - w_prev["w"]).square().sum()))
+
+
+def test_methods_add_their_term_from_the_second_task_on() -> None:
+    info = TaskInfo(index=0, n_tasks=2, n_patterns=10, n_steps=1)
+    for name, options in (("rana", {"lam": 0.5, "eta": 2.0}), ("phi-only", {"lam": 0.5})):
+        method = get_method(name)(cnn(), seed=0, options=options)
+        method.begin_task(info)
+        assert method.penalty() is None
+        method.end_task([])
+        with torch.no_grad():
+            for p in method.model.parameters():
+                p.mul_(1.1)
+        now, before = dict(method.model.named_parameters()), method.previous
+        expected = arrays.regulariser(now, before, 0.5, options.get("eta", 0.0))
+        assert float(method.penalty().detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_coherence_the_regulariser_is_the_l2_anchor() -> None:
+    without = run("rana", toy_scenario(), PROTOCOL, seed=0, options={"lam": 0.0, "eta": 3.0})
+    anchor = run("l2", toy_scenario(), PROTOCOL, seed=0, options={"strength": 3.0})
+    assert [row["accuracy"] for row in without.rows] == [row["accuracy"] for row in anchor.rows]
+
+
+def test_coherence_alone_raises_coherence() -> None:
+    info = [TaskInfo(index=i, n_tasks=2, n_patterns=8, n_steps=40) for i in (0, 1)]
+    x, y = weights(8, 8, 6, dtype=torch.float32), torch.arange(8) % 3
+    final = {}
+    for lam in (0.0, 1.0):
+        method = get_method("phi-only")(mlp((6, 40, 3)), seed=0, options={"lam": lam, "lr": 0.01})
+        for task in info:
+            method.begin_task(task)
+            for _ in range(40):
+                method.step(x, y, 0.0)
+            method.end_task([])
+        final[lam] = sum(arrays.coherence(w) for w in method.weight_tensors().values())
+    assert final[1.0] > final[0.0] + 0.3
+    assert math.isfinite(final[1.0])
