@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import one_task
-from .framework import Context, Data, Row, Verdict
+from .framework import Context, Data, Verdict
 from .one_task import all_row
-from .perceptrons import agreement, prepare, seeds, settings
+from .perceptrons import agreement, compared, prepare, seeds, settings, unstable
 
 SOURCES = (*one_task.SOURCES, __name__)
 _SHARED = {"alphas": [0.5, 1.0, 1.5, 2.0], "beta": 20.0, "epochs": 200}
@@ -69,10 +69,8 @@ def verdict(data: Data) -> Verdict:
         theory = data.select(kind="theory", alpha=alpha)
         nearest = min(theory, key=lambda row: abs(row["eps_g"] - last["eps_g"]))
         estimate = Estimate(last["eps_g"], last["eps_g_error"], data.parameters["n_seeds"])
-        words = [] if nearest["replicon"] < 1 else [f"replicon {nearest['replicon']:.2f}: the ansatz is unstable here"]
-        words += [f"other branch: {row['eps_g']:.4g}" for row in theory if row is not nearest]
-        if estimate.error == 0.0:
-            words.append("every seed ends at the teacher exactly")
-        rows.append(Row(f"eps_g at alpha={alpha:g}, last epoch", nearest["eps_g"], estimate, "; ".join(words)))
+        others = [f"other branch: {row['eps_g']:.4g}" for row in theory if row is not nearest]
+        what = f"eps_g at alpha={alpha:g}, last epoch"
+        rows.append(compared(what, nearest["eps_g"], estimate, unstable(nearest["replicon"]), *others))
     sentence, holds = agreement(rows, "The last epoch of descent against the nearest solution")
     return Verdict(rows, sentence, holds)

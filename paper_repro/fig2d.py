@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import perceptrons
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, prepare, seeds, settings, theory_row
+from .framework import Context, Data, Verdict
+from .perceptrons import agreement, compared, prepare, seeds, settings, theory_row
 
 SOURCES = (*perceptrons.SOURCES, __name__)
 _LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
@@ -101,6 +101,6 @@ def verdict(data: Data) -> Verdict:
         (cold,) = data.select(kind="theory", q_star=row["q_star"], beta=data.parameters["beta_cold"])
         estimate = Estimate(row["eps_g"], row["eps_g_error"], data.parameters["n_seeds"])
         note = f"beta={data.parameters['beta_cold']:g}: {cold['eps_g']:.4f}, z {estimate.z(cold['eps_g']):+.1f}"
-        rows.append(Row(f"eps_g at q_star={row['q_star']:g}, annealing", theory["eps_g"], estimate, note))
+        rows.append(compared(f"eps_g at q_star={row['q_star']:g}, annealing", theory["eps_g"], estimate, note))
     sentence, holds = agreement(rows, "Along the ramp of q_star")
     return Verdict(rows, sentence.replace("descent", "annealing"), holds)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from statmech_cl.problem import Chain, Task
+from statmech_cl.solution import Estimate
 
 from .framework import Context, Row
 
@@ -80,6 +81,19 @@ def two_task_theory_row(
         **{name: getattr(second, name) for name in named},
         "status": str(second.status),
     }
+
+
+def compared(what: str, theory: float | None, simulation: Estimate, *notes: str) -> Row:
+    """A line of a verdict. Seeds that all give the same number (a student at the teacher) have a standard error of 0,
+    and z says nothing: the note says so."""
+    if simulation.error == 0.0:
+        notes = (*notes, "every seed gives this value")
+    return Row(what, theory, simulation, "; ".join(note for note in notes if note))
+
+
+def unstable(replicon: float) -> str:
+    """A word where the replica-symmetric ansatz is unstable."""
+    return "" if replicon < 1.0 else f"replicon {replicon:.2f}"
 
 
 def agreement(rows: Sequence[Row], what: str, method: str = "descent") -> tuple[str, bool]:

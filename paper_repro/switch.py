@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import perceptrons
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, prepare, seeds, settings, two_task_theory_row
+from .framework import Context, Data, Verdict
+from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_theory_row
 
 SOURCES = (*perceptrons.SOURCES, __name__)
 _SHARED = {"alpha_1": 2.0, "alpha_2": [1.0, 2.0, 4.0], "r0": 0.0, "gamma": 1.0, "beta": 20.0, "epochs": 200}
@@ -70,6 +70,6 @@ def verdict(data: Data, task: int) -> Verdict:
         last = data.select(kind="descent", alpha_2=alpha_2)[-1]
         estimate = Estimate(last[f"eps_{task}"], last[f"eps_{task}_error"], data.parameters["n_seeds"])
         theory = data.column(f"eps_{task}", kind="theory", alpha_2=alpha_2)[0]
-        rows.append(Row(f"eps_{task} at alpha_2={alpha_2:g}, last epoch", theory, estimate))
+        rows.append(compared(f"eps_{task} at alpha_2={alpha_2:g}, last epoch", theory, estimate))
     sentence, holds = agreement(rows, f"eps_{task} after the switch")
     return Verdict(rows, sentence, holds)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from . import perceptrons
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, prepare, seeds, settings, two_task_theory_row
+from .framework import Context, Data, Verdict
+from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_theory_row, unstable
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
 _LINE = ("eps_1", "eps_2", "p_1", "p_2", "q", "r", "q_star", "replicon", "status")
+_JUMP = 0.07  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 
 
@@ -66,7 +68,8 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
         for r0 in size["r0"]:
             look = {"x": "alpha_2", "color": COLORS[r0]}
             line, found = data.select(kind="theory", r0=r0), data.select(kind="descent", r0=r0)
-            figures.curve(ax, line, name, stable=[row["replicon"] < 1 for row in line], **look)
+            for part in _parts(line):
+                figures.curve(ax, part, name, stable=[row["replicon"] < 1 for row in part], **look)
             figures.points(ax, found, name, label=f"$r_0={r0:g}$", **look)
         ax.set_xlabel(r"$\alpha_2$")
         ax.set_ylabel(rf"$\epsilon_{task}$")
@@ -74,6 +77,16 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
         ax.set_title(rf"$\alpha_1={size['alpha_1']:g}$, $\gamma={size['gamma']:g}$, $N={size['n']}$")
     axes[0, 0].legend(title="lines: theory, points: descent", title_fontsize=7)
     return figure
+
+
+def _parts(line: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The line cut where task 2 jumps to its teacher: a first-order transition is no steep curve."""
+    jumps = [
+        index + 1
+        for index, (a, b) in enumerate(pairwise(line))
+        if a["alpha_2"] >= 1.0 and abs(b["eps_2"] - a["eps_2"]) > _JUMP
+    ]
+    return [line[start:stop] for start, stop in pairwise([0, *jumps, len(line)])]
 
 
 def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
@@ -88,8 +101,7 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
                 continue
             estimate = Estimate(row[f"eps_{task}"], row[f"eps_{task}_error"], row["n_seeds"] - row["diverged"])
             what = f"eps_{task} r0={row['r0']:g} alpha_2={row['alpha_2']:g}"
-            note = "" if theory["replicon"] < 1 else f"replicon {theory['replicon']:.2f}"
-            rows.append(Row(what, theory[f"eps_{task}"], estimate, note))
+            rows.append(compared(what, theory[f"eps_{task}"], estimate, unstable(theory["replicon"])))
     names = " and ".join(f"eps_{task}" for task in tasks)
     sentence, holds = agreement(rows, f"{names} against alpha_2")
     return Verdict(rows, sentence, holds)
