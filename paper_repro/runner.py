@@ -27,8 +27,11 @@ SCALES = ("quick", "paper")
 STORE_NAME = "store.sqlite"
 # The code that any figure may rest on; a module that knows better says so in its SOURCES.
 _DEFAULT_SOURCES = (
+    "statmech_cl.branches",
+    "statmech_cl.chain",
     "statmech_cl.kernels",
     "statmech_cl.problem",
+    "statmech_cl.saddle",
     "statmech_cl.simulations",
     "statmech_cl.solution",
 )

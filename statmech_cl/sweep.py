@@ -122,7 +122,21 @@ def compute_row(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     problem = build(kind, parameters)
     if kind == "task":
         return dict(solve(problem, branch=parameters["branch"]).to_dict())
-    return dict(solve(problem).to_dict())
+    return _chain_row(solve(problem).to_dict())
+
+
+def _chain_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The forgetting matrix as `eps_g_after_t_on_k` and `p_after_t_on_k`, and each task's results as `q_t`, ..."""
+    row: dict[str, Any] = {}
+    for name in ("eps_g", "p"):
+        for after, values in enumerate(found[name], start=1):
+            row.update((f"{name}_after_{after}_on_{on}", value) for on, value in enumerate(values, start=1))
+    for number, task in enumerate(found["tasks"], start=1):
+        names = ("q", "r", "q_star", "free_entropy", "replicon", "residual", "quadrature_error")
+        row.update((f"{name}_{number}", task[name]) for name in names)
+    row.update((f"reference_overlap_{t}", value) for t, value in enumerate(found["reference_overlap"], start=2))
+    failed = [task["status"] for task in found["tasks"] if task["status"] != "converged"]
+    return {**row, "status": failed[0] if failed else "converged"}
 
 
 def _attempt(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,7 +231,8 @@ def _tidy(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], row:
     """One line of the table: the grid's values, the results without lists and repeated parameters, status last."""
     line = {name: parameters[name] for name in grid}
     # q_star is both: a parameter when prescribed, and always a result.
-    repeated = {*grid, *parameters, "status", "message"} - ({"q_star"} - set(grid))
+    both = {name for name in row if name.startswith("q_star")} - set(grid)
+    repeated = {*grid, *parameters, "status", "message"} - both
     line.update((name, value) for name, value in row.items() if name not in repeated and not isinstance(value, list))
     return {**line, "status": row["status"], "message": row.get("message", "")}
 
