@@ -60,27 +60,47 @@ def theory_row(
     return solve(Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star), branch=branch).to_dict()
 
 
-def two_task_theory_row(
+def two_task_theory_row(**case: Any) -> dict[str, Any]:
+    """The solution that `two_task_solutions_row` lists at (alpha_2, r0), where it is the only one.
+
+    Raises
+    ------
+    ValueError : several solutions coexist, or none was found.
+    """
+    found = two_task_solutions_row(**case)["solutions"]
+    if len(found) != 1:
+        raise ValueError(f"alpha_2 and r0 must have one solution here, got {len(found)} at {case!r}")
+    return found[0]
+
+
+def two_task_solutions_row(
     *, alpha_1: float, alpha_2: float, gamma: float, r0: float, beta: float, prior: str = "none", anchor: str = "kl"
 ) -> dict[str, Any]:
-    """eps_1, eps_2, p_1, p_2 after the second task and its order parameters, from the Franz-Parisi potential."""
-    from statmech_cl import solve
+    """Every solution of the Franz-Parisi potential: eps_1, eps_2, p_1, p_2 and the order parameters of the second task,
+    by rising overlap r with teacher 2; none where no iteration converged.
+    """
+    from statmech_cl import ConvergenceError, solve
 
     tasks = (
         Task(alpha=alpha_1, beta=beta, prior=prior),
         Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor),
     )
-    found = solve(Chain(tasks, overlaps=r0))
-    second = found.tasks[1]
-    named = ("q", "r", "q_star", "replicon", "residual", "quadrature_error")
-    return {
-        "eps_1": float(found.eps_g[1, 0]),
-        "eps_2": float(found.eps_g[1, 1]),
-        "p_1": float(found.p[1, 0]),
-        "p_2": float(found.p[1, 1]),
-        **{name: getattr(second, name) for name in named},
-        "status": str(second.status),
-    }
+    try:
+        found = solve(Chain(tasks, overlaps=r0), branch="all")
+    except ConvergenceError:
+        found = []
+    named = ("q", "r", "q_star", "replicon", "free_entropy", "residual", "quadrature_error")
+    rows = [
+        {
+            "eps_1": float(solution.eps_g[1, 0]),
+            "eps_2": float(solution.eps_g[1, 1]),
+            "p_1": float(solution.p[1, 0]),
+            "p_2": float(solution.p[1, 1]),
+            **{name: float(getattr(solution.tasks[1], name)) for name in named},
+        }
+        for solution in found
+    ]
+    return {"solutions": sorted(rows, key=lambda row: row["r"])}
 
 
 def compared(what: str, theory: float | None, simulation: Estimate, *notes: str) -> Row:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from . import perceptrons
 from .framework import Context, Data, Verdict
-from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_theory_row, unstable
+from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_solutions_row, unstable
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
-_LINE = ("eps_1", "eps_2", "p_1", "p_2", "q", "r", "q_star", "replicon", "status")
 _JUMP = 0.07  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 
@@ -42,10 +41,11 @@ def compute(context: Context) -> Data:
     size = context.parameters
     case = {name: size[name] for name in ("alpha_1", "gamma", "prior")}
     grid = [{**case, "beta": size["beta"], "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["fine"]]
-    lines = context.points("two tasks/theory", two_task_theory_row, grid, "theory")
+    lines = context.points("two tasks/theory", two_task_solutions_row, grid, "theory")
     rows = [
-        {"kind": "theory", **point, **{name: line[name] for name in _LINE}}
+        {"kind": "theory", **point, **solution}
         for point, line in zip(grid, lines, strict=True)
+        for solution in line["solutions"]
     ]
     descent = settings(epochs=size["epochs"], records=1)
     common = {**case, "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
@@ -68,7 +68,7 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
         for r0 in size["r0"]:
             look = {"x": "alpha_2", "color": COLORS[r0]}
             line, found = data.select(kind="theory", r0=r0), data.select(kind="descent", r0=r0)
-            for part in _parts(line):
+            for part in branches(line):
                 figures.curve(ax, part, name, stable=[row["replicon"] < 1 for row in part], **look)
             figures.points(ax, found, name, label=f"$r_0={r0:g}$", **look)
         ax.set_xlabel(r"$\alpha_2$")
@@ -79,29 +79,43 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
     return figure
 
 
-def _parts(line: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The line cut where task 2 jumps to its teacher: a first-order transition is no steep curve."""
-    jumps = [
-        index + 1
-        for index, (a, b) in enumerate(pairwise(line))
-        if a["alpha_2"] >= 1.0 and abs(b["eps_2"] - a["eps_2"]) > _JUMP
-    ]
-    return [line[start:stop] for start, stop in pairwise([0, *jumps, len(line)])]
+def branches(points: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Solutions at rising alpha_2 strung into continuous lines: each goes on the line whose end is nearest in eps_2."""
+    lines: list[list[dict[str, Any]]] = []
+    for _, group in groupby(points, key=lambda point: point["alpha_2"]):
+        free = list(lines)
+        for point in group:
+            near = min(free, key=lambda line: abs(line[-1]["eps_2"] - point["eps_2"]), default=None)
+            # below alpha_2 = 1 the curves are steep, but there is only one
+            if near is not None and (abs(near[-1]["eps_2"] - point["eps_2"]) < _JUMP or point["alpha_2"] <= 1.0):
+                near.append(point)
+                free = [line for line in free if line is not near]
+            else:
+                lines.append([point])
+    return lines
 
 
 def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
-    """Theory beside descent at every point of descent."""
+    """The nearest solution of the theory beside descent at every point."""
     from statmech_cl.solution import Estimate
 
-    rows = []
+    rows, several = [], set()
     for task in tasks:
         for row in data.select(kind="descent"):
-            (theory,) = data.select(kind="theory", r0=row["r0"], alpha_2=row["alpha_2"])
             if row[f"eps_{task}"] is None:
                 continue
             estimate = Estimate(row[f"eps_{task}"], row[f"eps_{task}_error"], row["n_seeds"] - row["diverged"])
             what = f"eps_{task} r0={row['r0']:g} alpha_2={row['alpha_2']:g}"
-            rows.append(compared(what, theory[f"eps_{task}"], estimate, unstable(theory["replicon"])))
+            solutions = data.select(kind="theory", r0=row["r0"], alpha_2=row["alpha_2"])
+            if not solutions:
+                rows.append(compared(what, None, estimate, "no solution found"))
+                continue
+            near = min(solutions, key=lambda s: abs(s["eps_1"] - row["eps_1"]) + abs(s["eps_2"] - row["eps_2"]))
+            others = [f"also {other[f'eps_{task}']:.4g}" for other in solutions if other is not near]
+            several.update({f"({row['r0']:g}, {row['alpha_2']:g})"} if others else ())
+            rows.append(compared(what, near[f"eps_{task}"], estimate, unstable(near["replicon"]), *others))
     names = " and ".join(f"eps_{task}" for task in tasks)
     sentence, holds = agreement(rows, f"{names} against alpha_2")
+    if several:
+        sentence += f" Two solutions coexist at (r0, alpha_2) = {', '.join(sorted(several))}; the nearer is compared."
     return Verdict(rows, sentence, holds)
