@@ -15,7 +15,7 @@ _METHODS: dict[str, dict[str, Any]] = {
     "vcl": {},
     "vcl-sgd": {},
     "metaplasticity": {},
-    "ewc": {},
+    "ewc": {"optimiser": "sgd", "lr": 0.1},
     "plain": {"optimiser": "sgd", "lr": 0.1},
 }
 SCALES = {
@@ -26,7 +26,7 @@ SCALES = {
         "batches": 100,
         "batch_size": 64,
         "widths": [512, 512],
-        "n_seeds": 3,
+        "n_seeds": 2,
         "methods": _METHODS,
     },
     "paper": {

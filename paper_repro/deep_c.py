@@ -22,7 +22,7 @@ SCALES = {
         "batches": 60,
         "batch_size": 64,
         "widths": [512, 512],
-        "n_seeds": 3,
+        "n_seeds": 2,
         "methods": ["vcl-none", "vcl", "vcl-sgd"],
     },
     "paper": {

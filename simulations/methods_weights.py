@@ -128,7 +128,7 @@ class EWC(WeightMethod):
 
     name = "ewc"
     summary = "full precision, elastic weight consolidation"
-    defaults: ClassVar[dict[str, Any]] = {**WeightMethod.defaults, "strength": 5000.0, "fisher_patterns": 1000}
+    defaults: ClassVar[dict[str, Any]] = {**WeightMethod.defaults, "strength": 100.0, "fisher_patterns": 1000}
 
     def penalty(self) -> Tensor | None:
         if not self.memory:
