@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, theory_row, two_task_theory_row
@@ -64,7 +66,7 @@ def compute(context: Context) -> Data:
             )
             row: dict[str, Any] = {"kind": "gibbs", "case": label, "n": n, "n_seeds": n_seeds}
             for name in names:
-                put_estimate(row, name, [value for part in sampled for value in part[f"{name}_seeds"]])
+                put_estimate(row, name, np.array([value for part in sampled for value in part[f"{name}_seeds"]]))
                 del row[f"{name}_seeds"]
                 estimates[name].append(Estimate(row[name], row[f"{name}_error"], n_seeds))
             row["acceptance"] = sum(part["acceptance"] for part in sampled) / len(sampled)
@@ -132,8 +134,9 @@ def verdict(data: Data) -> Verdict:
                 estimate = Estimate(limit[name], limit[f"{name}_error"], limit["n_seeds"])
                 note = f"chi2 {limit[f'{name}_chi2']:.1f} of 1 degree of freedom"
                 rows.append(Row(f"{name}, {limit['case']}", theory[name], estimate, note))
-    far = [row.what for row in rows if abs(row.z) > 3.0]
-    largest = max(abs(row.z) for row in rows)
+    scores = [row.simulation.z(row.theory) for row in rows if row.simulation is not None and row.theory is not None]
+    far = [row.what for row, z in zip(rows, scores, strict=True) if abs(z) > 3.0]
+    largest = max(abs(z) for z in scores)
     sentence = (
         f"Theory and the sampled Gibbs measure, extrapolated to N -> infinity, agree within 3 standard errors in "
         f"{len(rows) - len(far)} of {len(rows)} order parameters (largest |z| {largest:.1f})"

@@ -77,7 +77,10 @@ def verdict(data: Data) -> Verdict:
     chains with each other; where it is not, the table shows what the sampler sees."""
     from statmech_cl.solution import Estimate
 
-    rows, fine, stable, unstable = [], 0, [], []
+    rows: list[Row] = []
+    stable: list[tuple[dict[str, Any], str, float]] = []
+    unstable: list[tuple[dict[str, Any], str, float]] = []
+    fine = 0
     for row in data.select(kind="gibbs"):
         (theory,) = data.select(kind="theory", alpha=row["alpha"])
         group = stable if theory["replicon"] < 1 else unstable

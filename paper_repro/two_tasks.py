@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import perceptrons
-from .framework import Context, Data, Verdict
+from .framework import Context, Data, Row, Verdict
 from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_solutions_row, unstable
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
@@ -99,7 +99,8 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
     """The nearest solution of the theory beside descent at every point."""
     from statmech_cl.solution import Estimate
 
-    rows, several = [], set()
+    rows: list[Row] = []
+    several: set[str] = set()
     for task in tasks:
         for row in data.select(kind="descent"):
             if row[f"eps_{task}"] is None:

@@ -101,7 +101,7 @@ def history_row(
         chosen = DescentSettings(**settings)
         result = descend(Task(alpha=alpha_1), n=n, seeds=tuple(seeds), settings=chosen, device=device)
     else:
-        chain = Chain((Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=gamma)), overlaps=r0)
+        chain = Chain((Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=gamma)), overlaps=(r0,))
         result = descend(chain, n=n, seeds=tuple(seeds), settings=DescentSettings(**settings), device=device)
     stages, epochs = result.stages, result.settings.epochs
     row: dict[str, Any] = {
@@ -188,7 +188,7 @@ def gibbs_two_task_row(
     of the second task with errors over the disorder, and the sampler's diagnostics on it.
     """
     chain = Chain(
-        (Task(alpha=alpha_1, beta=beta), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)), overlaps=r0
+        (Task(alpha=alpha_1, beta=beta), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)), overlaps=(r0,)
     )
     result = sample(chain, n=n, seeds=tuple(seeds), settings=GibbsSettings(**settings), device=device)
     row: dict[str, Any] = {"alpha_2": float(alpha_2), "n": n, "n_seeds": len(seeds)}
@@ -221,7 +221,7 @@ def _two_tasks(
     settings: dict[str, Any],
 ) -> DescentResult:
     chosen = DescentSettings(**settings)
-    chain = Chain((Task(alpha=alpha_1, prior=prior), Task(alpha=alpha_2, gamma=gamma, anchor=anchor)), overlaps=r0)
+    chain = Chain((Task(alpha=alpha_1, prior=prior), Task(alpha=alpha_2, gamma=gamma, anchor=anchor)), overlaps=(r0,))
     first = _first_task(alpha_1, prior, n, seeds, chosen, device)
     return descend(chain, n=n, seeds=seeds, settings=chosen, device=device, start=first)
 
