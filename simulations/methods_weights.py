@@ -54,6 +54,9 @@ class WeightMethod(Method):
         """A term added to the loss of every batch, or None."""
         return None
 
+    def after_step(self) -> None:
+        """Called after each step of the optimiser."""
+
     def remember(self, batches: Batches) -> None:
         """Called at the end of a task, before `previous` is set to the weights just learned."""
 
@@ -65,6 +68,7 @@ class WeightMethod(Method):
         self.optimiser.zero_grad(set_to_none=False)
         total.backward()
         self.optimiser.step()
+        self.after_step()
         return float(loss.detach())
 
     def end_task(self, batches: Batches) -> None:
@@ -124,6 +128,10 @@ class EWC(WeightMethod):
     """Elastic weight consolidation: penalty (strength/2) sum F (W - W_prev)^2 with F the diagonal Fisher information,
     summed over the tasks so far, each F the mean square gradient of ln p(y|x), one label y drawn from the network for
     each of `fisher_patterns` training patterns (Kirkpatrick et al., PNAS 114, 3521).
+
+    Adam sees the penalty's gradient with the loss's. Under SGD an explicit step of it is unstable where
+    lr strength F > 2, and a few weights always have so large an F: there the penalty is stepped implicitly,
+    W <- (W + k W_prev)/(1 + k), k = lr strength F, after the step on the loss.
     """
 
     name = "ewc"
@@ -131,12 +139,20 @@ class EWC(WeightMethod):
     defaults: ClassVar[dict[str, Any]] = {**WeightMethod.defaults, "strength": 100.0, "fisher_patterns": 1000}
 
     def penalty(self) -> Tensor | None:
-        if not self.memory:
+        if not self.memory or self.options["optimiser"] == "sgd":
             return None
         terms = [
             (self.memory[name] * (p - self.previous[name]).square()).sum() for name, p in self.model.named_parameters()
         ]
         return 0.5 * self.options["strength"] * torch.stack(terms).sum()
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        if not self.memory or self.options["optimiser"] != "sgd":
+            return
+        for name, p in self.model.named_parameters():
+            k = self.memory[name] * (self.options["lr"] * self.options["strength"])
+            p.addcmul_(k, self.previous[name]).div_(k.add_(1.0))
 
     def remember(self, batches: Batches) -> None:
         fisher = self.fisher(batches)

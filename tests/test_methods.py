@@ -179,6 +179,26 @@ def test_ewc_penalty_acts_from_the_second_task_on() -> None:
     assert any((method.memory[name] > first[name]).any() for name in first)
 
 
+def test_ewc_under_sgd_steps_its_penalty_implicitly() -> None:
+    lr, strength = 0.1, 1e6  # an explicit step would diverge
+    options = {"optimiser": "sgd", "lr": lr, "strength": strength, "fisher_patterns": 16}
+    method = get_method("ewc")(mlp((6, 5, 3)), seed=0, options=options)
+    method.begin_task(task(0))
+    method.step(*batch(0), progress=0.0)
+    method.end_task([batch(1)])
+    free = get_method("plain")(mlp((6, 5, 3)), seed=0, options={"optimiser": "sgd", "lr": lr})
+    free.load_state({**method.state(), "memory": {}})
+    for each in (method, free):
+        each.begin_task(task(1))
+        each.step(*batch(2), progress=0.0)
+    moved = dict(free.model.named_parameters())
+    for name, p in method.model.named_parameters():
+        # The minimum over W of (W - moved)^2 / (2 lr) + (strength/2) F (W - previous)^2.
+        stiffness = lr * strength * method.memory[name]
+        expected = (moved[name] + stiffness * method.previous[name]) / (1.0 + stiffness)
+        assert torch.allclose(p, expected, atol=1e-6)
+
+
 def test_l2_penalty_is_half_the_strength_times_the_squared_distance_of_the_weights() -> None:
     method = get_method("l2")(mlp((6, 5, 3)), seed=0, options={"strength": 3.0})
     method.begin_task(task(0))
