@@ -54,14 +54,18 @@ def examples(page: Path, *, slow: bool) -> list[Example]:
 
 
 def matches(printed: str, expected: str) -> bool:
-    """Equal up to trailing spaces; "..." stands for the rest of a line, alone on a line for any lines."""
+    """Equal up to the number of spaces; "..." stands for the rest of a line, alone on a line for any lines."""
     pattern = ""
     for line in expected.splitlines():
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
         else:
-            pattern += re.escape(line.rstrip()).replace(r"\.\.\.", ".*") + r"[ ]*\n"
-    return re.fullmatch(pattern, printed) is not None
+            pattern += ".*".join(map(re.escape, re.split(r" ?\.\.\.", _squeezed(line)))) + r"\n"
+    return re.fullmatch(pattern, "".join(f"{_squeezed(line)}\n" for line in printed.splitlines())) is not None
+
+
+def _squeezed(line: str) -> str:
+    return re.sub(r" +", " ", line).rstrip()
 
 
 def run(page: Path, *, slow: bool) -> int:
