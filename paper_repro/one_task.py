@@ -91,7 +91,8 @@ def _between(a: Any, b: Any) -> list[Any]:
         def miss(solution: Any, guess: dict[str, float] = guess) -> float:
             return sum(abs(getattr(solution, name) - value) for name, value in guess.items())
 
-        found.append(min(solve(replace(a.task, alpha=alpha), branch="all"), key=miss))
+        candidates: Any = solve(replace(a.task, alpha=alpha), branch="all")
+        found.append(min(candidates, key=miss))
     return found
 
 
@@ -100,7 +101,8 @@ def all_row(*, alpha: float, beta: float, prior: str) -> dict[str, Any]:
     separate two of the others, at which nothing ever rests."""
     from statmech_cl import solve
 
-    found = sorted(solve(Task(alpha=alpha, beta=beta, prior=prior), branch="all"), key=lambda s: s.r)
+    everything: Any = solve(Task(alpha=alpha, beta=beta, prior=prior), branch="all")
+    found = sorted(everything, key=lambda solution: solution.r)
     best = max(solution.free_entropy for solution in found[::2])
     return {
         "solutions": [

@@ -142,11 +142,9 @@ class Chain:
         if self.law is None:
             overlaps = self._checked_overlaps(later)
             object.__setattr__(self, "overlaps", overlaps)
-            law = {(): 1.0}
+            law: dict[tuple[int, ...], float] = {(): 1.0}
             for r0 in overlaps:
-                law = {
-                    (*signs, s): weight * (1.0 + s * r0) / 2.0 for signs, weight in law.items() for s in (1, -1)
-                }
+                law = {(*signs, s): weight * (1.0 + s * r0) / 2.0 for signs, weight in law.items() for s in (1, -1)}
         else:
             law = self._checked_law(later)
             object.__setattr__(self, "law", law)
@@ -157,7 +155,7 @@ class Chain:
 
     def _checked_overlaps(self, later: int) -> tuple[float, ...]:
         given = 0.0 if self.overlaps is None else self.overlaps
-        values = [given] * later if isinstance(given, Real) else list(given)
+        values: list[object] = [given] * later if isinstance(given, Real) else list(given)  # type: ignore[arg-type]
         if len(values) != later:
             raise ValueError(f"overlaps must hold {later} numbers, one a task after the first, got {len(values)}")
         return tuple(check_number("overlaps", value, low=-1.0, high=1.0) for value in values)

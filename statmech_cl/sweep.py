@@ -119,10 +119,13 @@ def compute_row(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {**row, "status": "diverged" if row["diverged"] else "done"}
     from . import solve
 
-    problem = build(kind, parameters)
+    found: Any
+    problem: Any = build(kind, parameters)
     if kind == "task":
-        return dict(solve(problem, branch=parameters["branch"]).to_dict())
-    return _chain_row(solve(problem).to_dict())
+        found = solve(problem, branch=parameters["branch"])
+        return dict(found.to_dict())
+    found = solve(problem)
+    return _chain_row(found.to_dict())
 
 
 def _chain_row(found: Mapping[str, Any]) -> dict[str, Any]:
