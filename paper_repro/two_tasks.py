@@ -12,8 +12,13 @@ from .framework import Context, Data, Row, Verdict
 from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_solutions_row, unstable
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
-_JUMP = 0.07  # in eps_2, between neighbours on the grid of alpha_2
+_JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
+
+
+# The sampler of the Gibbs measure, at one alpha_2: enough to tell theory from descent where they differ.
+_GIBBS = {"alpha_2": [1.0], "warmup": 200, "draws": 60, "leapfrogs": 16}
+_FINITE_SIZE = 0.01  # corrections of order 1/N to eps at N = 200 and more
 
 
 def scales(*, gamma: float, alpha_1: float = 2.0, prior: str = "none", beta: float = 20.0) -> dict[str, Any]:
@@ -26,16 +31,22 @@ def scales(*, gamma: float, alpha_1: float = 2.0, prior: str = "none", beta: flo
         "beta": beta,
         "epochs": 200,
     }
-    fine = [0.1, 0.25, *np.arange(0.5, 5.01, 0.25).tolist()]
+    # with the prior a task at alpha = 2 has not found its teacher
+    gibbs = {**_GIBBS, "start": "teacher" if prior == "none" and alpha_1 >= 2.0 else "prior"}
+    fine = [0.05, 0.1, *np.arange(0.25, 2.51, 0.125).tolist(), *np.arange(2.75, 5.01, 0.25).tolist()]
     return {
-        "quick": shared | {"n": 500, "n_seeds": 8, "alpha_2": [0.5, 1.0, 2.0, 3.0, 4.0, 5.0], "fine": fine},
-        "paper": shared | {"n": 1000, "n_seeds": 20, "alpha_2": np.arange(0.5, 5.01, 0.5).tolist(), "fine": fine},
+        "quick": shared
+        | {"n": 500, "n_seeds": 8, "alpha_2": [0.5, 1.0, 2.0, 3.0, 4.0, 5.0], "fine": fine}
+        | {"gibbs": {**gibbs, "n": 200, "n_seeds": 16}},
+        "paper": shared
+        | {"n": 1000, "n_seeds": 20, "alpha_2": np.arange(0.5, 5.01, 0.5).tolist(), "fine": fine}
+        | {"gibbs": {**gibbs, "n": 400, "n_seeds": 40}},
     }
 
 
 def compute(context: Context) -> Data:
-    """Theory on the fine grid, descent on the coarse one, for every r0 and gamma."""
-    from statmech_cl.simulations.measure import two_task_row
+    """Theory on the fine grid, descent on the coarse one, and samples of the Gibbs measure, for every r0."""
+    from statmech_cl.simulations.measure import gibbs_two_task_row, two_task_row
 
     prepare()
     size = context.parameters
@@ -54,6 +65,14 @@ def compute(context: Context) -> Data:
     for point, row in zip(grid, found, strict=True):
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
         rows.append({"kind": "descent", **case, "r0": point["r0"], **kept})
+    sampler = {name: value for name, value in size["gibbs"].items() if name not in ("alpha_2", "n_seeds")}
+    drawn = list(range(context.seed, context.seed + size["gibbs"]["n_seeds"]))
+    common = {**case, **sampler, "beta": size["beta"], "seeds": drawn, "device": context.device}
+    grid = [{**common, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["gibbs"]["alpha_2"]]
+    found = context.points("two tasks/gibbs", gibbs_two_task_row, grid, "gibbs")
+    for point, row in zip(grid, found, strict=True):
+        kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
+        rows.append({"kind": "gibbs", **case, "r0": point["r0"], "diverged": 0, **kept})
     return Data(rows, {**size, "descent": descent})
 
 
@@ -71,11 +90,12 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
             for part in branches(line):
                 figures.curve(ax, part, name, stable=[row["replicon"] < 1 for row in part], **look)
             figures.points(ax, found, name, label=f"$r_0={r0:g}$", **look)
+            figures.points(ax, data.select(kind="gibbs", r0=r0), name, fmt="D", markersize=3, **look)
         ax.set_xlabel(r"$\alpha_2$")
         ax.set_ylabel(rf"$\epsilon_{task}$")
         ax.set_ylim(bottom=0.0)
         ax.set_title(rf"$\alpha_1={size['alpha_1']:g}$, $\gamma={size['gamma']:g}$, $N={size['n']}$")
-    axes[0, 0].legend(title="lines: theory, points: descent", title_fontsize=7)
+    axes[0, 0].legend(title="lines: theory, circles: descent,\ndiamonds: Gibbs", title_fontsize=7)
     return figure
 
 
@@ -96,27 +116,45 @@ def branches(points: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
-    """The nearest solution of the theory beside descent at every point."""
+    """The nearest solution of the theory beside descent, which is judged, and beside the sampled Gibbs measure."""
+    descended, several = _beside(data, tasks, "descent")
+    sampled, _ = _beside(data, tasks, "gibbs")
+    names = " and ".join(f"eps_{task}" for task in tasks)
+    sentence, holds = agreement(descended, f"{names} against alpha_2")
+    if several:
+        sentence += f" Two solutions coexist at (r0, alpha_2) = {', '.join(several)}; the nearer is compared."
+    gaps = [
+        (abs(row.simulation.mean - row.theory), row.simulation.error)
+        for row in sampled
+        if row.theory is not None and row.simulation is not None
+    ]
+    near = sum(gap <= 3.0 * error + _FINITE_SIZE for gap, error in gaps)
+    sentence += (
+        f" The sampled Gibbs measure (N = {data.parameters['gibbs']['n']}) agrees with the theory within 3 standard "
+        f"errors plus {_FINITE_SIZE:g} (finite N) at {near} of {len(gaps)} points."
+    )
+    return Verdict([*descended, *sampled], sentence, holds)
+
+
+def _beside(data: Data, tasks: tuple[int, ...], kind: str) -> tuple[list[Row], list[str]]:
+    """Rows of a verdict for one kind of simulation, and the (r0, alpha_2) at which solutions coexist."""
     from statmech_cl.solution import Estimate
 
     rows: list[Row] = []
-    several: set[str] = set()
+    several: dict[str, None] = {}
     for task in tasks:
-        for row in data.select(kind="descent"):
+        for row in data.select(kind=kind):
             if row[f"eps_{task}"] is None:
                 continue
             estimate = Estimate(row[f"eps_{task}"], row[f"eps_{task}_error"], row["n_seeds"] - row["diverged"])
-            what = f"eps_{task} r0={row['r0']:g} alpha_2={row['alpha_2']:g}"
+            what = f"eps_{task} r0={row['r0']:g} alpha_2={row['alpha_2']:g}, {kind}"
             solutions = data.select(kind="theory", r0=row["r0"], alpha_2=row["alpha_2"])
             if not solutions:
                 rows.append(compared(what, None, estimate, "no solution found"))
                 continue
             near = min(solutions, key=lambda s: abs(s["eps_1"] - row["eps_1"]) + abs(s["eps_2"] - row["eps_2"]))
             others = [f"also {other[f'eps_{task}']:.4g}" for other in solutions if other is not near]
-            several.update({f"({row['r0']:g}, {row['alpha_2']:g})"} if others else ())
+            if others:
+                several[f"({row['r0']:g}, {row['alpha_2']:g})"] = None
             rows.append(compared(what, near[f"eps_{task}"], estimate, unstable(near["replicon"]), *others))
-    names = " and ".join(f"eps_{task}" for task in tasks)
-    sentence, holds = agreement(rows, f"{names} against alpha_2")
-    if several:
-        sentence += f" Two solutions coexist at (r0, alpha_2) = {', '.join(sorted(several))}; the nearer is compared."
-    return Verdict(rows, sentence, holds)
+    return rows, list(several)

@@ -178,6 +178,7 @@ def gibbs_two_task_row(
     gamma: float,
     r0: float,
     beta: float = 20.0,
+    prior: str = "none",
     anchor: str = "kl",
     n: int,
     seeds: Sequence[int],
@@ -185,10 +186,11 @@ def gibbs_two_task_row(
     **settings: Any,
 ) -> dict[str, Any]:
     """The Gibbs measure of a second task given a reference drawn from the first: p_1, p_2, eps_1, eps_2, q, r, q_star
-    of the second task with errors over the disorder, and the sampler's diagnostics on it.
+    of the second task with errors over the disorder, and the sampler's diagnostics on it. `prior` is task 1's.
     """
     chain = Chain(
-        (Task(alpha=alpha_1, beta=beta), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)), overlaps=(r0,)
+        (Task(alpha=alpha_1, beta=beta, prior=prior), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)),
+        overlaps=(r0,),
     )
     result = sample(chain, n=n, seeds=tuple(seeds), settings=GibbsSettings(**settings), device=device)
     row: dict[str, Any] = {"alpha_2": float(alpha_2), "n": n, "n_seeds": len(seeds)}

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from statmech_cl.paper_repro import framework, registry, reproduce
 
+FEW = {"alpha_2": [1.0], "n": 20, "n_seeds": 3, "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior"}
 SMALL: dict[str, dict[str, Any]] = {
     "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, "n": 40, "n_seeds": 3},
     "fig1b": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
     "fig1c": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
     "fig2c": {"alphas": [1.0, 1.8, 2.0], "epochs": 40, "records": 20, "n": 40, "n_seeds": 3},
     "fig2d": {"q_stars": [0.4, 0.8], "fine": [0.4, 0.8], "epochs_per_level": 3, "epochs": 5, "n": 40, "n_seeds": 3},
-    "fig3a": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig3b": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "fig3a": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
+    "fig3b": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
     "figA1a": {"alphas": [0.5], "n": 40, "n_seeds": 3},
-    "figA1d": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
+    "figA1d": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
     "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
     "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
 }
