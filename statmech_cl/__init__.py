@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .problem import Chain, Task
-from .solution import ConvergenceError, Estimate, Solution, Status
+from .solution import ChainSolution, ConvergenceError, Estimate, Solution, Status
 
 if TYPE_CHECKING:
     from .branches import Branch, trace
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 _LAZY = {"solve": ".saddle", "trace": ".branches", "Branch": ".branches"}
 
 __all__ = [
-    "Branch", "Chain", "ConvergenceError", "Estimate", "Solution", "Status", "Task", "__version__", "solve", "trace",
-]  # fmt: skip
+    "Branch",
+    "Chain",
+    "ChainSolution",
+    "ConvergenceError",
+    "Estimate",
+    "Solution",
+    "Status",
+    "Task",
+    "__version__",
+    "solve",
+    "trace",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -210,11 +210,15 @@ def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solu
         return [only] if branch == "all" else only
     equations = equations_of(task)
     found = [_finish(task, equations, y, on_failure) for y in _starts(task, equations, branch)]
+    chosen = select(found, branch)
+    return chosen if branch == "all" else chosen[0]
+
+
+def select(found: list[Solution], branch: str) -> list[Solution]:
+    """What `branch` asks for among the solutions found: all distinct ones, or a list of one."""
     if branch == "all":
         return _distinct(found)
-    if branch in ("low", "high"):
-        return found[0]
-    return best_of(_distinct(found))
+    return [best_of(found) if branch == "best" else found[0]]
 
 
 def best_of(solutions: Sequence[Solution]) -> Solution:

@@ -17,8 +17,8 @@ import numpy as np
 from .kernels.energetic import energetic
 from .kernels.entropic import entropic, flipped
 from .kernels.gaussian import TABLE
-from .problem import Task
-from .solution import ConvergenceError, Solution, Status
+from .problem import Chain, Task
+from .solution import ChainSolution, ConvergenceError, Solution, Status
 
 RESIDUAL_WANTED = 1e-10  # of the raw map; what is called converged
 _TARGET = 1e-11  # of y' - y; where the iteration stops
@@ -26,6 +26,7 @@ _ROUNDING = 4e-17  # of y' - y, per unit of the hats
 _COARSE = 0.65  # the rule that brings the iterate close: good to about 1e-6 at a third of the cost
 _COARSE_TARGET = 1e-5
 _MAX_STEPS = 50
+_ATTEMPT_STEPS = 12
 _LONGEST_STEP = 2.0
 _DIFFERENCE = 1e-6  # step of the one-sided differences in y
 _REFINE = 1.5  # the rule that estimates the quadrature error: steps / 1.5, log-windows * 1.5
@@ -55,12 +56,13 @@ class Site(Protocol):
 
 @dataclass(frozen=True)
 class FreeSite:
-    """A site without reference: exp[a m^2 + b m + kappa Ent(m)] on [-1, 1]."""
+    """A site without reference: exp[a m^2 + b m - kappa KL(q_theta || uniform)] on [-1, 1]."""
 
     kappa: float
 
     def sweep(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> tuple[float, ...]:
-        return entropic(q_hat, r_hat, q_star_hat, self.kappa, refine)
+        q, r, v, d, u, g_s, spread = entropic(q_hat, r_hat, q_star_hat, self.kappa, refine)
+        return q, r, v, d, u, g_s - self.kappa * math.log(2.0), spread  # KL = ln 2 - Ent
 
     def flipped(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> float:
         return flipped(q_hat, r_hat, q_star_hat, self.kappa, refine)
@@ -174,6 +176,12 @@ def newton(equations: Equations, y: np.ndarray, *, close: bool = False) -> Root:
     jacobian = near.jacobian if near.converged else None
     root = _newton(equations, near.sweep.y, jacobian, 1.0, 0.0, _MAX_STEPS - near.n_steps)
     return Root(root.sweep, root.jacobian, near.n_steps + root.n_steps, root.converged)
+
+
+def attempt(equations: Equations, y: np.ndarray) -> Root | None:
+    """newton() from a start that may lead nowhere: given up after a few coarse steps."""
+    near = _newton(equations, y, None, _COARSE, _COARSE_TARGET, _ATTEMPT_STEPS)
+    return newton(equations, near.sweep.y, close=True) if near.converged else None
 
 
 def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -331,7 +339,9 @@ def failure(describe: str, root: Root, advice: str) -> ConvergenceError:
     )
 
 
-def solve(problem: Task, *, branch: str = "best", on_failure: str = "raise") -> Solution | list[Solution]:
+def solve(
+    problem: Task | Chain, *, branch: str = "best", on_failure: str = "raise"
+) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]:
     """Solve the replica-symmetric saddle-point equations, y'(y) = y, by Newton's method.
 
         q_hat = 2 alpha Int Dz H(r z/sqrt(q-r^2)) F'^2,     r_hat = -2 alpha/sqrt(2 pi) Int Dz F',
@@ -340,7 +350,8 @@ def solve(problem: Task, *, branch: str = "best", on_failure: str = "raise") -> 
 
     Parameters
     ----------
-    problem : a Task.
+    problem : a Task, or a Chain of them (then `branch` chooses among the last task's solutions; earlier tasks take the
+        best).
     branch : "low" (reaches alpha -> 0, up to its first fold), "high" (reaches perfect overlap at large alpha, down to
         its fold), "best" (largest free entropy among the solutions with replicon < 1, or of all where there is none),
         or "all" (a list of every coexisting solution).
@@ -348,7 +359,7 @@ def solve(problem: Task, *, branch: str = "best", on_failure: str = "raise") -> 
 
     Returns
     -------
-    Solution, or a list of them for branch="all".
+    Solution, or ChainSolution; a list of them for branch="all".
 
     Raises
     ------
@@ -363,4 +374,8 @@ def solve(problem: Task, *, branch: str = "best", on_failure: str = "raise") -> 
 
     if isinstance(problem, Task):
         return solve_task(problem, branch, on_failure)
-    raise ValueError(f"problem must be a Task, got {problem!r}")
+    if isinstance(problem, Chain):
+        from .chain import solve_chain
+
+        return solve_chain(problem, branch, on_failure)
+    raise ValueError(f"problem must be a Task or a Chain, got {problem!r}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .problem import Task
+from .problem import Chain, Task
 
 
 class Status(str, Enum):
@@ -68,6 +68,40 @@ class Solution:
         row["status"] = str(self.status)
         row["stable"] = self.stable
         return row
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ChainSolution:
+    """A chain of T tasks, solved one after another.
+
+    Attributes
+    ----------
+    tasks : the T Solutions; `p` and `eps_g` of each refer to its own teacher.
+    p : (T, T), p[t, k] = E s_k <sign m_t>, overlap of the binarised student after task t with teacher k.
+    eps_g : (T, T) forgetting matrix eps_g[after_task, on_task] = arccos(p) / pi.
+    reference_overlap : (T - 1,), E m_{t-1} <m_t> of each later task with its reference.
+    """
+
+    chain: Chain
+    tasks: list[Solution]
+    p: np.ndarray
+    eps_g: np.ndarray
+    reference_overlap: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers: {"tasks": [...], "eps_g": [[...]], "p": [[...]], "reference_overlap": [...]}."""
+        rows = []
+        for t, solution in enumerate(self.tasks):
+            row = solution.to_dict()
+            if t > 0:
+                row |= {name: getattr(solution.task, name) for name in ("gamma", "anchor", "memory")}
+            rows.append(row)
+        return {
+            "tasks": rows,
+            "eps_g": self.eps_g.tolist(),
+            "p": self.p.tolist(),
+            "reference_overlap": self.reference_overlap.tolist(),
+        }
 
 
 class ConvergenceError(RuntimeError):

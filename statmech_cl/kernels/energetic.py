@@ -65,7 +65,7 @@ def tilted(w, root_v, root_d, beta, start, refine, table):
         centre = mode + max(_BEND - u, 0.0) / s + 3.0 * sharp
         start_t = -math.asinh((centre - mode) / sharp)
         # far from the centre the grading must not outgrow the Gaussian around the mode
-        step = min(_GRADED_STEP, 0.6 / (centre - mode)) / refine
+        step = min(_GRADED_STEP, 0.5 / (centre - mode)) / refine
     elif sharp < _GRADE_BELOW:
         sharp = 1.0
     drop = _DROP * refine

@@ -23,6 +23,7 @@ _FIELD_STEP = 1.15  # in t, see field_nodes
 _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _PANEL = 3.0  # in tau, of the half line, 16 Gauss-Legendre nodes each
 _DROP = 37.0  # log of the weight at which a window ends
+_UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
 
 
@@ -78,15 +79,16 @@ def _theta_end(slope, refine):
 
 
 @njit
-def local_nodes(a, kappa, root_c, slope, refine):
+def local_nodes(a, kappa, root_c, slope, refine, fine):
     """Nodes of the full line, each (n,): theta, m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm.
 
-    `root_c` is what a term -c (theta - mu)^2 / 2 asks for, `slope` the largest |b| + 2 |a| that draws to an edge.
+    `root_c` is what a term -c (theta - mu)^2 / 2 asks for, `slope` the largest |b| + 2 |a| that draws to an edge;
+    `fine` divides the step.
     """
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    rate = _EDGE_RATE + 0.5 * root_c
+    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
     end, _ = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)
-    step = _THETA_STEP / refine
+    step = _THETA_STEP / (refine * fine)
     half = int(end / step) + 1
     n = 2 * half + 1
     theta = np.empty(n)
@@ -111,22 +113,25 @@ def local_nodes(a, kappa, root_c, slope, refine):
 
 
 @njit
-def half_nodes(a, kappa, b_max, refine):
-    """Nodes for the half line m > 0 (composite Gauss-Legendre in tau): m and the log-weights, each (n,)."""
+def half_nodes(a, kappa, root_c, slope, refine):
+    """Nodes of the half line m > 0 (composite Gauss-Legendre in tau), each (n,): theta, m and the log-weights."""
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    end, _ = _tau(_theta_end(b_max + 2.0 * abs(a), refine), _EDGE_RATE, root_kappa, root_a)
+    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
+    end, _ = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)
     panels = int(end * refine / _PANEL) + 1
     width = end / panels
     order = _GAUSS_X.size
+    nodes = np.empty(panels * order)
     m = np.empty(panels * order)
     base = np.empty(panels * order)
     theta = 0.0
     for k in range(panels):
         for j in range(order):
-            theta = _theta((k + 0.5 + 0.5 * _GAUSS_X[j]) * width, _EDGE_RATE, root_kappa, root_a, theta)
-            _, slope = _tau(theta, _EDGE_RATE, root_kappa, root_a)
+            theta = _theta((k + 0.5 + 0.5 * _GAUSS_X[j]) * width, rate, root_kappa, root_a, theta)
+            _, slope = _tau(theta, rate, root_kappa, root_a)
             tanh = math.tanh(theta)
             i = k * order + j
+            nodes[i] = theta
             m[i] = tanh
             base[i] = (
                 a * tanh * tanh
@@ -134,7 +139,7 @@ def half_nodes(a, kappa, b_max, refine):
                 + _log_sech2(theta)
                 + math.log(0.5 * width * _GAUSS_W[j] / slope)
             )
-    return m, base
+    return nodes, m, base
 
 
 @njit
@@ -173,23 +178,26 @@ def local_moments(b, m, short, sech2, base, exponents):
 
 
 @njit
-def negative_share(b, m, base):
-    """Probability of m < 0 at one field b, from nodes on the half line: (1 - <sign m>) / 2 without cancellation."""
+def negative_share(b, m, base_minus, base_plus):
+    """Probability of m < 0 at one field b, (1 - <sign m>) / 2 without cancellation, from nodes m > 0 on the half line.
+
+    `base_minus`, `base_plus` are the log-weights of -m and of m, apart from the field's.
+    """
     top_minus = -math.inf
     top_plus = -math.inf
     for k in range(m.size):
-        top_minus = max(top_minus, base[k] - b * m[k])
-        top_plus = max(top_plus, base[k] + b * m[k])
+        top_minus = max(top_minus, base_minus[k] - b * m[k])
+        top_plus = max(top_plus, base_plus[k] + b * m[k])
     minus = 0.0
     plus = 0.0
     for k in range(m.size):
-        e = base[k] - b * m[k] - top_minus
+        e = base_minus[k] - b * m[k] - top_minus
         if e > -_DROP:
             minus += math.exp(e)
-        e = base[k] + b * m[k] - top_plus
+        e = base_plus[k] + b * m[k] - top_plus
         if e > -_DROP:
             plus += math.exp(e)
-    # ratio = Z_plus / Z_minus overflows harmlessly to inf, where the share is 0
+    # Beyond exp(700) the share is 0 in double precision.
     return 1.0 / (1.0 + plus / minus * math.exp(min(top_plus - top_minus, 700.0)))
 
 
@@ -207,37 +215,29 @@ def _crowding(x, width, corner, at_corner):
 
 
 @njit
-def field_nodes(mean, variance, a, whole, refine):
-    """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
+def graded_nodes(low, high, smooth, a, refine):
+    """Nodes b on [low, high] and db/dt, for integrals of a local average times a weight that varies over `smooth`.
 
     For a > 0 the averages step at b = 0 over a width of order 1. For a < 0, <m> is a ramp between corners at b = -+2 a,
-    rounded over sqrt(-2 a), and <sign m> steps over that width at 0. The Gaussian asks for a density of its own; the
-    densities add up. With `whole` the range includes b = 0 however deep in the Gaussian's tail it lies.
+    rounded over sqrt(-2 a), and <sign m> steps over that width at 0. What these and the weight ask for adds up.
     """
-    sd = math.sqrt(variance)
-    rate = 1.0 / (0.65 * sd)
-    slope_range = max(-2.0 * a, 0.0)
-    width = math.sqrt(1.0 + slope_range)
-    at_corner = _CROWD * slope_range * slope_range / (slope_range * slope_range + 4.0 * width * width)
-    reach = math.sqrt(2.0 * _DROP * refine)
-    low = mean - reach * sd
-    high = mean + reach * sd
-    if whole:
-        low = min(low, -reach * width)
-        high = max(high, reach * width)
-    t_low = rate * low + _crowding(low, width, slope_range, at_corner)[0]
-    t_high = rate * high + _crowding(high, width, slope_range, at_corner)[0]
+    rate = 1.0 / (0.65 * smooth)
+    corner = max(-2.0 * a, 0.0)
+    width = math.sqrt(1.0 + corner)
+    at_corner = _CROWD * corner * corner / (corner * corner + 4.0 * width * width)
+    t_low = rate * low + _crowding(low, width, corner, at_corner)[0]
+    t_high = rate * high + _crowding(high, width, corner, at_corner)[0]
     n = int((t_high - t_low) * refine / _FIELD_STEP) + 2
     step = (t_high - t_low) / (n - 1)
     b = np.empty(n)
-    weight = np.empty(n)
+    jacobian = np.empty(n)
     x = low
     for k in range(n):
         t = t_low + k * step
         left = low
         right = high
         for _ in range(200):  # t(b) is monotone; Newton, kept inside a shrinking bracket
-            count, density = _crowding(x, width, slope_range, at_corner)
+            count, density = _crowding(x, width, corner, at_corner)
             excess = rate * x + count - t
             if excess > 0.0:
                 right = x
@@ -248,12 +248,33 @@ def field_nodes(mean, variance, a, whole, refine):
                 trial = 0.5 * (left + right)
             move = trial - x
             x = trial
-            if abs(move) < 1e-13 * (sd + abs(x)):
+            if abs(move) < 1e-13 * (smooth + abs(x)):
                 break
-        _, density = _crowding(x, width, slope_range, at_corner)
-        z = (x - mean) / sd
+        _, density = _crowding(x, width, corner, at_corner)
         b[k] = x
-        weight[k] = step / ((rate + density) * sd * math.sqrt(2.0 * math.pi)) * math.exp(-0.5 * z * z)
+        jacobian[k] = step / (rate + density)
+    return b, jacobian
+
+
+@njit
+def field_nodes(mean, variance, a, whole, refine):
+    """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
+
+    With `whole` the range includes b = 0, however deep in the Gaussian's tail it lies.
+    """
+    sd = math.sqrt(variance)
+    reach = math.sqrt(2.0 * _DROP * refine)
+    low = mean - reach * sd
+    high = mean + reach * sd
+    if whole:
+        width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
+        low = max(min(low, -reach * width), mean - _UNDERFLOW * sd)
+        high = min(max(high, reach * width), mean + _UNDERFLOW * sd)
+    b, jacobian = graded_nodes(low, high, sd, a, refine)
+    weight = np.empty(b.size)
+    for k in range(b.size):
+        z = (b[k] - mean) / sd
+        weight[k] = jacobian[k] / (sd * math.sqrt(2.0 * math.pi)) * math.exp(-0.5 * z * z)
     return b, weight
 
 
@@ -263,7 +284,7 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine)
+    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
     deficit = np.empty(b.size)
     q = 0.0
@@ -295,8 +316,8 @@ def flipped(q_hat, r_hat, q_star_hat, kappa, refine):
     """(1 - p) / 2 = Int Dz Prob(m < 0): the share of sites where the binarised student contradicts the teacher."""
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, True, refine)
-    m, base = half_nodes(a, kappa, max(abs(b[0]), abs(b[-1])), refine)
+    _, m, base = half_nodes(a, kappa, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
     share = 0.0
     for k in range(b.size):
-        share += weight[k] * negative_share(b[k], m, base)
+        share += weight[k] * negative_share(b[k], m, base, base)
     return share

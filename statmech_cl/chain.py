@@ -1,0 +1,316 @@
+"""Task after task: each is anchored to a configuration of the one before (Franz-Parisi potential).
+
+    G_S = E_s Int dtheta_ref rho(theta_ref | s) Int Dx ln Int dm exp[ (q_star_hat - q_hat/2) m^2
+              + (sqrt(q_hat) x + r_hat s) m + prior(m) - beta gamma A(theta | memory theta_ref) ]
+
+The energetic side is that of a single task. The joint law of (theta_t, s_1 .. s_t) at a site is a Markov chain: after
+each task the density of theta_t is propagated for every pattern of teachers' signs, which gives the whole forgetting
+matrix p[t, k] = E s_k <sign m_t>.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from . import branches
+from .kernels.anchored import (
+    field_observables,
+    field_sweep,
+    next_density,
+    quadratic_after,
+    quadratic_sweep,
+)
+from .kernels.entropic import field_nodes
+from .problem import Chain, Task
+from .saddle import (
+    Equations,
+    Orders,
+    Root,
+    attempt,
+    certify,
+    eps_from_flipped,
+    failure,
+    high_start,
+    newton,
+    to_unknowns,
+)
+from .solution import ChainSolution, Solution, Status
+
+_SIGNS = np.array([1.0, -1.0])
+
+
+def log_2cosh(x: np.ndarray) -> np.ndarray:
+    """ln 2 cosh x without overflow."""
+    return np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x)))
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The density of theta after a task, on the sites of each pattern of the teachers' signs so far.
+
+    theta : (n,), masses : (n, g) with columns summing to 1, signs : (g, t) the patterns.
+    """
+
+    theta: np.ndarray
+    masses: np.ndarray
+    signs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSite:
+    """A site whose reference is a random external field: anchor "kl", or none at all (scale = 0)."""
+
+    theta: np.ndarray
+    masses: np.ndarray  # (n, 2): s = +1, s = -1
+    scale: float
+    kappa: float
+    constant: float  # what prior and anchor add to G_S apart from the local integral
+
+    def sweep(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> tuple[float, ...]:
+        out = field_sweep(self.theta, self.masses, self.scale, self.kappa, q_hat, r_hat, q_star_hat, refine)
+        return (*out[:5], out[5] + self.constant, out[6])
+
+    def after(
+        self, masses: np.ndarray, signs: np.ndarray, hats: tuple[float, float, float], refine: float, density: bool
+    ) -> After:
+        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
+        b, weights, weights_ref, mean, share = field_observables(
+            self.theta, masses, signs, self.scale, self.kappa, *hats, refine
+        )
+        a = hats[2] - 0.5 * hats[0]
+        theta, after = next_density(b, weights, a, self.kappa, refine) if density else (self.theta, masses)
+        return After(share @ weights, mean @ weights_ref, theta, after)
+
+    def flipped(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> float:
+        after = self.after(self.masses, _SIGNS, (q_hat, r_hat, q_star_hat), refine, False)
+        return float(after.negative[0] + self.masses[:, 1].sum() - after.negative[1])
+
+
+@dataclass(frozen=True, eq=False)
+class QuadraticSite:
+    """A site under an anchor c (theta - mu)^2 / 2, c and mu functions of the reference: anchors "ewc" and "l2"."""
+
+    theta: np.ndarray
+    masses: np.ndarray  # (n, 2): s = +1, s = -1
+    curvature: np.ndarray
+    centre: np.ndarray
+    kappa: float
+    constant: float
+
+    def sweep(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> tuple[float, ...]:
+        out = quadratic_sweep(
+            self.theta, self.masses, self.curvature, self.centre, self.kappa, q_hat, r_hat, q_star_hat, refine
+        )
+        return (*out[:5], out[5] + self.constant, out[6])
+
+    def after(
+        self, masses: np.ndarray, signs: np.ndarray, hats: tuple[float, float, float], refine: float, density: bool
+    ) -> After:
+        negative = np.empty(signs.size)
+        overlap = np.empty(signs.size)
+        pieces: dict[int, np.ndarray] = {}
+        theta = self.theta
+        for s in (1.0, -1.0):
+            columns = np.flatnonzero(signs == s)
+            if columns.size == 0:
+                continue
+            share, m_ref_m, theta, after = quadratic_after(
+                self.theta,
+                np.ascontiguousarray(masses[:, columns]),
+                self.curvature,
+                self.centre,
+                s,
+                self.kappa,
+                *hats,
+                refine,
+                density,
+            )
+            negative[columns] = share
+            overlap[columns] = m_ref_m
+            pieces.update(zip(columns, after.T, strict=True))
+        return After(negative, overlap, theta, np.column_stack([pieces[c] for c in range(signs.size)]))
+
+    def flipped(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> float:
+        after = self.after(self.masses, _SIGNS, (q_hat, r_hat, q_star_hat), refine, False)
+        return float(after.negative[0] + self.masses[:, 1].sum() - after.negative[1])
+
+
+@dataclass(frozen=True, eq=False)
+class After:
+    """negative : (c,) mass with m < 0; overlap : (c,) mean of tanh(theta_ref) m; theta, masses : the next density."""
+
+    negative: np.ndarray
+    overlap: np.ndarray
+    theta: np.ndarray
+    masses: np.ndarray
+
+
+AnchoredSite = FieldSite | QuadraticSite
+
+
+def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray) -> AnchoredSite:
+    """The site of a later task, whose reference has `masses : (n, 2)` at `theta`, for s = +1 and s = -1."""
+    prior = task.beta if task.prior == "kl" else 0.0
+    constant = -prior * math.log(2.0)
+    strength = task.beta * task.gamma
+    if task.anchor == "none" or strength == 0.0:
+        return FieldSite(theta, masses, 0.0, prior, constant)
+    centre = task.memory * theta
+    if task.anchor == "kl":
+        constant -= strength * float(masses.sum(axis=1) @ log_2cosh(centre))
+        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant)
+    curvature = np.full(theta.size, strength)
+    if task.anchor == "ewc":  # the Fisher information of q_theta at the reference
+        curvature = strength / np.cosh(np.minimum(np.abs(centre), 300.0)) ** 2
+    return QuadraticSite(theta, masses, curvature, centre, prior, constant)
+
+
+# --- one task after another -------------------------------------------------------------------------------------------
+
+
+def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | list[ChainSolution]:
+    """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
+    walk = _Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", on_failure)[0]
+    if len(chain.tasks) > 1:
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        return [w.solution() for w in last] if branch == "all" else last[0].solution()
+    return walk.solution()
+
+
+@lru_cache(maxsize=32)
+def _first(task: Task, branch: str, on_failure: str) -> tuple[Solution, np.ndarray, np.ndarray]:
+    """A first task's solution and the density of its theta: (n,), (n, 1)."""
+    solution = branches.solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0), branch, on_failure)
+    kappa = task.beta if task.prior == "kl" else 0.0
+    a = solution.q_star_hat - 0.5 * solution.q_hat
+    if solution.q_hat == 0.0:
+        b, weight = np.zeros(1), np.ones(1)
+    else:
+        b, weight = field_nodes(solution.r_hat, solution.q_hat, a, False, 1.0)
+    theta, masses = next_density(b, weight[:, None], a, kappa, 1.0)
+    return replace(solution, task=task), theta, masses / masses.sum(axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Walk:
+    """A chain solved up to some task."""
+
+    chain: Chain
+    solutions: list[Solution]
+    reference: Reference
+    p: list[np.ndarray]
+    overlaps: list[float]
+
+    @classmethod
+    def begin(cls, chain: Chain, branch: str, on_failure: str) -> _Walk:
+        solution, theta, masses = _first(chain.tasks[0], branch, on_failure)
+        p = solution.p * (chain.weights @ chain.signs)
+        reference = Reference(theta, masses, np.ones((1, 1), dtype=np.int8))
+        return cls(chain, [solution], reference, [p], [])
+
+    def site(self, t: int, task: Task) -> AnchoredSite:
+        """The site of task t (counted from 0) given the reference reached before it."""
+        signs, weights = self._patterns(t)
+        columns, sides = self._columns(signs)
+        masses = np.zeros((self.reference.theta.size, 2))
+        for weight, column, side in zip(weights, columns, sides, strict=True):
+            masses[:, side] += weight * self.reference.masses[:, column]
+        return anchored_site(task, self.reference.theta, masses)
+
+    def equations(self, t: int, task: Task) -> Equations:
+        return Equations(task.alpha, task.beta, self.site(t, task), task.q_star)
+
+    def step(self, t: int, branch: str, on_failure: str) -> list[_Walk]:
+        """Solve task t and go on from each solution that `branch` selects."""
+        task = self.chain.tasks[t]
+        equations = self.equations(t, task)
+        describe = f"task {t + 1} of the chain ({branches.describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
+        if task.alpha == 0.0:
+            found = [(_without_patterns(task, equations), None)]
+        else:
+            roots = _roots(equations, branch)
+            if not any(root.converged for root in roots) and on_failure == "raise":
+                raise failure(describe, roots[0], "follow it from a smaller alpha with trace()")
+            usable = [root for root in roots if root.converged] or roots[:1]
+            found = [(certify(task, equations, root), root) for root in usable]
+        solutions = branches.select([solution for solution, _ in found], branch)
+        return [self._continue(t, equations.site, solution) for solution in solutions]
+
+    def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sign patterns (s_1 .. s_{t+1}) and their probabilities."""
+        signs, inverse = np.unique(self.chain.signs[:, : t + 1], axis=0, return_inverse=True)
+        weights = np.bincount(inverse.ravel(), weights=self.chain.weights)
+        return signs, weights
+
+    def _columns(self, signs: np.ndarray) -> tuple[list[int], list[int]]:
+        """For each pattern the reference's column, and 0 or 1 for the last sign + or -."""
+        known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
+        return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
+
+    def _continue(self, t: int, site: AnchoredSite, solution: Solution) -> _Walk:
+        signs, weights = self._patterns(t)
+        columns, _ = self._columns(signs)
+        hats = (solution.q_hat, solution.r_hat, solution.q_star_hat)
+        last = t == len(self.chain.tasks) - 1
+        masses = np.ascontiguousarray(self.reference.masses[:, columns])
+        after = site.after(masses, signs[:, -1].astype(float), hats, 1.0, not last)
+        total = masses.sum(axis=0)
+        sign_mean = 1.0 - 2.0 * after.negative / total
+        mean_of = {tuple(row): value for row, value in zip(signs, sign_mean, strict=True)}
+        everywhere = np.array([mean_of[tuple(row[: t + 1])] for row in self.chain.signs])
+        p = (self.chain.weights * everywhere) @ self.chain.signs
+        p[t] = solution.p  # free of cancellation
+        reference = self.reference
+        if not last:
+            reference = Reference(after.theta, after.masses / after.masses.sum(axis=0), signs)
+        return _Walk(
+            self.chain,
+            [*self.solutions, solution],
+            reference,
+            [*self.p, p],
+            [*self.overlaps, float(weights @ (after.overlap / total))],
+        )
+
+    def solution(self) -> ChainSolution:
+        p = np.array(self.p)
+        eps_g = np.arccos(np.clip(p, -1.0, 1.0)) / math.pi
+        for t, solution in enumerate(self.solutions):
+            eps_g[t, t] = solution.eps_g
+        return ChainSolution(
+            chain=self.chain, tasks=self.solutions, p=p, eps_g=eps_g, reference_overlap=np.array(self.overlaps)
+        )
+
+
+def _free_start(equations: Equations) -> np.ndarray:
+    """The solution at alpha = 0: the anchor alone."""
+    q, r, v, d, u, _, _ = equations.site.sweep(0.0, 0.0, 0.0, 1.0)
+    tiny = 1e-12  # without an anchor q = r = 0
+    return to_unknowns(Orders(max(q, tiny), r, v, d, max(u, tiny)))
+
+
+def _roots(equations: Equations, branch: str) -> list[Root]:
+    """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high")."""
+    if branch == "high":
+        return [newton(equations, high_start(equations))]
+    low = newton(equations, _free_start(equations))
+    high = None if branch == "low" else attempt(equations, high_start(equations))
+    return [low] if high is None else [low, high]
+
+
+def _without_patterns(task: Task, equations: Equations) -> Solution:
+    """alpha = 0: the anchor alone decides."""
+    (q, r, _, d, _, g_s, _), refined = (equations.site.sweep(0.0, 0.0, 0.0, refine) for refine in (1.0, 1.5))
+    share, share_refined = (equations.site.flipped(0.0, 0.0, 0.0, refine) for refine in (1.0, 1.5))
+    eps_g = eps_from_flipped(share)
+    errors = (refined[0] - q, refined[1] - r, refined[3] - d, eps_from_flipped(share_refined) - eps_g)
+    return Solution(
+        task=task, q=q, r=r, q_star=1.0 - d, q_hat=0.0, r_hat=0.0, q_star_hat=0.0, p=1.0 - 2.0 * share, eps_g=eps_g,
+        free_entropy=g_s, replicon=0.0, residual=0.0, quadrature_error=max(abs(e) for e in errors),
+        status=Status.CONVERGED, n_steps=0,
+    )  # fmt: skip
