@@ -107,7 +107,7 @@ class FieldMethod(Method):
         self.network.theta.data.copy_(state["theta"])
         self.network.refresh(state["beta_f"])
         self.reference = state["reference"]
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())  # kept on the host, wherever the tensors are
 
 
 def kl_divergence(h: Tensor, h_prev: Tensor) -> Tensor:

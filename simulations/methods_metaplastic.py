@@ -162,4 +162,4 @@ class Metaplasticity(Method):
         if state["optimiser"] is not None:
             self.optimiser = self._new_optimiser()
             self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())  # kept on the host, wherever the tensors are

@@ -97,7 +97,7 @@ class WeightMethod(Method):
         self.optimiser.load_state_dict(state["optimiser"])
         self.previous = dict(state["previous"])
         self.memory = dict(state["memory"])
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())  # kept on the host, wherever the tensors are
 
 
 @register
