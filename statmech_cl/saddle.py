@@ -22,6 +22,7 @@ from .solution import ChainSolution, ConvergenceError, Solution, Status
 
 RESIDUAL_WANTED = 1e-10  # of the raw map; what is called converged
 _TARGET = 1e-11  # of y' - y; where the iteration stops
+_LARGEST_HATS = 1e9  # beyond, a stray iterate would ask for grids without end
 _ROUNDING = 4e-17  # of y' - y, per unit of the hats
 _COARSE = 0.65  # the rule that brings the iterate close: good to about 1e-6 at a third of the cost
 _COARSE_TARGET = 1e-5
@@ -140,6 +141,8 @@ class Equations:
         hats = (self.alpha * q_hat, self.alpha * r_hat, self.alpha * q_star_hat)
         if self.q_star is not None:
             hats = (hats[0], hats[1], 2.0 * math.sinh(float(y[0])))
+        if not sum(abs(hat) for hat in hats) < _LARGEST_HATS:
+            return Sweep(y, np.full(3, math.inf), before, before, hats, g_e, math.nan, math.nan)
         q, r, v, d, u, g_s, spread = self.site.sweep(*hats, refine)
         after = Orders(q, r, v, d, u)
         start = y if self.q_star is None else np.array([math.log(self.q_star / (1.0 - self.q_star)), y[1], y[2]])
@@ -202,14 +205,14 @@ def _newton(
     here = equations.sweep(y, refine)
     used = np.eye(3) if jacobian is None else jacobian
     n_steps = 0
-    while not _close(here, target) and n_steps < max_steps and here.before.d > EDGE:
+    while np.isfinite(here.gap).all() and not _close(here, target) and n_steps < max_steps and here.before.d > EDGE:
         fresh = jacobian is None
         used = equations.jacobian(here.y) if jacobian is None else jacobian
         step = -_solve_linear(used, here.gap)
         there, step = _walk(equations, here, step, refine)
         n_steps += 1
         size, new_size = np.linalg.norm(here.gap), np.linalg.norm(there.gap)
-        if fresh and new_size >= size:
+        if fresh and not new_size < size:
             break  # no descent even along a fresh Newton direction
         if fresh or new_size < 0.2 * size:
             jacobian = used = used + np.outer(there.gap - here.gap - used @ step, step) / (step @ step)
