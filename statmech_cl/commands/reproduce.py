@@ -55,6 +55,10 @@ def command(figure: str | None, listing: bool, scale: str, out: Path, device: st
     from statmech_cl.paper_repro import reproduce, reproduce_all
 
     options: dict[str, Any] = {"scale": scale, "out": out, "device": device, "seed": seed, "quiet": quiet}
+    entry = FIGURES.get(figure)
+    expected = "" if entry is None else (entry.quick if scale == "quick" else entry.paper)
+    if expected and not quiet:
+        click.echo(f"{figure} at scale {scale}: {expected} on two CPU cores, less what is stored already", err=True)
     try:
         if figure != "all":
             _echo(figure, reproduce(figure, **options))
