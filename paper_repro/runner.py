@@ -101,7 +101,7 @@ def reproduce(
     folder = check_writable_folder(out)
     parameters = dict(module.SCALES[scale])
     sources = getattr(module, "SOURCES", (*_DEFAULT_SOURCES, module.__name__))
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), time.process_time()
     with Store(folder / STORE_NAME, version=source_version(*sources)) as store:
         context = Context(parameters=parameters, scale=scale, device=device, seed=seed, store=store, quiet=quiet)
         data = module.compute(context)
@@ -122,7 +122,7 @@ def reproduce(
         **pictures,
         "csv": to_csv(data.rows),
         "json": to_json(record),
-        "run.json": to_json(_circumstances(time.monotonic() - started)),
+        "run.json": to_json(_circumstances(time.monotonic() - started, time.process_time() - cpu_started)),
     }
     files = tuple(folder / f"{figure}.{suffix}" for suffix in contents)
     for path, content in zip(files, contents.values(), strict=True):
@@ -188,12 +188,13 @@ def rendered(drawing: Any, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _circumstances(seconds: float) -> dict[str, Any]:
+def _circumstances(seconds: float, cpu_seconds: float) -> dict[str, Any]:
     """What differs from run to run, kept out of the record of the numbers."""
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
         "finished": now.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu_seconds, 1),
         "machine": platform.machine(),
         "system": platform.system(),
         "cores": os.cpu_count(),

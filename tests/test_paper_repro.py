@@ -70,7 +70,7 @@ toy.compute, toy.draw, toy.verdict, toy.interrupt = _compute, _draw, _verdict, F
 def _toy_figure(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, toy.__name__, toy)
     monkeypatch.setattr(paper_repro, "toy", toy, raising=False)
-    monkeypatch.setitem(registry.FIGURES, "toy", Entry("toy", "squares", "1 s", "", "toy"))
+    monkeypatch.setitem(registry.FIGURES, "toy", Entry("toy", "squares", "", "", "toy"))
     monkeypatch.setitem(registry.FIGURES, "unbuilt", Entry("unbuilt", "nothing yet", "", "", None))
     monkeypatch.setattr(toy, "interrupt", False)
     calls.clear()
