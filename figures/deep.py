@@ -36,7 +36,7 @@ def accuracy_against_epoch(rows: Rows, *, title: str = "") -> Figure:
         if index + columns >= len(methods):
             ax.set_xlabel("epoch")
             ax.xaxis.set_tick_params(labelbottom=True)
-    axes.flat[0].legend(title="task", ncols=2, loc="lower left", title_fontsize=6, fontsize=6)
+    axes.flat[0].legend(title="task", ncols=3, loc="lower right", title_fontsize=6, fontsize=6)
     if title:
         figure.suptitle(title, fontsize=9)
     return figure

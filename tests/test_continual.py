@@ -270,3 +270,16 @@ def test_a_diverging_run_says_so() -> None:
     options = {"optimiser": "sgd", "lr": 1e30}
     with pytest.raises(ValueError, match=r"training of plain diverged \(loss nan in task 1, epoch 1\); lower its lr"):
         run("plain", toy_scenario(), PROTOCOL, seed=0, options=options)
+
+
+@pytest.mark.slow
+def test_two_jobs_give_the_numbers_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.set_num_threads(1)  # as each job has it
+    tables = []
+    for jobs in ("1", "2"):
+        out = tmp_path / jobs
+        arguments = ["benchmark", "permuted-mnist", "--methods", "vcl,plain", "--out", str(out), "--jobs", jobs]
+        assert main([*arguments, *_SMALL]) == 0
+        tables.append((out / "benchmark-permuted-mnist.csv").read_text())
+        capsys.readouterr()
+    assert tables[0] == tables[1]
