@@ -24,6 +24,7 @@ img { display: block; width: 100%; max-width: 44rem; height: auto; background: #
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; margin: .6rem 0; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td.text { white-space: normal; }
 .good { color: var(--good); } .bad { color: var(--bad); } .good, .bad { font-weight: 600; }
 summary { cursor: pointer; } pre { overflow-x: auto; font-size: .8rem; }
 """
@@ -71,8 +72,9 @@ def _summary(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str])
         else:
             word, time = "<td>not built</td>" if entry.module is None else "<td>not made</td>", ""
         name = f'<a href="#{figure}">{figure}</a>' if figure in made or figure in failures else figure
-        rows.append(f"<tr><td>{name}</td><td>{html.escape(entry.shows)}</td>{word}<td>{time}</td></tr>")
-    head = "<tr><th>figure</th><th>shows</th><th>verdict</th><th>time</th></tr>"
+        shows = f'<td class="text">{html.escape(entry.shows)}</td>'
+        rows.append(f"<tr><td>{name}</td>{word}<td>{time}</td>{shows}</tr>")
+    head = "<tr><th>figure</th><th>verdict</th><th>time</th><th>shows</th></tr>"
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
 
 
