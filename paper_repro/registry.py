@@ -47,6 +47,7 @@ _ENTRIES = (
     Entry("deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "", "", "deep_a"),
     Entry("deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "", "", "deep_b"),
     Entry("deep-c", "weight uncertainty and KL term over the tasks", "", "", "deep_c"),
+    Entry("spectral", "spectral coherence and Anastrophic Beta: theory, descent, forgetting", "", "", "spectral"),
 )
 FIGURES: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
 

@@ -314,6 +314,7 @@ def _train(
     *,
     q_star: float | None,
     on_epoch: Callable[[int], None],
+    term: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> None:
     """Descend in place for `settings.epochs` sweeps over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
     count = signed.shape[1]
@@ -329,6 +330,8 @@ def _train(
             pull = anchor.gradient(theta)
             if isinstance(pull, torch.Tensor):
                 grad.add_(pull, alpha=share)
+            if term is not None:
+                grad.add_(term(theta), alpha=share)
             if settings.weight_decay > 0.0:
                 grad.add_(theta, alpha=share * settings.weight_decay)
             optimizer.step(theta, grad)
@@ -346,6 +349,7 @@ def descend(
     start: DescentResult | None = None,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    term: Callable[[torch.Tensor], torch.Tensor] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DescentResult:
     """Train perceptrons on a task, or on the tasks of a chain one after another; each later task starts from the fields
@@ -361,6 +365,7 @@ def descend(
     start : the result of descending the chain's first task alone (same n, seeds and settings): saves training it again
         when many chains share it. Its Stage knows the first teacher only.
     device, dtype : where and in which precision.
+    term : gradient of a further term of E, from the second task on: a function of theta, shaped like theta.
     progress : called with (epochs done, epochs in all).
 
     Returns
@@ -413,7 +418,8 @@ def descend(
                 progress(done, total)
 
         order = teachers.generator(0, index, "order")
-        _train(theta, signed, anchor, settings, order, q_star=task.q_star, on_epoch=on_epoch)
+        extra = term if index > 0 else None
+        _train(theta, signed, anchor, settings, order, q_star=task.q_star, on_epoch=on_epoch, term=extra)
         if settings.test_patterns:
             eps_test = _test_error(theta, data, settings.test_patterns)
         else:

@@ -1,0 +1,98 @@
+"""Runs that look at the spectral quantities: perceptrons under lam (1 - Phi) + eta BB, deep networks of any method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from statmech_cl import spectral as arrays
+from statmech_cl.problem import Chain, Task
+
+from .continual import Protocol, RunResult, run, scenario
+from .descent import DescentSettings, descend
+from .measure import put_estimate
+from .methods import Method
+from .spectral import coherence_and_gradient
+
+
+def perceptron_row(
+    *,
+    alpha_1: float,
+    alpha_2: float,
+    r0: float,
+    eta: float,
+    lam_per_weight: float,
+    n: int,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Gradient descent of two tasks, the second with N lam_per_weight (1 - Phi(theta)) + eta BB(theta, theta_1) in E.
+
+    Returns means over the seeds with their errors and single values: eps_1 and eps_2 after the second task,
+    eps_1_before (after the first), forgetting (their difference), coherence and coherence_before (Phi of the fields),
+    and beta, BB a weight. E is a sum over patterns, of order N, as eta BB is; Phi is at most 1, whatever N.
+    """
+    tasks = (Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=eta, anchor="l2"))
+
+    def term(theta: Tensor) -> Tensor:
+        gradient = coherence_and_gradient(theta)[1]
+        assert gradient is not None
+        return gradient.mul_(-lam_per_weight * n)
+
+    result = descend(
+        Chain(tasks, overlaps=r0),
+        n=n,
+        seeds=tuple(seeds),
+        settings=DescentSettings(**settings),
+        device=device,
+        term=term if lam_per_weight > 0.0 else None,
+    )
+    row: dict[str, Any] = {"n_seeds": len(seeds), "diverged": len(result.diverged)}
+    before, after = result.values("eps_g", after=0, on=0), result.values("eps_g", on=0)
+    put_estimate(row, "eps_1", after)
+    put_estimate(row, "eps_2", result.values("eps_g", on=1))
+    put_estimate(row, "eps_1_before", before)
+    put_estimate(row, "forgetting", after - before)
+    first, second = (stage.theta[:, 0] for stage in result.stages)
+    for name, theta in (("coherence_before", first), ("coherence", second)):
+        put_estimate(row, name, coherence_and_gradient(theta, with_gradient=False)[0].double().cpu().numpy())
+    put_estimate(row, "beta", 0.5 * (second - first).double().square().mean(-1).cpu().numpy())
+    return row
+
+
+def deep_row(
+    *,
+    method: str,
+    options: Mapping[str, Any],
+    subset: bool,
+    epochs: int,
+    batches: int,
+    widths: Sequence[int],
+    seed: int,
+    device: str,
+) -> dict[str, Any]:
+    """One run of `method` on two permuted-MNIST tasks.
+
+    Returns {"epochs": [...], "forgetting": ...}: one entry for each epoch, task and layer with n, coherence, and in the
+    second task beta and relative_beta (to the weights at the end of the first); forgetting is the fall of the accuracy
+    on the first task over the second.
+    """
+    rows: list[dict[str, Any]] = []
+    reference: dict[str, Tensor] = {}
+
+    def look(learner: Method, result: RunResult) -> None:
+        task, epoch = result.log[-1]["after_task"], result.log[-1]["epoch"]
+        now = {name: w.detach().cpu() for name, w in learner.weight_tensors().items()}
+        for row in arrays.summary(now, reference or None):
+            rows.append({"after_task": task, "epoch": epoch, **{k: v for k, v in row.items() if k != "chance"}})
+        if task == 1 and epoch == epochs:
+            reference.update({name: w.clone() for name, w in now.items()})
+
+    tasks = scenario("permuted-mnist", n_tasks=2, subset=subset)
+    protocol = Protocol(epochs=epochs, batches=batches, widths=tuple(widths))
+    result = run(method, tasks, protocol, seed=seed, options=options, device=device, on_epoch=look, curve=False)
+    metrics = result.metrics(str(result.rows[0]["view"]))
+    return {"epochs": rows, "forgetting": -metrics["backward_transfer"], "average": metrics["average"]}
