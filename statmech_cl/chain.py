@@ -11,7 +11,7 @@ matrix p[t, k] = E s_k <sign m_t>.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +21,8 @@ from .kernels.anchored import (
     field_observables,
     field_sweep,
     next_density,
-    quadratic_after,
+    quadratic_density,
+    quadratic_observables,
     quadratic_sweep,
 )
 from .kernels.entropic import field_nodes
@@ -41,6 +42,7 @@ from .saddle import (
 from .solution import ChainSolution, Solution, Status
 
 _SIGNS = np.array([1.0, -1.0])
+_RARE = 1e-9  # a share of signs below it is computed again, with all of its Gaussian's tails
 
 
 def log_2cosh(x: np.ndarray) -> np.ndarray:
@@ -78,16 +80,40 @@ class FieldSite:
         self, masses: np.ndarray, signs: np.ndarray, hats: tuple[float, float, float], refine: float, density: bool
     ) -> After:
         """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
-        b, weights, weights_ref, mean, share = field_observables(
-            self.theta, masses, signs, self.scale, self.kappa, *hats, refine
+        sides = [np.flatnonzero(signs > 0.0), np.flatnonzero(signs < 0.0)]
+        order = np.argsort(np.concatenate(sides))
+        tilted = masses * np.tanh(self.theta)[:, None]
+        above, below = (np.ascontiguousarray(np.hstack([masses[:, side], tilted[:, side]])) for side in sides)
+        b, *weights, mean, negative, positive = field_observables(
+            self.theta, above, below, self.scale, self.kappa, *hats, refine, False
         )
+        plain = np.hstack([weight[:, : side.size] for weight, side in zip(weights, sides, strict=True)])[:, order]
+        by_ref = np.hstack([weight[:, side.size :] for weight, side in zip(weights, sides, strict=True)])[:, order]
+        shares = np.array([negative @ plain, positive @ plain])
+        if shares.min() < _RARE:
+            shares = self._rare(masses, sides, order, hats, refine)
         a = hats[2] - 0.5 * hats[0]
-        theta, after = next_density(b, weights, a, self.kappa, refine) if density else (self.theta, masses)
-        return After(share @ weights, mean @ weights_ref, theta, after)
+        theta, after = next_density(b, plain, a, self.kappa, refine) if density else (self.theta, masses)
+        return After(*shares, mean @ by_ref, theta, after)
+
+    def _rare(
+        self,
+        masses: np.ndarray,
+        sides: list[np.ndarray],
+        order: np.ndarray,
+        hats: tuple[float, float, float],
+        refine: float,
+    ) -> np.ndarray:
+        """The shares of m < 0 and of m > 0 in each column, (2, c), to their last digits."""
+        above, below = (np.ascontiguousarray(masses[:, side]) for side in sides)
+        _, *weights, _, negative, positive = field_observables(
+            self.theta, above, below, self.scale, self.kappa, *hats, refine, True
+        )
+        plain = np.hstack(weights)[:, order]
+        return np.array([negative @ plain, positive @ plain])
 
     def flipped(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> float:
-        after = self.after(self.masses, _SIGNS, (q_hat, r_hat, q_star_hat), refine, False)
-        return float(after.negative[0] + self.masses[:, 1].sum() - after.negative[1])
+        return self.after(self.masses, _SIGNS, (q_hat, r_hat, q_star_hat), refine, False).flipped()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +126,7 @@ class QuadraticSite:
     centre: np.ndarray
     kappa: float
     constant: float
+    known: dict[tuple[float, ...], np.ndarray] = field(default_factory=dict)
 
     def sweep(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> tuple[float, ...]:
         out = quadratic_sweep(
@@ -110,43 +137,59 @@ class QuadraticSite:
     def after(
         self, masses: np.ndarray, signs: np.ndarray, hats: tuple[float, float, float], refine: float, density: bool
     ) -> After:
-        negative = np.empty(signs.size)
-        overlap = np.empty(signs.size)
-        pieces: dict[int, np.ndarray] = {}
-        theta = self.theta
-        for s in (1.0, -1.0):
-            columns = np.flatnonzero(signs == s)
-            if columns.size == 0:
-                continue
-            share, m_ref_m, theta, after = quadratic_after(
-                self.theta,
-                np.ascontiguousarray(masses[:, columns]),
-                self.curvature,
-                self.centre,
-                s,
-                self.kappa,
-                *hats,
-                refine,
-                density,
+        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
+        of_site = self._observables(hats, refine, False)
+        shares = self._means(of_site, masses, signs)
+        if shares[:2].min() < _RARE:
+            shares[:2] = self._means(self._observables(hats, refine, True), masses, signs)[:2]
+        overlap = self._means(of_site, masses * np.tanh(self.theta)[:, None], signs)[2]
+        theta, after = self.theta, masses
+        if density:
+            pieces: dict[int, np.ndarray] = {}
+            for s in (1.0, -1.0):
+                columns = np.flatnonzero(signs == s)
+                if columns.size == 0:
+                    continue
+                theta, piece = quadratic_density(
+                    self.theta, np.ascontiguousarray(masses[:, columns]), self.curvature, self.centre, s, self.kappa,
+                    *hats, refine,
+                )  # fmt: skip
+                pieces.update(zip(columns, piece.T, strict=True))
+            after = np.column_stack([pieces[c] for c in range(signs.size)])
+        return After(shares[0], shares[1], overlap, theta, after)
+
+    def _observables(self, hats: tuple[float, float, float], refine: float, whole: bool) -> np.ndarray:
+        """(3, 2, n): for each reference, computed once at each place: it costs as much as a sweep."""
+        key = (*hats, refine, whole)
+        if key not in self.known:
+            self.known[key] = quadratic_observables(
+                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, whole
             )
-            negative[columns] = share
-            overlap[columns] = m_ref_m
-            pieces.update(zip(columns, after.T, strict=True))
-        return After(negative, overlap, theta, np.column_stack([pieces[c] for c in range(signs.size)]))
+        return self.known[key]
+
+    def _means(self, of_site: np.ndarray, masses: np.ndarray, signs: np.ndarray) -> np.ndarray:
+        """(3, c): means over the references of each column."""
+        sides = np.where(signs > 0.0, 0, 1)
+        return np.array([[row[side] @ masses[:, c] for c, side in enumerate(sides)] for row in of_site])
 
     def flipped(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> float:
-        after = self.after(self.masses, _SIGNS, (q_hat, r_hat, q_star_hat), refine, False)
-        return float(after.negative[0] + self.masses[:, 1].sum() - after.negative[1])
+        return self.after(self.masses, _SIGNS, (q_hat, r_hat, q_star_hat), refine, False).flipped()
 
 
 @dataclass(frozen=True, eq=False)
 class After:
-    """negative : (c,) mass with m < 0; overlap : (c,) mean of tanh(theta_ref) m; theta, masses : the next density."""
+    """negative, positive : (c,) mass with m < 0 and m > 0; overlap : (c,) mean of tanh(theta_ref) m; theta, masses :
+    the next density."""
 
     negative: np.ndarray
+    positive: np.ndarray
     overlap: np.ndarray
     theta: np.ndarray
     masses: np.ndarray
+
+    def flipped(self) -> float:
+        """The mass of s m < 0, of two columns with s = +1 and s = -1."""
+        return float(self.negative[0] + self.positive[1])
 
 
 AnchoredSite = FieldSite | QuadraticSite
@@ -204,15 +247,17 @@ class _Walk:
     chain: Chain
     solutions: list[Solution]
     reference: Reference
-    p: list[np.ndarray]
+    flipped: list[np.ndarray]
     overlaps: list[float]
 
     @classmethod
     def begin(cls, chain: Chain, branch: str, on_failure: str) -> _Walk:
         solution, theta, masses = _first(chain.tasks[0], branch, on_failure)
-        p = solution.p * (chain.weights @ chain.signs)
+        hats = (solution.q_hat, solution.r_hat, solution.q_star_hat)
+        wrong = branches.equations_of(solution.task).site.flipped(*hats, 1.0) if solution.q_hat > 0.0 else 0.5
+        share = chain.weights @ np.where(chain.signs > 0, wrong, 1.0 - wrong)
         reference = Reference(theta, masses, np.ones((1, 1), dtype=np.int8))
-        return cls(chain, [solution], reference, [p], [])
+        return cls(chain, [solution], reference, [share], [])
 
     def site(self, t: int, task: Task) -> AnchoredSite:
         """The site of task t (counted from 0) given the reference reached before it."""
@@ -261,11 +306,11 @@ class _Walk:
         masses = np.ascontiguousarray(self.reference.masses[:, columns])
         after = site.after(masses, signs[:, -1].astype(float), hats, 1.0, not last)
         total = masses.sum(axis=0)
-        sign_mean = 1.0 - 2.0 * after.negative / total
-        mean_of = {tuple(row): value for row, value in zip(signs, sign_mean, strict=True)}
-        everywhere = np.array([mean_of[tuple(row[: t + 1])] for row in self.chain.signs])
-        p = (self.chain.weights * everywhere) @ self.chain.signs
-        p[t] = solution.p  # free of cancellation
+        shares = np.column_stack([after.negative, after.positive]) / total[:, None]
+        wrong = {tuple(row): pair for row, pair in zip(signs, shares, strict=True)}
+        everywhere = np.array([wrong[tuple(row[: t + 1])] for row in self.chain.signs])  # (K, 2): m < 0, m > 0
+        # The share of s_k m < 0, summed without cancellation: eps_g keeps its digits where it is small.
+        share = self.chain.weights @ np.where(self.chain.signs > 0, everywhere[:, :1], everywhere[:, 1:])
         reference = self.reference
         if not last:
             reference = Reference(after.theta, after.masses / after.masses.sum(axis=0), signs)
@@ -273,15 +318,16 @@ class _Walk:
             self.chain,
             [*self.solutions, solution],
             reference,
-            [*self.p, p],
+            [*self.flipped, share],
             [*self.overlaps, float(weights @ (after.overlap / total))],
         )
 
     def solution(self) -> ChainSolution:
-        p = np.array(self.p)
-        eps_g = np.arccos(np.clip(p, -1.0, 1.0)) / math.pi
-        for t, solution in enumerate(self.solutions):
-            eps_g[t, t] = solution.eps_g
+        share = np.array(self.flipped)
+        p = 1.0 - 2.0 * share
+        eps_g = np.array([[eps_from_flipped(float(value)) for value in row] for row in share])
+        for t, solution in enumerate(self.solutions):  # the same numbers, to the last bit
+            p[t, t], eps_g[t, t] = solution.p, solution.eps_g
         return ChainSolution(
             chain=self.chain, tasks=self.solutions, p=p, eps_g=eps_g, reference_overlap=np.array(self.overlaps)
         )

@@ -27,6 +27,8 @@ from .entropic import _DROP, field_nodes, graded_nodes, half_nodes, local_moment
 
 FINE = 10  # the reference's grid is finer than a local measure's by this factor, to resolve narrow smoothing
 _NEGLIGIBLE = 1e-18  # masses below it are not visited
+_POINT = 1e-16  # a variance of b that stands for none
+_TINY_DROP = 700.0  # log of the weight at which a Gaussian underflows
 _SMOOTHEST = 3.0  # in b: under a quadratic anchor <m> may bend anywhere, at a rate of order 1
 _BUMP = 0.2  # scale in theta on which a reference's density varies
 _HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)
@@ -46,97 +48,105 @@ def support(mass):
 
 
 @njit
-def _smoothed(c, theta, masses, column, scale, sd, stride, first, last):
-    """Density at c of scale theta_ref + sd x for one column of masses, from every stride-th of them."""
-    reach = math.sqrt(2.0 * _DROP) * sd
-    low = (c - reach) / scale
-    high = (c + reach) / scale
-    i = first
-    j = last
-    while i < j:  # bisect for the window's first node
-        middle = (i + j) // 2
-        if theta[middle] < low:
-            i = middle + 1
-        else:
-            j = middle
-    i += (first - i) % stride
-    total = 0.0
-    while i < last and theta[i] <= high:
-        x = (c - scale * theta[i]) / sd
-        total += masses[i, column] * math.exp(-0.5 * x * x)
-        i += stride
-    return stride * total / (sd * math.sqrt(2.0 * math.pi))
+def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first, last):
+    """Weights (k, c) of the nodes b : (k,) under scale theta_ref + shift + sd x, from every stride-th of the masses."""
+    columns = masses.shape[1]
+    weights = np.zeros((b.size, columns))
+    reach = math.sqrt(2.0 * drop) * sd
+    norm = stride / (sd * math.sqrt(2.0 * math.pi))
+    i0 = first
+    for k in range(b.size):
+        at = b[k] - shift
+        low = (at - reach) / scale
+        high = (at + reach) / scale
+        while i0 + stride < last and theta[i0] < low:  # b ascends, and the window with it
+            i0 += stride
+        for i in range(i0, last, stride):
+            if theta[i] > high:
+                break
+            x = (at - scale * theta[i]) / sd
+            gauss = math.exp(-0.5 * x * x)
+            for c in range(columns):
+                weights[k, c] += masses[i, c] * gauss
+        for c in range(columns):
+            weights[k, c] *= norm * jacobian[k]
+    return weights
 
 
 @njit
-def total_field(theta, masses, signs, scale, q_hat, r_hat, a, refine, first, last):
-    """Nodes of the total field b : (k,) and each column's weights : (k, c), a column summing to what its masses do.
+def total_field(theta, above, below, scale, q_hat, r_hat, a, refine, whole, first, last):
+    """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
-    theta : (n,), masses : (n, c), of which rows first to last count, signs : (c,) the teacher's sign in each column.
+    theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
+    count. With `whole` the Gaussian's tails are kept down to underflow, so that the rarest of signs is seen.
     """
-    columns = signs.size
     sd = math.sqrt(q_hat)
     if scale == 0.0:
-        return _field_alone(masses, signs, sd, r_hat, a, refine)
+        return _field_alone(above, below, sd, r_hat, a, refine, whole)
     spacing = 0.0
     for i in range(first, last - 1):
         spacing = max(spacing, theta[i + 1] - theta[i])
     stride = int(min(0.6 * sd / (scale * spacing * refine), FINE))
     if stride < 1:
-        return _narrow_field(theta, masses, signs, scale, sd, r_hat, first, last, refine)
+        return _narrow_field(theta, above, below, scale, sd, r_hat, first, last, refine)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
-    reach = math.sqrt(2.0 * _DROP * refine) * sd + abs(r_hat)
+    reach = math.sqrt(2.0 * _DROP * refine)
+    margin = reach * sd + abs(r_hat)
+    low = scale * theta[first] - margin
+    high = scale * theta[last - 1] + margin
+    if whole:
+        width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
+        low = min(low, -reach * width)
+        high = max(high, reach * width)
+    drop = _TINY_DROP if whole else _DROP
     smooth = math.sqrt(q_hat + (_BUMP * scale) ** 2)
-    b, jacobian = graded_nodes(scale * theta[first] - reach, scale * theta[last - 1] + reach, smooth, a, refine)
-    weights = np.zeros((b.size, columns))
-    for k in range(b.size):
-        for c in range(columns):
-            at = b[k] - signs[c] * r_hat
-            weights[k, c] = jacobian[k] * _smoothed(at, theta, masses, c, scale, sd, stride, first, last)
-    return b, weights
+    b, jacobian = graded_nodes(low, high, smooth, a, refine)
+    weights_above = _smoothed(b, jacobian, r_hat, theta, above, scale, sd, drop, stride, first, last)
+    weights_below = _smoothed(b, jacobian, -r_hat, theta, below, scale, sd, drop, stride, first, last)
+    return b, weights_above, weights_below
 
 
 @njit
-def _field_alone(masses, signs, sd, r_hat, a, refine):
+def _field_alone(above, below, sd, r_hat, a, refine, whole):
     """The total field without a reference in it."""
     if sd == 0.0:
         b = np.array([r_hat, -r_hat])
-        weight = np.ones(2)
-        half = 1
+        weight = np.ones(1)
     else:
-        above, weight_above = field_nodes(r_hat, sd * sd, a, False, refine)
-        below, weight_below = field_nodes(-r_hat, sd * sd, a, False, refine)
-        b = np.concatenate((above, below))
-        weight = np.concatenate((weight_above, weight_below))
-        half = above.size
-    weights = np.zeros((b.size, signs.size))
-    for c in range(signs.size):
-        share = masses[:, c].sum()
-        if signs[c] > 0:
-            weights[:half, c] = share * weight[:half]
-        else:
-            weights[half:, c] = share * weight[half:]
-    return b, weights
+        b_above, weight = field_nodes(r_hat, sd * sd, a, whole, refine)
+        b = np.concatenate((b_above, -b_above))
+    half = weight.size
+    weights_above = np.zeros((2 * half, above.shape[1]))
+    weights_below = np.zeros((2 * half, below.shape[1]))
+    for c in range(above.shape[1]):
+        weights_above[:half, c] = above[:, c].sum() * weight
+    for c in range(below.shape[1]):
+        weights_below[half:, c] = below[:, c].sum() * weight
+    return b, weights_above, weights_below
 
 
 @njit
-def _narrow_field(theta, masses, signs, scale, sd, r_hat, first, last, refine):
+def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, refine):
     """Where the Gaussian is too narrow for a grid of theta: nine Hermite nodes at each of the coarser masses."""
     stride = max(int(FINE / refine), 1)
-    count = (last - first + stride - 1) // stride
     order = _HERMITE_X.size
-    b = np.empty(2 * count * order)
-    weights = np.zeros((b.size, signs.size))
+    half = ((last - first + stride - 1) // stride) * order
+    b = np.empty(2 * half)
+    weights_above = np.zeros((2 * half, above.shape[1]))
+    weights_below = np.zeros((2 * half, below.shape[1]))
     k = 0
     for i in range(first, last, stride):
         for j in range(order):
             centre = scale * theta[i] + sd * _HERMITE_X[j]
             b[k] = centre + r_hat
-            b[k + 1] = centre - r_hat
-            for c in range(signs.size):
-                weights[k if signs[c] > 0 else k + 1, c] = stride * masses[i, c] * _HERMITE_W[j]
-            k += 2
-    return b, weights
+            b[half + k] = centre - r_hat
+            weight = stride * _HERMITE_W[j]
+            for c in range(above.shape[1]):
+                weights_above[k, c] = weight * above[i, c]
+            for c in range(below.shape[1]):
+                weights_below[half + k, c] = weight * below[i, c]
+            k += 1
+    return b, weights_above, weights_below
 
 
 @njit
@@ -147,8 +157,8 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
-    signs = np.array([1.0, -1.0])
-    b, weights = total_field(theta, masses, signs, scale, q_hat, r_hat, a, refine, first, last)
+    plus, minus = np.ascontiguousarray(masses[:, :1]), np.ascontiguousarray(masses[:, 1:])
+    b, agreeing, opposed = total_field(theta, plus, minus, scale, q_hat, r_hat, a, refine, False, first, last)
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
@@ -161,7 +171,7 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
     spread = 0.0
     deficit = 0.0
     for k in range(b.size):
-        weight = weights[k, 0] + weights[k, 1]
+        weight = agreeing[k, 0] + opposed[k, 0]
         if weight < _NEGLIGIBLE:
             continue
         log_z, mean, above[k], below[k], edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
@@ -170,33 +180,45 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
         v += weight * variance
         g_s += weight * log_z
         spread += weight * variance * variance
-        deficit += weights[k, 0] * above[k] + weights[k, 1] * below[k]
+        deficit += agreeing[k, 0] * above[k] + opposed[k, 0] * below[k]
     u = 0.0
     for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
-        u += weights[k, 0] * (above[k] - deficit) ** 2 + weights[k, 1] * (below[k] - deficit) ** 2
+        u += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
     return q, 1.0 - deficit, v, d, u, g_s, spread
 
 
 @njit
-def field_observables(theta, masses, signs, scale, kappa, q_hat, r_hat, q_star_hat, refine):
-    """At each node of the total field: b : (k,), each column's weights : (k, c), the same weighted by tanh(theta_ref),
-    <m> : (k,) and the share of m < 0 : (k,)."""
+def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, refine, whole):
+    """At the nodes of the total field b : (k,): the weights (k, c) of `above` and of `below`, columns of masses with
+    s = +1 and with s = -1, then <m>, the share of m < 0 and that of m > 0, each (k,)."""
     a = q_star_hat - 0.5 * q_hat
-    first, last = support(masses.sum(axis=1))
-    b, weights = total_field(theta, masses, signs, scale, q_hat, r_hat, a, refine, first, last)
-    tilted = masses * np.tanh(theta).reshape(-1, 1)
-    _, weights_ref = total_field(theta, tilted, signs, scale, q_hat, r_hat, a, refine, first, last)
+    first, last = (0, theta.size) if whole else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
+    b, weights_above, weights_below = total_field(
+        theta, above, below, scale, q_hat, r_hat, a, refine, whole, first, last
+    )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     _, half_m, half_base = half_nodes(a, kappa, 0.0, slope, refine)
     scratch = np.empty(m.size)
     mean = np.zeros(b.size)
-    share = np.zeros(b.size)
+    negative = np.zeros(b.size)
+    positive = np.zeros(b.size)
+    negligible = 0.0 if whole else _NEGLIGIBLE
     for k in range(b.size):
-        if weights[k].sum() >= _NEGLIGIBLE:
+        if np.abs(weights_above[k]).sum() + np.abs(weights_below[k]).sum() > negligible:
             mean[k] = local_moments(b[k], m, short, sech2, base, scratch)[1]
-            share[k] = negative_share(b[k], half_m, half_base, half_base)
-    return b, weights, weights_ref, mean, share
+            negative[k], positive[k] = sign_shares(b[k], half_m, half_base, half_base)
+    return b, weights_above, weights_below, mean, negative, positive
+
+
+@njit
+def sign_shares(b, m, base_minus, base_plus):
+    """Probabilities of m < 0 and of m > 0 at one field b, each without cancellation; arguments as `negative_share`."""
+    negative = negative_share(b, m, base_minus, base_plus)
+    if negative < 0.5:
+        return negative, 1.0 - negative
+    positive = negative_share(-b, m, base_plus, base_minus)
+    return 1.0 - positive, positive
 
 
 @njit
@@ -281,21 +303,6 @@ def _balance(low, high, start, m, short, sech2, bent, scratch):
 
 
 @njit
-def _balanced_field(balance, mean, q_hat, a, refine):
-    """Nodes and weights of b = sqrt(q_hat) x + mean, crowded about the field at which <m> = 0."""
-    sd = math.sqrt(q_hat)
-    if sd == 0.0:
-        return np.full(1, mean), np.ones(1)
-    reach = math.sqrt(2.0 * _DROP * refine) * sd
-    b, weight = graded_nodes(mean - reach - balance, mean + reach - balance, min(sd, _SMOOTHEST), a, refine)
-    for k in range(b.size):
-        b[k] += balance
-        z = (b[k] - mean) / sd
-        weight[k] *= math.exp(-0.5 * z * z) / (sd * math.sqrt(2.0 * math.pi))
-    return b, weight
-
-
-@njit
 def _reference_stride(theta, curvature, first, last, q_hat, refine):
     """Every how many fine nodes a reference is needed: its step of <m> moves by about 2.5 c with theta_ref."""
     spacing = 0.0
@@ -303,6 +310,26 @@ def _reference_stride(theta, curvature, first, last, q_hat, refine):
         spacing = max(spacing, theta[i + 1] - theta[i])
     smooth = max(math.sqrt(q_hat) / (2.5 * curvature[first:last].max()), _BUMP)
     return max(int(min(0.6 * smooth / (spacing * refine), FINE / refine)), 1)
+
+
+@njit
+def _fields(r_hat, q_hat, a, refine, drop):
+    """The largest |b|, and a grid of b - balance with db/dt that serves every reference.
+
+    It is uniform in a coordinate of its own; each reference cuts its range out of it.
+    """
+    sd = math.sqrt(max(q_hat, _POINT))
+    reach = math.sqrt(2.0 * drop * refine) * sd + abs(r_hat)
+    x, jacobian = graded_nodes(-2.0 * reach, 2.0 * reach, min(sd, _SMOOTHEST), a, refine)
+    return reach, x, jacobian
+
+
+@njit
+def _gauss(b, mean, q_hat):
+    """The density of sqrt(q_hat) x + mean at b."""
+    variance = max(q_hat, _POINT)
+    gap = b - mean
+    return math.exp(-0.5 * gap * gap / variance) / math.sqrt(2.0 * math.pi * variance)
 
 
 @njit
@@ -314,8 +341,8 @@ def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
     stride = _reference_stride(reference, curvature, first, last, q_hat, refine)
-    reach = math.sqrt(2.0 * _DROP * refine * q_hat)
-    slope = reach + abs(r_hat) + 2.0 * abs(a)
+    reach, x, jacobian = _fields(r_hat, q_hat, a, refine, _DROP)
+    slope = reach + 2.0 * abs(a)
     root_c = math.sqrt(curvature[first:last].max())
     theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     bent = np.empty(m.size)
@@ -327,92 +354,151 @@ def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q
     spread = 0.0
     deficit = 0.0
     squares = 0.0
-    for side in range(2):
-        mean_field = r_hat if side == 0 else -r_hat
-        low = mean_field - reach
-        high = mean_field + reach
-        balance = mean_field
-        for i in range(first, last, stride):
-            if masses[i, side] < _NEGLIGIBLE:
+    balance = 0.0
+    for i in range(first, last, stride):
+        if masses[i, 0] + masses[i, 1] < _NEGLIGIBLE:
+            continue
+        _bent(base, theta, curvature[i], centre[i], bent)
+        k0, k1 = _window(bent, m, -reach, reach)
+        near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
+        balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
+        for k in range(np.searchsorted(x, -reach - balance), np.searchsorted(x, reach - balance)):
+            b = x[k] + balance
+            agreeing = stride * jacobian[k] * masses[i, 0] * _gauss(b, r_hat, q_hat)
+            opposed = stride * jacobian[k] * masses[i, 1] * _gauss(b, -r_hat, q_hat)
+            weight = agreeing + opposed
+            if weight < _NEGLIGIBLE:
                 continue
-            _bent(base, theta, curvature[i], centre[i], bent)
-            k0, k1 = _window(bent, m, low, high)
-            near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
-            balance = _balance(low, high, balance, near_m, near_short, near_sech2, near, scratch)
-            b, field_weight = _balanced_field(balance, mean_field, q_hat, a, refine)
-            for k in range(b.size):
-                weight = stride * masses[i, side] * field_weight[k]
-                if weight < _NEGLIGIBLE:
-                    continue
-                log_z, mean, above, below, edge, variance = local_moments(
-                    b[k], near_m, near_short, near_sech2, near, scratch
-                )
-                gap = above if side == 0 else below
-                q += weight * mean * mean
-                d += weight * edge
-                v += weight * variance
-                g_s += weight * log_z
-                spread += weight * variance * variance
-                deficit += weight * gap
-                squares += weight * gap * gap
+            log_z, mean, above, below, edge, variance = local_moments(
+                b, near_m, near_short, near_sech2, near, scratch
+            )
+            q += weight * mean * mean
+            d += weight * edge
+            v += weight * variance
+            g_s += weight * log_z
+            spread += weight * variance * variance
+            deficit += agreeing * above + opposed * below
+            squares += agreeing * above * above + opposed * below * below
     return q, 1.0 - deficit, v, d, squares - deficit * deficit, g_s, spread
 
 
 @njit
-def quadratic_after(reference, masses, curvature, centre, s, kappa, q_hat, r_hat, q_star_hat, refine, with_density):
-    """What a task under a quadratic anchor leaves behind, on columns of sites that share the teacher's sign s.
+def _half_shares(b, m, base_minus, minus, base_plus, plus):
+    """Probabilities of m < 0 and of m > 0; of the half-line nodes only ranges `minus` and `plus` carry weight."""
+    top_minus = -math.inf
+    for k in range(minus[0], minus[1]):
+        top_minus = max(top_minus, base_minus[k] - b * m[k])
+    top_plus = -math.inf
+    for k in range(plus[0], plus[1]):
+        top_plus = max(top_plus, base_plus[k] + b * m[k])
+    negative = 0.0
+    for k in range(minus[0], minus[1]):
+        e = base_minus[k] - b * m[k] - top_minus
+        if e > -_DROP:
+            negative += math.exp(e)
+    positive = 0.0
+    for k in range(plus[0], plus[1]):
+        e = base_plus[k] + b * m[k] - top_plus
+        if e > -_DROP:
+            positive += math.exp(e)
+    odds = positive / negative * math.exp(min(max(top_plus - top_minus, -_TINY_DROP), _TINY_DROP))
+    return 1.0 / (1.0 + odds), odds / (1.0 + odds)
 
-    masses : (n, c). Returns the mass of m < 0 : (c,), the mean of tanh(theta_ref) m : (c,), and the next reference,
-    theta : (k,) and masses : (k, c) on the fine grid (zeros unless with_density).
+
+@njit
+def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine, whole):
+    """Under a quadratic anchor, for each reference and each sign of the task's teacher, (3, 2, n): the share of m < 0,
+    that of m > 0 and <m>; a product with masses : (n,) is their mean. References not needed for that are left at 0.
+
+    masses : (n,) of all sites, which tell the references that count.
     """
+    a = q_star_hat - 0.5 * q_hat
+    first, last = support(masses)
+    stride = _reference_stride(reference, curvature, first, last, q_hat, refine)
+    reach, x, jacobian = _fields(r_hat, q_hat, a, refine, _TINY_DROP if whole else _DROP)
+    slope = reach + 2.0 * abs(a)
+    root_c = math.sqrt(curvature[first:last].max())
+    theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
+    half_theta, half_m, half_base = half_nodes(a, kappa, root_c, slope, refine)
+    bent = np.empty(m.size)
+    scratch = np.empty(m.size)
+    bent_plus = np.empty(half_m.size)
+    bent_minus = np.empty(half_m.size)
+    negligible = 0.0 if whole else _NEGLIGIBLE
+    result = np.zeros((3, 2, reference.size))
+    balance = 0.0
+    for i in range(first, last, stride):
+        if masses[i] <= negligible:
+            continue
+        _bent(base, theta, curvature[i], centre[i], bent)
+        _bent(half_base, half_theta, curvature[i], centre[i], bent_plus)
+        _bent(half_base, half_theta, curvature[i], -centre[i], bent_minus)
+        k0, k1 = _window(bent, m, -reach, reach)
+        plus = _window(bent_plus, half_m, -reach, reach)
+        minus = _window(bent_minus, half_m, -reach, reach)
+        near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
+        balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
+        for k in range(np.searchsorted(x, -reach - balance), np.searchsorted(x, reach - balance)):
+            b = x[k] + balance
+            agreeing = stride * jacobian[k] * _gauss(b, r_hat, q_hat)
+            opposed = stride * jacobian[k] * _gauss(b, -r_hat, q_hat)
+            if (agreeing + opposed) * masses[i] <= negligible:
+                continue
+            _, mean, above, below, _, _ = local_moments(b, near_m, near_short, near_sech2, near, scratch)
+            if not whole and above < _NEGLIGIBLE:  # the share of m < 0 is less than 1 - <m>
+                negative, positive = 0.0, 1.0
+            elif not whole and below < _NEGLIGIBLE:
+                negative, positive = 1.0, 0.0
+            else:
+                negative, positive = _half_shares(b, half_m, bent_minus, minus, bent_plus, plus)
+            for side, weight in ((0, agreeing), (1, opposed)):
+                result[0, side, i] += weight * negative
+                result[1, side, i] += weight * positive
+                result[2, side, i] += weight * mean
+    return result
+
+
+@njit
+def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_hat, q_star_hat, refine):
+    """What a task under a quadratic anchor leaves behind as the next reference, on columns of sites that share the
+    teacher's sign s: theta (k,) and masses (k, c) on the fine grid, from masses : (n, c)."""
     a = q_star_hat - 0.5 * q_hat
     columns = masses.shape[1]
     total = masses.sum(axis=1)
     first, last = support(total)
     stride = _reference_stride(reference, curvature, first, last, q_hat, refine)
-    reach = math.sqrt(2.0 * _DROP * refine * q_hat)
-    slope = reach + abs(r_hat) + 2.0 * abs(a)
+    reach, x, jacobian = _fields(r_hat, q_hat, a, refine, _DROP)
+    slope = reach + 2.0 * abs(a)
     root_c = math.sqrt(curvature[first:last].max())
     theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
-    half_theta, half_m, half_base = half_nodes(a, kappa, root_c, slope, refine)
     fine_theta, fine_m, _, _, fine_base = local_nodes(a, kappa, root_c, slope, refine, FINE)
     bent = np.empty(m.size)
     scratch = np.empty(m.size)
-    bent_plus = np.empty(half_m.size)
-    bent_minus = np.empty(half_m.size)
     fine_bent = np.empty(fine_m.size)
-    negative = np.zeros(columns)
-    overlap = np.zeros(columns)
+    row = np.empty(fine_m.size)
     density = np.zeros((fine_theta.size, columns))
-    balance = r_hat * s
+    balance = 0.0
     for i in range(first, last, stride):
         if total[i] < _NEGLIGIBLE:
             continue
-        m_ref = math.tanh(reference[i])
         _bent(base, theta, curvature[i], centre[i], bent)
-        _bent(half_base, half_theta, curvature[i], centre[i], bent_plus)
-        _bent(half_base, half_theta, curvature[i], -centre[i], bent_minus)
-        if with_density:
-            _bent(fine_base, fine_theta, curvature[i], centre[i], fine_bent)
-        low = r_hat * s - reach
-        high = r_hat * s + reach
-        k0, k1 = _window(bent, m, low, high)
+        _bent(fine_base, fine_theta, curvature[i], centre[i], fine_bent)
+        k0, k1 = _window(bent, m, -reach, reach)
+        j0, j1 = _window(fine_bent, fine_m, -reach, reach)
         near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
-        balance = _balance(low, high, balance, near_m, near_short, near_sech2, near, scratch)
-        b, field_weight = _balanced_field(balance, r_hat * s, q_hat, a, refine)
-        for k in range(b.size):
-            weight = stride * field_weight[k]
+        balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
+        row[j0:j1] = 0.0
+        for k in range(np.searchsorted(x, -reach - balance), np.searchsorted(x, reach - balance)):
+            b = x[k] + balance
+            weight = stride * jacobian[k] * _gauss(b, r_hat * s, q_hat)
             if weight * total[i] < _NEGLIGIBLE:
                 continue
-            log_z, mean, _, _, _, _ = local_moments(b[k], near_m, near_short, near_sech2, near, scratch)
-            share = negative_share(b[k], half_m, bent_minus, bent_plus)
+            log_z = local_moments(b, near_m, near_short, near_sech2, near, scratch)[0]
+            for j in range(j0, j1):
+                e = fine_bent[j] + b * fine_m[j] - log_z
+                if e > -_DROP:
+                    row[j] += weight * math.exp(e)
+        for j in range(j0, j1):
             for c in range(columns):
-                negative[c] += weight * masses[i, c] * share
-                overlap[c] += weight * masses[i, c] * m_ref * mean
-            if with_density:
-                for j in range(fine_theta.size):
-                    e = fine_bent[j] + b[k] * fine_m[j] - log_z
-                    if e > -_DROP:
-                        for c in range(columns):
-                            density[j, c] += weight * masses[i, c] * math.exp(e)
-    return negative, overlap, fine_theta, density
+                density[j, c] += masses[i, c] * row[j]
+    return fine_theta, density
