@@ -22,7 +22,7 @@ from .solution import ChainSolution, ConvergenceError, Solution, Status
 
 RESIDUAL_WANTED = 1e-10  # of the raw map; what is called converged
 _TARGET = 1e-11  # of y' - y; where the iteration stops
-_LARGEST_HATS = 1e9  # beyond, a stray iterate would ask for grids without end
+LARGEST_HATS = 1e9  # beyond, a stray iterate would ask for grids without end
 _ROUNDING = 4e-17  # of y' - y, per unit of the hats
 _COARSE = 0.65  # the rule that brings the iterate close: good to about 1e-6 at a third of the cost
 _COARSE_TARGET = 1e-5
@@ -112,8 +112,8 @@ def to_unknowns(orders: Orders) -> np.ndarray:
     return np.array(
         [
             math.log((1.0 - orders.d) / orders.d),
-            math.log(orders.q / orders.v),
-            math.asinh(orders.r / math.sqrt(orders.u)),
+            math.log(max(orders.q, 1e-300) / orders.v),
+            math.asinh(orders.r / math.sqrt(max(orders.u, 1e-300))),
         ]
     )
 
@@ -141,7 +141,7 @@ class Equations:
         hats = (self.alpha * q_hat, self.alpha * r_hat, self.alpha * q_star_hat)
         if self.q_star is not None:
             hats = (hats[0], hats[1], 2.0 * math.sinh(float(y[0])))
-        if not sum(abs(hat) for hat in hats) < _LARGEST_HATS:
+        if not sum(abs(hat) for hat in hats) < LARGEST_HATS:
             return Sweep(y, np.full(3, math.inf), before, before, hats, g_e, math.nan, math.nan)
         q, r, v, d, u, g_s, spread = self.site.sweep(*hats, refine)
         after = Orders(q, r, v, d, u)

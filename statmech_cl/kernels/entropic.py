@@ -288,6 +288,7 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     scratch = np.empty(m.size)
     deficit = np.empty(b.size)
     q = 0.0
+    r = 0.0
     r_deficit = 0.0
     v = 0.0
     d = 0.0
@@ -298,6 +299,7 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
         log_z, mean, deficit[k], _, edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
         norm += weight[k]
         q += weight[k] * mean * mean
+        r += weight[k] * mean
         r_deficit += weight[k] * deficit[k]
         d += weight[k] * edge
         v += weight[k] * variance
@@ -308,7 +310,9 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     for k in range(b.size):
         gap = deficit[k] - r_deficit
         u += weight[k] * gap * gap
-    return q, 1.0 - r_deficit, v, d, u, g_s, spread
+    if r > 0.5:  # digits of 1 - r near perfect overlap, of r itself for small alpha
+        r = 1.0 - r_deficit
+    return q, r, v, d, u, g_s, spread
 
 
 @njit
