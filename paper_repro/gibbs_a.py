@@ -14,8 +14,8 @@ SOURCES = (*perceptrons.SOURCES, __name__)
 _ONE = ("q", "r", "q_star", "p")
 _TWO = ("q", "r", "q_star", "p_1", "p_2")
 _SMALL = {"sizes": [100, 200, 400], "warmup": 200, "draws": 100}
-# At N = 100 the high-overlap branch is left now and then, and its 1/N law has not set in.
-_LARGE = {"sizes": [200, 400, 800], "warmup": 120, "draws": 60, "start": "teacher"}
+# At N = 100 to 200 the high-overlap branch is left now and then, and its 1/N law has not set in.
+_LARGE = {"sizes": [240, 400, 640], "warmup": 100, "draws": 40, "start": "teacher"}
 _CASES: dict[str, dict[str, Any]] = {
     "alpha = 0.2": {"alpha": 0.2, **_SMALL},
     "alpha = 0.5": {"alpha": 0.5, **_SMALL},
@@ -24,7 +24,7 @@ _CASES: dict[str, dict[str, Any]] = {
     "two tasks, r0 = 0.5, alpha_2 = 2": {"alpha_1": 2.0, "alpha_2": 2.0, "r0": 0.5, "gamma": 1.0, **_LARGE},
 }
 SCALES: dict[str, dict[str, Any]] = {
-    "quick": {"beta": 20.0, "leapfrogs": 16, "n_seeds": [48, 32, 16], "cases": _CASES},
+    "quick": {"beta": 20.0, "leapfrogs": 16, "n_seeds": [40, 24, 12], "cases": _CASES},
     "paper": {"beta": 20.0, "leapfrogs": 16, "n_seeds": [400, 200, 100], "cases": _CASES},
 }
 _SAMPLER = ("warmup", "draws", "start")
