@@ -127,7 +127,7 @@ class Chain:
     """
 
     tasks: tuple[Task, ...]
-    overlaps: tuple[float, ...] | None = field(default=None, kw_only=True)
+    overlaps: Sequence[float] | float | None = field(default=None, kw_only=True)
     law: Mapping[tuple[int, ...], float] | None = field(default=None, kw_only=True)
     signs: np.ndarray = field(init=False, repr=False, compare=False)
     weights: np.ndarray = field(init=False, repr=False, compare=False)

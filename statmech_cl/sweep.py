@@ -83,7 +83,8 @@ def flatten(problem: Problem) -> tuple[str, dict[str, Any]]:
         if problem.overlaps is None:
             flat["law"] = [[list(signs), weight] for signs, weight in dict(problem.law or {}).items()]
         else:
-            flat.update((f"overlap_{number}", r0) for number, r0 in enumerate(problem.overlaps, start=2))
+            overlaps: Any = problem.overlaps  # a tuple once the Chain has checked it
+            flat.update((f"overlap_{number}", r0) for number, r0 in enumerate(overlaps, start=2))
         return "chain", flat
     if isinstance(problem, Simulation):
         task = {name: getattr(problem.task, name) for name in _SIMULATED[problem.method]}
