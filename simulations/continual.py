@@ -291,8 +291,9 @@ def table(results: Sequence[RunResult]) -> list[dict[str, Any]]:
 
     "average", "learned", "forgetting" and the transfers are of the method's first view; where a method has several
     views, "mean", "sampled" and "fields" are their averages over the tasks after the last one. "task-aware" is the
-    average when only the task's own outputs compete, where that differs; "task id" says whether the method was told
-    which task an image comes from; "seconds" and "MiB" are the time of training and the peak of the process.
+    average when only the task's own outputs compete, where that differs; of two tasks both are given ("on task 1",
+    "task-aware 1"); "task id" says whether the method was told which task an image comes from; "seconds" and "MiB" are
+    the time of training and the peak of the process.
     """
     lines = []
     for name in dict.fromkeys(result.method for result in results):
@@ -308,8 +309,12 @@ def table(results: Sequence[RunResult]) -> list[dict[str, Any]]:
             line["task-aware"] = aware
         if mine[0].n_tasks == 2:
             last = np.array([100.0 * result.matrix(kind.views[0])[-1] for result in mine])
-            for on, values in enumerate(last.T, start=1):
+            own = np.array([100.0 * result.matrix(kind.views[0], task_aware=True)[-1] for result in mine])
+            for on, (values, among_own) in enumerate(zip(last.T, own.T, strict=True), start=1):
                 line[f"on task {on}"] = Estimate.from_samples(values) if len(values) > 1 else float(values[0])
+                if "task-aware" in line:
+                    told = Estimate.from_samples(among_own) if len(values) > 1 else float(among_own[0])
+                    line[f"task-aware {on}"] = told
         line["task id"] = "yes" if kind.told_task(mine[0].options) else "no"
         line["seeds"] = len(mine)
         line["seconds"] = round(float(np.mean([result.seconds for result in mine])), 1)

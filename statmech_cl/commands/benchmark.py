@@ -18,6 +18,9 @@ from ..store import Store, source_version
 from .options import Choice, Count, quiet_option
 
 SCENARIOS = ("permuted-mnist", "mnist-fashion", "split-mnist")
+# Where a scenario is usually run otherwise than on five epochs of 500 batches on the mlp.
+_USUAL = {"epochs": 5, "batches": 500, "network": "mlp"}
+_USUAL_IN = {"split-mnist": {"epochs": 3, "batches": 0, "network": "cnn"}}
 _SHARED_SOURCES = ("continual", "methods", "networks")
 
 
@@ -27,11 +30,11 @@ _SHARED_SOURCES = ("continual", "methods", "networks")
 @click.option("--tasks", type=Count(), help="Number of tasks; default 5 (permuted-mnist) or 2.")
 @click.option("--seeds", type=Count(), default=3, show_default=True, help="Number of seeds, from --seed on.")
 @click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed.")
-@click.option("--epochs", type=Count(), default=5, show_default=True, help="Epochs for each task.")
-@click.option("--batches", type=Count(low=0), default=500, show_default=True, help="Batches an epoch; 0: all data.")
+@click.option("--epochs", type=Count(), help="Epochs for each task; default 5 (3 for split-mnist).")
+@click.option("--batches", type=Count(low=0), help="Batches an epoch, 0 for all data; default 500 (0 for split-mnist).")
 @click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images in a batch.")
 @click.option("--heads", type=Choice(["single", "per-task"]), default="single", show_default=True, help="Outputs.")
-@click.option("--network", type=Choice(["mlp", "cnn"]), default="mlp", show_default=True, help="Network.")
+@click.option("--network", type=Choice(["mlp", "cnn"]), help="Network; default mlp (cnn for split-mnist).")
 @click.option("--widths", default="512,512", show_default=True, help="Hidden layers of the mlp.")
 @click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Override a default; repeatable.")
 @click.option("--validation", is_flag=True, help="Judge on a held-out sixth of the training set, not on test data.")
@@ -67,11 +70,13 @@ def command(
     \b
     Example:
       statmech-cl benchmark permuted-mnist --methods vcl,bayesbinn,ewc,plain --tasks 5 --seeds 3
-      statmech-cl benchmark split-mnist --methods plain,l2 --set l2.strength=3 --network cnn --epochs 3 --batches 0
+      statmech-cl benchmark split-mnist --methods plain,l2,rana --set l2.strength=3
     """
     from statmech_cl.simulations import continual, datasets
     from statmech_cl.simulations import methods as registry
 
+    usual = {**_USUAL, **_USUAL_IN.get(scenario, {})}
+    protocol |= {name: value for name, value in usual.items() if protocol[name] is None}
     known = registry.methods()
     names = tuple(known) if methods == "all" else tuple(dict.fromkeys(methods.split(",")))
     for name in names:
