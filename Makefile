@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS := simulations,sweep,dask,test
 RESULTS ?= results
 
-.PHONY: setup demo test test-slow lint bench docs layout clean
+.PHONY: setup demo test test-slow lint bench docs layout pages clean
 setup: $(VENV)/.installed
 
 # The stamp is newer than what decides the installation; an interrupted installation leaves none.
@@ -36,6 +36,10 @@ layout:
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# The README's table and the gallery, from the registry of figures.
+pages: setup
+	$(BIN)/python docs/pages.py
 
 docs: setup layout
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
