@@ -93,9 +93,15 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
             figures.points(ax, data.select(kind="gibbs", r0=r0), name, fmt="D", markersize=3, **look)
         ax.set_xlabel(r"$\alpha_2$")
         ax.set_ylabel(rf"$\epsilon_{task}$")
-        ax.set_ylim(bottom=0.0)
+        ax.set_ylim(bottom=-0.01)
         ax.set_title(rf"$\alpha_1={size['alpha_1']:g}$, $\gamma={size['gamma']:g}$, $N={size['n']}$")
-    axes[0, 0].legend(title="lines: theory, circles: descent,\ndiamonds: Gibbs", title_fontsize=7)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        title="lines: theory, circles: descent, diamonds: Gibbs",
+        title_fontsize=7,
+    )
     return figure
 
 
