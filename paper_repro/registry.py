@@ -15,7 +15,8 @@ class NotBuiltError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `reproduce --list`. `quick` and `paper`: measured times on two cores, "" where not measured.
+    """One line of `reproduce --list`. `quick` and `paper`: times on two cores, measured, or with "~" scaled from
+    what was measured; "" where nothing is known.
     `module`: name of the module in this package, None where there is none yet."""
 
     id: str
@@ -26,24 +27,24 @@ class Entry:
 
 
 _ENTRIES = (
-    Entry("fig1a", "eps_g against epoch: one task, SGD, four alphas", "", "", "fig1a"),
-    Entry("fig1b", "eps_g of task 1 against epoch over the switch to task 2", "", "", "fig1b"),
-    Entry("fig1c", "eps_g of task 2 against epoch over the switch to task 2", "", "", "fig1c"),
+    Entry("fig1a", "eps_g against epoch: one task, SGD, four alphas", "15 s", "~1 min", "fig1a"),
+    Entry("fig1b", "eps_g of task 1 against epoch over the switch to task 2", "20 s", "~1 min", "fig1b"),
+    Entry("fig1c", "eps_g of task 2 against epoch over the switch to task 2", "20 s", "~1 min", "fig1c"),
     Entry("fig2a", "q, r, q_star against alpha: theory and gradient descent", "", "", "fig2a"),
     Entry("fig2b", "p and eps_g against alpha: theory and gradient descent", "", "", "fig2b"),
-    Entry("fig2c", "convergence time of gradient descent against alpha", "", "", "fig2c"),
-    Entry("fig2d", "eps_g against q_star at alpha = 2: SGD, annealing, theory", "", "", "fig2d"),
-    Entry("fig3a", "eps_1 against alpha_2 at gamma = 1", "", "", "fig3a"),
-    Entry("fig3b", "eps_2 against alpha_2 at gamma = 1", "", "", "fig3b"),
-    Entry("fig3c", "eps_1 against alpha_2 at gamma = 0.1", "", "", "fig3c"),
-    Entry("fig3d", "eps_2 against alpha_2 at gamma = 0.1", "", "", "fig3d"),
-    Entry("figA1a", "p and eps_g against alpha with the KL prior, beta = 100", "", "", "figA1a"),
-    Entry("figA1b", "eps_1 against alpha_2, task 1 with the KL prior", "", "", "figA1b"),
-    Entry("figA1c", "eps_2 against alpha_2, task 1 with the KL prior", "", "", "figA1c"),
-    Entry("figA1d", "eps_1, eps_2 against alpha_2: SGD at alpha_1 = 1.4", "", "", "figA1d"),
-    Entry("gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "", "", "gibbs_a"),
-    Entry("gibbs-b", "what the sampler sees along alpha; where chains disagree", "", "", "gibbs_b"),
-    Entry("settings", "how descent's answer moves with its setting", "", "", "settings"),
+    Entry("fig2c", "convergence time of gradient descent against alpha", "70 s", "~30 min", "fig2c"),
+    Entry("fig2d", "eps_g against q_star at alpha = 2: SGD, annealing, theory", "20 s", "~1 min", "fig2d"),
+    Entry("fig3a", "eps_1 against alpha_2 at gamma = 1", "60 s", "~8 min", "fig3a"),
+    Entry("fig3b", "eps_2 against alpha_2 at gamma = 1", "60 s", "~8 min", "fig3b"),
+    Entry("fig3c", "eps_1 against alpha_2 at gamma = 0.1", "60 s", "~8 min", "fig3c"),
+    Entry("fig3d", "eps_2 against alpha_2 at gamma = 0.1", "60 s", "~8 min", "fig3d"),
+    Entry("figA1a", "p and eps_g against alpha with the KL prior, beta = 100", "15 s", "~2 min", "figA1a"),
+    Entry("figA1b", "eps_1 against alpha_2, task 1 with the KL prior", "70 s", "~8 min", "figA1b"),
+    Entry("figA1c", "eps_2 against alpha_2, task 1 with the KL prior", "70 s", "~8 min", "figA1c"),
+    Entry("figA1d", "eps_1, eps_2 against alpha_2: SGD at alpha_1 = 1.4", "70 s", "~8 min", "figA1d"),
+    Entry("gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "4 min", "~45 min", "gibbs_a"),
+    Entry("gibbs-b", "what the sampler sees along alpha; where chains disagree", "45 s", "~20 min", "gibbs_b"),
+    Entry("settings", "how descent's answer moves with its setting", "30 s", "~5 min", "settings"),
     Entry("deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "", "", "deep_a"),
     Entry("deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "", "", "deep_b"),
     Entry("deep-c", "weight uncertainty and KL term over the tasks", "", "", "deep_c"),
