@@ -54,6 +54,31 @@ def test_single_precision_training_term_against_the_definition(shape: tuple[int,
     assert float((gradient - expected_gradient).abs().max()) <= 1e-6 * float(expected_gradient.abs().max())
 
 
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 256 * 144])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_the_path_of_the_gpu_is_that_of_the_cpu(n: int, dtype: torch.dtype) -> None:
+    w = weights(9, 2, n, dtype=dtype)
+    phi, gradient = spectral.coherence_and_gradient(w)
+    fourier = spectral._Fourier(w)
+    assert (fourier.b > 1) == (n > 2**15 and dtype == torch.float64)
+    fourier.cpu, fourier.a, fourier.b, fourier.twist = False, n, 1, None
+    other_phi, other_gradient = spectral._coherence_and_gradient(torch, w, fourier, True)
+    assert torch.allclose(phi, other_phi[:, 0], rtol=1e-10)
+    assert torch.allclose(gradient, other_gradient, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu() -> None:
+    w, w_prev = weights(10, 30, 40, dtype=torch.float32), weights(11, 30, 40, dtype=torch.float32)
+    values = []
+    for device in ("cpu", "cuda"):
+        here = w.to(device).requires_grad_()
+        value = spectral.regulariser({"w": here}, {"w": w_prev.to(device)})
+        values.append((value.detach().cpu(), torch.autograd.grad(value, here)[0].cpu()))
+    assert torch.allclose(*(value for value, _ in values), rtol=1e-6)
+    assert torch.allclose(*(gradient for _, gradient in values), rtol=1e-4, atol=1e-6)
+
+
 def test_rows_are_independent() -> None:
     w = weights(3, 4, 2, 15).requires_grad_()
     rows = spectral.rowwise_coherence(w)
