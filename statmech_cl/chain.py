@@ -129,6 +129,8 @@ class QuadraticSite:
     known: dict[tuple[float, ...], np.ndarray] = field(default_factory=dict)
 
     def sweep(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> tuple[float, ...]:
+        if refine < 1.0:  # where only nearness is wanted, a still coarser rule: the cost goes with refine^3
+            refine *= refine
         out = quadratic_sweep(
             self.theta, self.masses, self.curvature, self.centre, self.kappa, q_hat, r_hat, q_star_hat, refine
         )
