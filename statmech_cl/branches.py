@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 
 from .continuation import Curve, Family, Node, between, first_node, follow, locate, log_replicon, segments
 from .problem import Task, check_choice, check_number
-from .saddle import EDGE, Equations, Root, certify, equations_of, failure, high_start, low_start, newton
+from .saddle import EDGE, Equations, Root, certify, equations_of, failure, high_start, low_start, multiplier, newton
 from .solution import ConvergenceError, Solution, Status
 
 BRANCHES = ("low", "high", "best", "all")
@@ -287,7 +287,7 @@ def _at_zero(task: Task) -> Solution:
     equations = equations_of(task)
     q_star_hat = 0.0
     if task.q_star is not None:
-        q_star_hat = 2.0 * math.sinh(float(low_start(equations)[0]))
+        q_star_hat = multiplier(equations, task.q_star)
     tiny = 1e-300
     values = [equations.site.sweep(tiny, 0.0, q_star_hat, refine) for refine in (1.0, 1.5)]
     _, _, _, d, _, g_s, _ = values[0]

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import brentq
 
-from .saddle import _COARSE, _DIFFERENCE, EDGE, Equations, Sweep, newton
+from .saddle import _COARSE, _DIFFERENCE, EDGE, LARGEST_HATS, Equations, Sweep, newton
 
 _FIRST_STEP = 0.05
 _LONGEST = 0.5
@@ -22,6 +22,7 @@ _SHORTEST = 1e-6
 _BEND = 0.97  # cosine between successive tangents below which a step is halved
 _STRAIGHT = 0.995  # and above which the next one is longer
 _MOST_POINTS = 2000
+_EDGE_HATS = 0.3 * LARGEST_HATS  # at beta >= 100 the unstable branch meets this first
 
 Family = Callable[[float], Equations]
 
@@ -85,7 +86,10 @@ def _correct(family: Family, node: Node, step: float, refine: float) -> Node | N
         if not np.all(np.isfinite(sweep.gap)):
             return None
         if sweep.settled:
-            return _node(family, x, sweep, node.tangent, refine)
+            derivative = _derivative(family, x, refine)
+            if not np.all(np.isfinite(derivative)):
+                return None  # beyond the edge, where the hats have no bound
+            return Node(x, derivative, _tangent(derivative, node.tangent), sweep)
         if move is not None:
             derivative = derivative + np.outer(sweep.gap - last - derivative @ move, move) / (move @ move)
         system = np.vstack([derivative, node.tangent])
@@ -126,7 +130,7 @@ def follow(family: Family, start: Node, low: float, high: float) -> Curve:
             nodes.append(_land(family, here, there, low if there.c <= low else high))
             return Curve(nodes, "span")
         nodes.append(there)
-        if there.sweep.before.d < EDGE:
+        if there.sweep.before.d < EDGE or sum(abs(hat) for hat in there.sweep.hats) > _EDGE_HATS:
             return Curve(nodes, "edge")
         if there.tangent @ here.tangent > _STRAIGHT:
             step = min(1.5 * step, _LONGEST)

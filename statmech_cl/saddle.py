@@ -155,9 +155,12 @@ class Equations:
         conjugate = 0.5 * q_hat * orders.q - q_star_hat * (1.0 - orders.d) - r_hat * orders.r
         return conjugate + at.g_s + self.alpha * at.g_e
 
-    def jacobian(self, y: np.ndarray, refine: float = _COARSE) -> np.ndarray:
-        """d(y' - y)/dy by one-sided differences, (3, 3). Its error slows the last steps and biases nothing."""
-        at = self.sweep(y, refine)
+    def jacobian(self, y: np.ndarray, refine: float = _COARSE, at: Sweep | None = None) -> np.ndarray:
+        """d(y' - y)/dy by one-sided differences, (3, 3). Its error slows the last steps and biases nothing.
+
+        `at` is the sweep at y under that rule, where it is known.
+        """
+        at = self.sweep(y, refine) if at is None else at
         columns = [(self.sweep(y + e, refine).gap - at.gap) / _DIFFERENCE for e in _DIFFERENCE * np.eye(3)]
         return np.column_stack(columns)
 
@@ -207,7 +210,8 @@ def _newton(
     n_steps = 0
     while np.isfinite(here.gap).all() and not _close(here, target) and n_steps < max_steps and here.before.d > EDGE:
         fresh = jacobian is None
-        used = equations.jacobian(here.y) if jacobian is None else jacobian
+        known = here if refine == _COARSE else None
+        used = equations.jacobian(here.y, at=known) if jacobian is None else jacobian
         step = -_solve_linear(used, here.gap)
         there, step = _walk(equations, here, step, refine)
         n_steps += 1
@@ -286,14 +290,14 @@ def low_start(equations: Equations) -> np.ndarray:
         begin = np.array([math.log((1.0 - d) / d), math.log(tiny), 0.0])
         sweep = equations.sweep(begin)
         return begin + sweep.gap
-    multiplier = _multiplier(equations, equations.q_star)
-    begin = np.array([math.asinh(0.5 * multiplier), math.log(tiny), 0.0])
+    free = multiplier(equations, equations.q_star)
+    begin = np.array([math.asinh(0.5 * free), math.log(tiny), 0.0])
     sweep = equations.sweep(begin)
     # E<m^2> depends on q_star_hat - q_hat / 2 first of all
-    return np.array([math.asinh(0.5 * multiplier + 0.25 * sweep.hats[0]), *(begin + sweep.gap)[1:]])
+    return np.array([math.asinh(0.5 * free + 0.25 * sweep.hats[0]), *(begin + sweep.gap)[1:]])
 
 
-def _multiplier(equations: Equations, q_star: float) -> float:
+def multiplier(equations: Equations, q_star: float) -> float:
     """q_star_hat that gives E<m^2> = q_star without any field."""
     from scipy.optimize import brentq
 

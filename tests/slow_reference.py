@@ -35,10 +35,12 @@ class Orders(NamedTuple):
     u: float
 
 
-def integrate(f: Callable[[np.ndarray], np.ndarray], breaks: Iterable[float]) -> np.ndarray:
+def integrate(
+    f: Callable[[np.ndarray], np.ndarray], breaks: Iterable[float], tolerance: float = _TOLERANCE
+) -> np.ndarray:
     """Integral of f : (n,) -> (k, n) between the outermost breaks, panels split until halving them changes nothing.
 
-    The error allowed is 1e-13 of the integral of |f|, component by component.
+    The error allowed is `tolerance` times the integral of |f|, component by component.
     """
     edges = np.unique(np.asarray(list(breaks), dtype=float))
     left, right = edges[:-1], edges[1:]
@@ -50,7 +52,7 @@ def integrate(f: Callable[[np.ndarray], np.ndarray], breaks: Iterable[float]) ->
         halves, sizes = _panels(f, np.concatenate([left, middle]), np.concatenate([middle, right]))
         fine = halves[:, : left.size] + halves[:, left.size :]
         scale = np.maximum(scale, total + sizes.sum(axis=1))
-        done = np.all(np.abs(fine - coarse) <= _TOLERANCE * scale[:, None], axis=0)
+        done = np.all(np.abs(fine - coarse) <= tolerance * np.maximum(scale, 1e-280)[:, None], axis=0)
         total = total + fine[:, done].sum(axis=1)
         if done.all():
             return total
@@ -145,10 +147,14 @@ def local(a: float, b: float, kappa: float) -> tuple[float, float, float, float,
     Each half is integrated in y = -ln s, s = 1 - |m|, so that neither edge loses digits.
     """
 
-    def exponent(side: float, s: np.ndarray) -> np.ndarray:
-        entropy = -special.xlogy(1.0 - 0.5 * s, 1.0 - 0.5 * s) - special.xlogy(0.5 * s, 0.5 * s)
-        return (a + side * b) - s * (2.0 * a + side * b) + a * s * s + kappa * entropy
+    def entropy(s: np.ndarray) -> np.ndarray:
+        return -special.xlogy(1.0 - 0.5 * s, 1.0 - 0.5 * s) - special.xlogy(0.5 * s, 0.5 * s)
 
+    def exponent(side: float, s: np.ndarray) -> np.ndarray:
+        return (a + side * b) - s * (2.0 * a + side * b) + a * s * s + kappa * entropy(s)
+
+    # rounding of m, times the steepest slope of the exponent that matters
+    tolerance = _TOLERANCE + 1e-14 * math.sqrt(abs(a))
     y_end = 42.0 + math.log(1.0 + abs(b) + 2.0 * abs(a) + kappa)
     grid = np.exp(-np.linspace(0.0, y_end, 4001))
     tops = [exponent(side, grid) - np.log(1.0 / grid) for side in (1.0, -1.0)]
@@ -159,15 +165,17 @@ def local(a: float, b: float, kappa: float) -> tuple[float, float, float, float,
     parts = []
     for side, at in zip((1.0, -1.0), best, strict=True):
 
-        def integrand(y: np.ndarray, side: float = side) -> np.ndarray:
+        def integrand(y: np.ndarray, side: float = side, peak: float = grid[at]) -> np.ndarray:
             s = np.exp(-y)
-            weight = np.exp(exponent(side, s) - y - top)
+            # a m^2 + b m relative to its value at the peak: a of 1e6 would cancel to noise otherwise
+            rise = (s - peak) * (a * (s + peak - 2.0) - side * b)
+            weight = np.exp(rise + kappa * (entropy(s) - entropy(peak)) + exponent(side, peak) - y - top)
             gap = side0 * (s0 - s) if side == side0 else side * (1.0 - s) - side0 * (1.0 - s0)
             short = s if side > 0.0 else 2.0 - s
             return weight * np.array([np.ones_like(s), short, s * (2.0 - s), gap, gap * gap])
 
         peak = -math.log(grid[at])
-        parts.append(integrate(integrand, [0.0, y_end, *ladder(0.0, y_end, peak)]))
+        parts.append(integrate(integrand, [0.0, y_end, *ladder(0.0, y_end, peak)], tolerance))
     both = parts[0] + parts[1]
     _, short, edge, gap, square = both / both[0]
     return top + math.log(both[0]), short, edge, square - gap * gap, parts[1][0] / both[0]
@@ -187,6 +195,7 @@ def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
                                              variance**2, negative)])
         return np.array(rows).T
 
+    noise = 10.0 * (_TOLERANCE + 1e-14 * math.sqrt(abs(a)))  # of the inner integrals
     zero = -hats.r_hat / root
     width = math.sqrt(1.0 + max(-2.0 * a, 0.0)) / root
     low = min(-9.5, max(zero - 12.0 * width, -38.0))
@@ -194,7 +203,7 @@ def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
     for field in (0.0, 2.0 * a, -2.0 * a):
         centre = zero + field / root
         breaks += [centre + k * width for k in (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)]
-    norm, q, short, short2, d, v, g_s, spread, share = integrate(integrand, [b for b in breaks if low <= b <= 9.5])
+    norm, q, short, short2, d, v, g_s, spread, share = integrate(integrand, [b for b in breaks if low <= b <= 9.5], noise)
     assert abs(norm - 1.0) < 1e-12
     return Orders(q, 1.0 - short, v, d, short2 - short * short), g_s, spread, share
 
