@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .axes import new, points
 
@@ -16,28 +17,31 @@ _COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73")
 
 
 def overview(rows: Rows, *, published: tuple[float, float], notes: Mapping[str, str]) -> Figure:
-    """Six panels of `rows`, which are told apart by their `kind`:
+    """Eight panels of `rows`, which are told apart by their `kind`:
 
     "theory" (alpha_2, eps_1, eps_2) and "perceptron" (label, alpha_2, eps_1, eps_2 and errors): lines and points;
     "chance" (n, coherence): the line in the panel of the layers; "layer" (n, coherence, method, label): trained layers;
+    "fields" (alpha_2, coherence, relative_beta, forgetting): one point a perceptron;
     "epoch" (label, epoch, coherence, relative_beta): means over seeds, along training;
     "run" (label, forgetting, relative_beta, coherence): one point a run;
     "trade-off" (label, strength, a, b and errors): accuracies after both tasks, in per cent.
-    published : (a, b) of the published point. notes : a line for the panels "coherence" and "beta".
+    published : (a, b) of the published point. notes : titles of the panels "fields", "coherence" and "relative_beta".
     """
-    figure, axes = new(3, 2, width=3.5, height=2.6)
+    figure, axes = new(4, 2, width=3.5, height=2.5)
     _theory(axes[0, 0], rows)
     _trade_off(axes[0, 1], rows, published)
     _layers(axes[1, 0], rows)
-    _along_training(axes[1, 1], rows)
-    for ax, name, label in (
-        (axes[2, 0], "coherence", "mean coherence of the layers after task 2"),
-        (axes[2, 1], "relative_beta", r"BB / $\frac{1}{2}||W_{prev}||^2$ after task 2"),
-    ):
-        _beside_forgetting(ax, rows, name)
-        ax.set_xlabel(label)
-        ax.set_title(notes[name])
-    axes[2, 0].legend(fontsize=5, ncols=2, handletextpad=0.1, columnspacing=0.5)
+    _fields(axes[1, 1], rows)
+    axes[1, 1].set_title(notes["fields"])
+    names = {"coherence": r"mean $\Phi$ of the layers", "relative_beta": r"BB / $\frac{1}{2}||W_{prev}||^2$"}
+    for column, (name, label) in enumerate(names.items()):
+        _along_training(axes[2, column], rows, name)
+        axes[2, column].set_ylabel(label)
+        _beside_forgetting(axes[3, column], rows, name)
+        axes[3, column].set_xlabel(f"{label} after task 2")
+        axes[3, column].set_title(notes[name])
+    handles, labels = axes[3, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=6, title="methods in deep networks")
     return figure
 
 
@@ -68,7 +72,8 @@ def _theory(ax: Axes, rows: Rows) -> None:
     ax.set_xlabel(r"$\alpha_2$ (points of one $\alpha_2$ drawn side by side)")
     ax.set_ylabel(r"$\epsilon_1$ (solid), $\epsilon_2$ (dashed)")
     ax.set_title("perceptron, L2 anchor: theory and descent")
-    ax.legend(fontsize=5)
+    ax.margins(y=0.2)
+    ax.legend(fontsize=5, ncols=3, loc="upper center")
 
 
 def _trade_off(ax: Axes, rows: Rows, published: tuple[float, float]) -> None:
@@ -113,17 +118,29 @@ def _layers(ax: Axes, rows: Rows) -> None:
     ax.legend(fontsize=6)
 
 
-def _along_training(ax: Axes, rows: Rows) -> None:
-    found = _of(rows, "epoch")
-    for index, label in enumerate(_labels(found)):
+def _fields(ax: Axes, rows: Rows) -> None:
+    found = _of(rows, "fields")
+    for index, alpha in enumerate(sorted({row["alpha_2"] for row in found})):
+        mine = [row for row in found if row["alpha_2"] == alpha]
+        x, y = [row["relative_beta"] for row in mine], [row["forgetting"] for row in mine]
+        ax.plot(x, y, linestyle="none", markersize=2.5, label=rf"$\alpha_2={alpha:g}$", **_style(index))
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("BB a weight, perceptron's fields")
+    ax.set_ylabel(r"rise of $\epsilon_1$ over task 2")
+    ax.legend(fontsize=6)
+
+
+def _along_training(ax: Axes, rows: Rows, name: str) -> None:
+    found = [row for row in _of(rows, "epoch") if row.get(name) is not None]
+    for index, label in enumerate(_labels(_of(rows, "epoch"))):
         mine = [row for row in found if row["label"] == label]
         epochs = sorted({row["epoch"] for row in mine})
-        mean = [np.mean([row["coherence"] for row in mine if row["epoch"] == epoch]) for epoch in epochs]
+        mean = [np.mean([row[name] for row in mine if row["epoch"] == epoch]) for epoch in epochs]
         ax.plot(epochs, mean, markersize=2.5, linewidth=0.8, **_style(index))
     ax.set_yscale("log")
-    ax.set_xlabel("epoch (both tasks)")
-    ax.set_ylabel(r"mean $\Phi$ of the layers")
-    ax.set_title("coherence along training (legend below)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch, both tasks")
 
 
 def _beside_forgetting(ax: Axes, rows: Rows, name: str) -> None:

@@ -57,7 +57,7 @@ SCALES = {
         "subset": True,
         "perceptron": {**_PERCEPTRON, "n": 300, "n_seeds": 6},
         "trade_off": {"strengths": [0.3, 1.0, 3.0, 10.0], "epochs": 1, "n_seeds": 2},
-        "deep": {"methods": _METHODS, "epochs": 2, "batches": 78, "widths": [128, 128], "n_seeds": 2},
+        "deep": {"methods": _METHODS, "epochs": 3, "batches": 156, "widths": [128, 128], "n_seeds": 2},
     },
     "paper": {
         "subset": False,
@@ -212,11 +212,12 @@ def _correlations(data: Data) -> dict[str, Estimate]:
 
 
 def draw(data: Data) -> Figure:
-    """Six panels."""
+    """Eight panels."""
     from statmech_cl.figures.spectral import overview
 
     found = _correlations(data)
     notes = {name: f"rank correlation {found[f'{name}, all methods']}" for name in ("coherence", "relative_beta")}
+    notes["fields"] = f"perceptrons, L2 anchor: rank correlation {found['relative_beta, perceptrons']}"
     return overview(data.rows, published=PUBLISHED, notes=notes)
 
 
