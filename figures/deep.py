@@ -71,17 +71,19 @@ def uncertainty(rows: Rows, *, epochs: int) -> Figure:
     figure, axes = new(2, columns, width=2.4, height=2.0, squeeze=False)
     for ax in [*axes[0, 3:], *axes[1, len(methods) :]]:
         ax.set_visible(False)
-    labels = {"mean_v": "mean of v", "saturated": "fraction of weights with v < 0.01", "kl": "KL to last task (nats)"}
+    labels = {"mean_v": "mean of v", "saturated": "saturated (v < 0.01)", "kl": "KL to the last task (nats)"}
     for ax, (name, label) in zip(axes[0], labels.items(), strict=False):
         for method in methods:
             mine = [row for row in rows if row["kind"] == "epoch" and row["method"] == method]
             found: dict[int, list[float]] = {}
             for row in mine:
+                if name == "kl" and row["after_task"] == 1:
+                    continue  # there is no task before the first
                 found.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row[name])
             ax.plot(list(found), [np.mean(values) for values in found.values()], marker=".", markersize=3, label=method)
         ax.set_xlabel("epoch")
         ax.set_ylabel(label)
-    axes[0, 2].set_yscale("symlog", linthresh=1e3)
+    axes[0, 2].set_yscale("log")
     axes[0, 0].legend(fontsize=6)
     for ax, method in zip(axes[1], methods, strict=False):
         mine = [row for row in rows if row["kind"] == "law of v" and row["method"] == method]
@@ -93,6 +95,7 @@ def uncertainty(rows: Rows, *, epochs: int) -> Figure:
             shade = 0.85 - 0.75 * index / max(1, len(tasks) - 1)
             ax.plot(at, fraction, drawstyle="steps-mid", color=str(shade), label=str(task))
         ax.set_yscale("log")
+        ax.set_ylim(3e-3, 1.2)
         ax.set_title(method)
         ax.set_xlabel("v")
     axes[1, 0].set_ylabel("fraction of weights")
