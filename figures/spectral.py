@@ -93,7 +93,7 @@ def _trade_off(ax: Axes, rows: Rows, published: tuple[float, float]) -> None:
         )
         for row in mine:
             if index == 0:
-                place = {"textcoords": "offset points", "xytext": (3, 4), "fontsize": 5}
+                place: dict[str, Any] = {"textcoords": "offset points", "xytext": (3, 4), "fontsize": 5}
                 ax.annotate(f"{row['strength']:g}", (row["a"], row["b"]), **place)
     ax.plot(*published, "*", markersize=9, color="#CC79A7", label="published, eta = 3")
     ax.set_xlabel("digits 0-4 after both tasks (%)")

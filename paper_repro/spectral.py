@@ -185,16 +185,16 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], groups: Sequence[An
     from scipy.stats import rankdata
 
     members = [np.flatnonzero([g == group for g in groups]) for group in dict.fromkeys(groups)]
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    both = np.array([x, y], dtype=float)
 
     def correlation(chosen: np.ndarray) -> float:
-        a, b = rankdata(x[chosen]), rankdata(y[chosen])
+        a, b = rankdata(both[:, chosen], axis=1)
         return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0.0 and b.std() > 0.0 else 0.0
 
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(members), (400, len(members)))
     again = [correlation(np.concatenate([members[i] for i in draw])) for draw in draws]
-    return Estimate(correlation(np.arange(x.size)), float(np.std(again, ddof=1)), len(members))
+    return Estimate(correlation(np.arange(both.shape[1])), float(np.std(again, ddof=1)), len(members))
 
 
 def _correlations(data: Data) -> dict[str, Estimate]:
