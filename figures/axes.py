@@ -53,7 +53,7 @@ def new(
 
 def _values(source: Any, name: str) -> np.ndarray:
     """Column `name` of a Solution, a sequence of Solutions or dicts, a table (DataFrame, dict of columns) or an object
-    with array attributes (a Branch)."""
+    with array attributes."""
     if isinstance(source, Mapping) or hasattr(source, "columns"):
         return np.atleast_1d(np.asarray(source[name], dtype=float))
     if hasattr(source, name) or hasattr(source, "to_dict"):
@@ -75,12 +75,17 @@ def curve(
 ) -> Axes:
     """Draw column `y` of `source` against column `x`, in the given order; dashed where `stable` is false.
 
-    source : a Solution, a sequence of Solutions or dicts, a Branch, a DataFrame, or a dict of columns.
-    stable : (n,) which points are stable; None draws all of it solid.
+    source : a Branch, a Solution, a sequence of Solutions or dicts, a DataFrame, or a dict of columns.
+    stable : (n,) which points are stable; by default what the source says in its column "stable", all of it if nothing.
     """
+    if hasattr(source, "curves") and hasattr(source, "points"):
+        for start, stop in source.curves:
+            curve(ax, source.points[start:stop], y, x=x, stable=stable, label=label, **options)
+            label = None
+        return _named(ax, x, y)
     horizontal, vertical = _values(source, x), _values(source, y)
     options.setdefault("color", COLORS.get(y))
-    whole = np.ones(horizontal.size, bool) if stable is None else np.asarray(stable, bool)
+    whole = _stability(source, horizontal.size) if stable is None else np.asarray(stable, bool)
     if horizontal.size == 1:
         ax.plot(horizontal, vertical, marker="o", linestyle="none", label=label, **options)
         return _named(ax, x, y)
@@ -94,6 +99,15 @@ def curve(
         ax.plot(horizontal[first:last], vertical[first:last], line, label=label, **options)
         label = None
     return _named(ax, x, y)
+
+
+def _stability(source: Any, size: int) -> np.ndarray:
+    """The column "stable" of a source that has one, all true otherwise (missing values count as stable)."""
+    try:
+        values = _values(source, "stable")
+    except (KeyError, AttributeError, TypeError):
+        return np.ones(size, bool)
+    return np.isnan(values) | (values > 0.0)
 
 
 def points(

@@ -10,7 +10,7 @@ import pandas
 import pytest
 from matplotlib.axes import Axes
 
-from statmech_cl import figures
+from statmech_cl import Task, figures, solve, trace
 
 
 @pytest.fixture
@@ -46,6 +46,22 @@ def test_unstable_stretches_are_dashed_and_leave_no_gap(ax: Axes) -> None:
         ("-", [4.0, 5.0]),
     ]
     assert len(ax.get_legend_handles_labels()[1]) == 1
+
+
+def test_a_branch_is_one_line_of_code(ax: Axes) -> None:
+    branch = trace(Task(alpha=1.0), span=(0.3, 1.0))
+    figures.curve(ax, branch, "eps_g", label="theory")
+    solid, dashed = _lines(ax)
+    assert (solid[0], dashed[0]) == ("-", "--")
+    assert max(solid[1]) < branch.stability[0] < max(dashed[1]) == pytest.approx(1.0)
+    assert len(ax.get_legend_handles_labels()[1]) == 1
+
+
+def test_solutions_and_sweep_tables_say_themselves_where_they_are_stable(ax: Axes) -> None:
+    solutions = [solve(Task(alpha=alpha)) for alpha in (0.5, 0.6, 0.9, 1.0)]
+    figures.curve(ax, solutions, "q")
+    figures.curve(ax, pandas.DataFrame([solution.to_dict() for solution in solutions]), "q")
+    assert [line for line, _, _ in _lines(ax)] == ["-", "--", "-", "--"]
 
 
 def test_one_solution_is_a_point(ax: Axes) -> None:
