@@ -112,9 +112,18 @@ def draw(data: Data) -> Any:
         ax.set_title(label, fontsize=7)
         ax.set_xlabel("$1/N$")
         ax.set_ylabel("Gibbs $-$ theory")
-        ax.legend(ncols=3, fontsize=6)
+    handles = {}
+    for ax in axes.flat:
+        handles.update((label, handle) for handle, label in zip(*ax.get_legend_handles_labels(), strict=True))
     for ax in axes.flat[len(cases) :]:
         ax.axis("off")
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=len(handles),
+        title="circles: samples at N, diamonds: extrapolated",
+    )
     return figure
 
 
