@@ -50,10 +50,23 @@ def regulariser(
     """R = sum over `weights` of lam (1 - Phi(W)) + eta BB(W, W_prev), W_prev the tensor of that name in `previous`.
 
     `previous` is taken as constant. At lam = 0 no transform is computed.
+
+    Raises
+    ------
+    ValueError : no weights, a tensor that is empty, or one of another shape or name in `previous`. Values that are not
+        finite are not looked for: they pass through, as in any loss.
     """
     terms = list(weights.values())
     if not terms:
         raise ValueError("weights must hold at least one tensor, got none")
+    for name, w in weights.items():
+        if name not in previous:
+            raise ValueError(f"previous must hold the same tensors as weights, got no {name!r}")
+        if w.numel() == 0:
+            raise ValueError(f"weights[{name!r}] must have at least one entry, got shape {tuple(w.shape)}")
+        if previous[name].shape != w.shape:
+            shapes = tuple(w.shape), tuple(previous[name].shape)
+            raise ValueError(f"previous[{name!r}] must have shape {shapes[0]} as in weights, got {shapes[1]}")
     return _Regulariser.apply(lam, eta, [previous[name] for name in weights], *terms)
 
 
@@ -66,7 +79,7 @@ class _Regulariser(torch.autograd.Function):
         total = torch.zeros((), dtype=weights[0].abs().dtype, device=weights[0].device)
         gradients = []
         for w, w_prev in zip(weights, previous, strict=True):
-            gap = (w - w_prev).view(-1)
+            gap = (w - w_prev).reshape(-1)
             total += 0.5 * eta * torch.vdot(gap, gap).real
             gradient = gap.mul_(eta)
             if lam > 0.0:

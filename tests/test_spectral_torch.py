@@ -119,6 +119,39 @@ def test_strength_zero_costs_nothing_and_gives_nothing() -> None:
     assert only == pytest.approx(float((w["w"] - w_prev["w"]).square().sum()))
 
 
+def test_the_order_of_the_entries_is_that_of_the_shape_not_of_the_memory() -> None:
+    w, w_prev = weights(12, 2, 3, 4, 5), weights(13, 2, 3, 4, 5)
+    moved = w.to(memory_format=torch.channels_last)
+    assert not moved.is_contiguous()
+    found = []
+    for one in (w, moved):
+        one.requires_grad_()
+        value = spectral.regulariser({"w": one}, {"w": w_prev})
+        found.append((float(value.detach()), torch.autograd.grad(value, one)[0]))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
+    assert torch.allclose(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(
+    ("w", "w_prev", "message"),
+    [
+        ({}, {}, "weights must hold at least one tensor, got none"),
+        ({"a": torch.ones(2)}, {}, "previous must hold the same tensors as weights, got no 'a'"),
+        ({"a": torch.ones(0)}, {"a": torch.ones(0)}, r"weights\['a'\] must have at least one entry, got shape \(0,\)"),
+        (
+            {"a": torch.ones(2, 3)},
+            {"a": torch.ones(3)},
+            r"previous\['a'\] must have shape \(2, 3\) as in weights, got \(3,\)",
+        ),
+    ],
+)
+def test_bad_tensors_are_refused_by_name(
+    w: dict[str, torch.Tensor], w_prev: dict[str, torch.Tensor], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        spectral.regulariser(w, w_prev)
+
+
 def test_methods_add_their_term_from_the_second_task_on() -> None:
     info = TaskInfo(index=0, n_tasks=2, n_patterns=10, n_steps=1)
     for name, options in (("rana", {"lam": 0.5, "eta": 2.0}), ("phi-only", {"lam": 0.5})):
