@@ -10,5 +10,6 @@ embedded fonts), kept in one file, `statmech_cl.mplstyle`.
 """
 
 from .axes import COLORS, curve, new, points, style
+from .branches import branches
 
-__all__ = ["COLORS", "curve", "new", "points", "style"]
+__all__ = ["COLORS", "branches", "curve", "new", "points", "style"]

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Branch:
     Attributes
     ----------
     parameter : "alpha", "beta" or "q_star".
-    points : Solutions, curve after curve.
+    points : Solutions, curve after curve, the folds and stability crossings among them.
     curves : (start, stop) index ranges of the separate curves in `points`.
     folds : where a curve turns, each {parameter, "q", "r", "q_star"}.
     stability : parameter values where the replicon crosses 1.
@@ -377,12 +377,18 @@ def _branch(axis: Axis, family: Family, curves: list[Curve]) -> Branch:
             orders = fold.sweep.before
             value = axis.from_coordinate(fold.c)
             folds.append({axis.name: value, "q": orders.q, "r": orders.r, "q_star": 1.0 - orders.d})
-        for a, b in zip(curve.nodes[:-1], curve.nodes[1:], strict=True):
+        turning = dict(zip(curve.folds(), fold_nodes, strict=True))
+        nodes = [curve.nodes[0]]
+        for k, (a, b) in enumerate(pairwise(curve.nodes)):
+            between_them = [turning[k]] if k in turning else []
             if log_replicon(a) * log_replicon(b) < 0.0:
-                stability.append(axis.from_coordinate(locate(family, a, b, log_replicon).c))
+                crossing = locate(family, a, b, log_replicon)
+                stability.append(axis.from_coordinate(crossing.c))
+                between_them.append(crossing)
+            nodes += [*sorted(between_them, key=lambda node, a=a: float(a.tangent @ (node.x - a.x))), b]
         stretches += _stretches(curve, fold_nodes)
         begin = len(points)
-        points += [_point(axis, family, node) for node in curve.nodes]
+        points += [_point(axis, family, node) for node in nodes]
         spans.append((begin, len(points)))
     return Branch(
         parameter=axis.name,
@@ -397,7 +403,9 @@ def _branch(axis: Axis, family: Family, curves: list[Curve]) -> Branch:
 
 def _point(axis: Axis, family: Family, node: Node) -> Solution:
     equations = family(node.c)
-    root = Root(node.sweep, node.derivative[:, :3], 0, True)
+    # At a fold the error is a shift across the curve, in the parameter too: at fixed parameter it has no bound.
+    at_fold = abs(node.tangent[3]) < 1e-3
+    root = Root(node.sweep, node.derivative if at_fold else node.derivative[:, :3], 0, True)
     return certify(axis.at(axis.from_coordinate(node.c)), equations, root)
 
 

@@ -24,6 +24,7 @@ from .store import StoreError
 NAME = "statmech-cl"
 COMMANDS = {
     "solve": "solve the mean-field equations of one task",
+    "branches": "every solution along a parameter: folds, stability, transitions",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",

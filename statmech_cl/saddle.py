@@ -191,6 +191,8 @@ def attempt(equations: Equations, y: np.ndarray) -> Root | None:
 
 
 def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    if matrix.shape[0] != matrix.shape[1]:
+        return np.linalg.lstsq(matrix, vector, rcond=None)[0]
     try:
         return np.linalg.solve(matrix, vector)
     except np.linalg.LinAlgError:
@@ -244,7 +246,7 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
     sweep = root.sweep
     refined = equations.sweep(sweep.y, _REFINE)
     # What the refined rule makes of the solution: one Newton step under it.
-    shift = -_solve_linear(root.jacobian, refined.gap)
+    shift = -_solve_linear(root.jacobian, refined.gap)[:3]
     moved = equations.orders(sweep.y + shift)
     share = equations.site.flipped(*sweep.hats, 1.0)
     share_refined = equations.site.flipped(*refined.hats, _REFINE)

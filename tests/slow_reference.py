@@ -1,8 +1,8 @@
 """One application of the replica-symmetric map, slowly: adaptive quadrature straight from the equations.
 
-Shares no code and no coordinates with `statmech_cl.kernels`: H by `scipy.special`, integrals over x, z and m by adaptive
-bisection of Gauss-Legendre panels, with break points on ladders around every scale of the integrands. Written to be
-believed, not to be fast: about half a second for one application.
+Shares no code and no coordinates with `statmech_cl.kernels`: H by `scipy.special`, integrals over x, z and m by
+adaptive bisection of Gauss-Legendre panels, with break points on ladders around every scale of the integrands. Written
+to be believed, not to be fast: seconds for one application.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def integrate(
     raise ArithmeticError("adaptive bisection did not end")
 
 
-def _panels(f: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _panels(
+    f: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     half = 0.5 * (right - left)
     x = (0.5 * (left + right))[:, None] + half[:, None] * _X[None, :]
     values = f(x.ravel()).reshape(-1, left.size, _X.size)
@@ -191,8 +193,12 @@ def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
         for z in zs:
             log_z, short, edge, variance, negative = local(a, root * z + hats.r_hat, kappa)
             gauss = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-            rows.append([gauss * f for f in (1.0, (1.0 - short) ** 2, short, short**2, edge, variance, log_z,
-                                             variance**2, negative)])
+            rows.append(
+                [
+                    gauss * f
+                    for f in (1.0, (1.0 - short) ** 2, short, short**2, edge, variance, log_z, variance**2, negative)
+                ]
+            )
         return np.array(rows).T
 
     noise = 10.0 * (_TOLERANCE + 1e-14 * math.sqrt(abs(a)))  # of the inner integrals
@@ -203,7 +209,9 @@ def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
     for field in (0.0, 2.0 * a, -2.0 * a):
         centre = zero + field / root
         breaks += [centre + k * width for k in (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)]
-    norm, q, short, short2, d, v, g_s, spread, share = integrate(integrand, [b for b in breaks if low <= b <= 9.5], noise)
+    norm, q, short, short2, d, v, g_s, spread, share = integrate(
+        integrand, [b for b in breaks if low <= b <= 9.5], noise
+    )
     assert abs(norm - 1.0) < 1e-12
     return Orders(q, 1.0 - short, v, d, short2 - short * short), g_s, spread, share
 

@@ -60,7 +60,8 @@ def test_slow_reference_agrees_with_nested_quad():
 
 @pytest.mark.parametrize(
     ("w", "v", "d", "beta"),
-    [(0.3, 0.14, 0.32, 20.0), (1.9, 0.2, 0.1, 20.0), (-0.5, 1e-4, 0.02, 100.0), (0.2, 3e-3, 1e-4, 200.0), (1.0, 0.4, 0.5, 1.0)],
+    [(0.3, 0.14, 0.32, 20.0), (1.9, 0.2, 0.1, 20.0), (-0.5, 1e-4, 0.02, 100.0), (0.2, 3e-3, 1e-4, 200.0),
+     (1.0, 0.4, 0.5, 1.0)],
 )  # fmt: skip
 def test_tilted_against_mpmath(w, v, d, beta):
     s, shift = math.sqrt(v / d), w / math.sqrt(d)
@@ -71,13 +72,17 @@ def test_tilted_against_mpmath(w, v, d, beta):
         def log_h(x):
             return mpmath.log(mpmath.erfc((s * x + shift) / mpmath.sqrt(2)) / 2)
 
-        top = -mode**2 / 2 + beta * log_h(mode)
+        top = -(mode**2) / 2 + beta * log_h(mode)
 
         def weight(x):
             return mpmath.exp(-x * x / 2 + beta * log_h(x) - top)
 
         width = 1.0 / math.sqrt(1.0 + beta * s * s)
-        cuts = [mode - 9, *(mode + k * width for k in (-12, -6, -3, -1, 0, 1, 3, 6, 12) if abs(k * width) < 9), mode + 9]
+        cuts = [
+            mode - 9,
+            *(mode + k * width for k in (-12, -6, -3, -1, 0, 1, 3, 6, 12) if abs(k * width) < 9),
+            mode + 9,
+        ]
         norm, first = mpmath.quad(weight, cuts), mpmath.quad(lambda x: x * weight(x), cuts)
         log_mean = float(mpmath.log(norm / mpmath.sqrt(2 * mpmath.pi)) + top)
         slope = float(first / norm) / math.sqrt(v)  # F' = <x> / sqrt(V), by Gaussian integration by parts
@@ -104,7 +109,9 @@ def test_curvature_of_f_is_a_variance(beta, w):
     v, d = 0.15, 0.3
     _, h1, h2, uh, _ = tilted(w, math.sqrt(v), math.sqrt(d), beta, 0.0, 1.0, TABLE)
     _, (_, _, _, x1, x2) = slow.tilted(w, v, d, beta)
-    assert (beta / d) * ((beta - 1) * h2 + uh - beta * h1**2) == pytest.approx((x2 - x1**2 - 1) / v, rel=1e-8, abs=1e-10)
+    assert (beta / d) * ((beta - 1) * h2 + uh - beta * h1**2) == pytest.approx(
+        (x2 - x1**2 - 1) / v, rel=1e-8, abs=1e-10
+    )
 
 
 @pytest.mark.slow  # tests/test_saddle.py does the same at solutions; here anywhere
@@ -221,7 +228,7 @@ def test_moments_without_field_in_closed_form(a):
 
 
 def test_uniform_measure():
-    q, r, v, d, u, g_s, _ = entropic(1e-14, 0.0, 0.0, 0.0, 1.0)
+    _, _, _, d, _, g_s, _ = entropic(1e-14, 0.0, 0.0, 0.0, 1.0)
     assert 1.0 - d == pytest.approx(1.0 / 3.0, abs=1e-13)
     assert g_s == pytest.approx(math.log(2.0), abs=1e-13)
     assert flipped(1e-14, 0.0, 0.0, 0.0, 1.0) == pytest.approx(0.5, abs=1e-13)

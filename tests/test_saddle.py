@@ -315,7 +315,9 @@ def test_unknowns_round_trip(y):
 
 def test_convergence_error_carries_its_state(monkeypatch):
     monkeypatch.setattr(saddle, "_MAX_STEPS", 0)
-    with pytest.raises(ConvergenceError, match=r"alpha=0\.777, beta=20, prior=none \(residual .*, wanted 1e-10\)") as info:
+    with pytest.raises(
+        ConvergenceError, match=r"alpha=0\.777, beta=20, prior=none \(residual .*, wanted 1e-10\)"
+    ) as info:
         solve(Task(alpha=0.777), branch="low")
     q, r, q_star = info.value.state
     assert 0.0 < r * r <= q <= q_star < 1.0

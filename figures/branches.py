@@ -1,0 +1,39 @@
+"""Pictures of branches: every solution along a parameter, stable stretches solid, unstable ones dashed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .axes import COLORS, curve, new
+
+if TYPE_CHECKING:
+    from statmech_cl.branches import Branch
+
+
+def branches(found: Branch) -> Figure:
+    """Order parameters, and eps_g with the folds (circles) and transitions (dotted), against the parameter followed."""
+    figure, (left, right) = new(1, 2)
+    for name, label in (("q_star", r"$q_\star$"), ("q", "$q$"), ("r", "$r$")):
+        branch_lines(left, found, name, label=label)
+    left.set_ylabel("order parameters")
+    left.legend(title="dashed: replicon > 1", title_fontsize=6)
+    branch_lines(right, found, "eps_g")
+    for fold in found.folds:
+        for name in ("q_star", "q", "r"):
+            left.plot(fold[found.parameter], fold[name], "o", color=COLORS[name], markersize=3, markerfacecolor="white")
+    for ax in (left, right):
+        for at in found.transitions:
+            ax.axvline(at, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
+    return figure
+
+
+def branch_lines(ax: Axes, found: Branch, y: str, *, label: str | None = None) -> Axes:
+    """Column `y` of every curve of `found`; a colour for the quantity, a dash where the replicon is above 1."""
+    for start, stop in found.curves:
+        rows = found.points[start:stop]
+        curve(ax, rows, y, x=found.parameter, stable=[point.stable for point in rows], label=label)
+        label = None
+    return ax

@@ -1,0 +1,129 @@
+"""statmech-cl branches: every solution along a parameter, round every fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..problem import PRIORS, Task, check_number
+from .options import Choice
+
+if TYPE_CHECKING:
+    from ..branches import Branch
+
+_SHOWN = ("alpha", "beta", "q", "r", "q_star", "eps_g", "free_entropy", "replicon", "quadrature_error")
+
+
+class _NumberOrSpan(click.ParamType):
+    """A number `20`, or a span `0.2:2.2` to be followed."""
+
+    name = "number|low:high"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> float | tuple[float, float]:
+        if not isinstance(value, str):
+            return value
+        name = parameter.name if parameter is not None and parameter.name else "value"
+        parts = value.split(":")
+        try:
+            numbers = [check_number(name, float(part)) for part in parts]
+        except ValueError:
+            numbers = []
+        if len(numbers) == 1:
+            return numbers[0]
+        if len(numbers) != 2 or not numbers[0] < numbers[1]:
+            raise ValueError(f"{name} must be a number or a span low:high with low < high, got {value!r}")
+        return numbers[0], numbers[1]
+
+
+@click.command("branches")
+@click.option("--alpha", type=_NumberOrSpan(), default="0.05:3", show_default=True, help="Patterns per weight.")
+@click.option("--beta", type=_NumberOrSpan(), default="20", show_default=True, help="Inverse temperature.")
+@click.option("--q-star", "q_star", type=_NumberOrSpan(), help="Prescribe E<m^2>.")
+@click.option("--prior", type=Choice(PRIORS), default="none", show_default=True, help="Prior on the weights.")
+@click.option("--json", "form", flag_value="json", help="Write JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Write the points as CSV.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the branches (.pdf, .png, .svg).")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file; its suffix chooses the form."
+)
+def command(
+    alpha: float | tuple[float, float],
+    beta: float | tuple[float, float],
+    q_star: float | tuple[float, float] | None,
+    prior: str,
+    form: str | None,
+    plot: Path | None,
+    output: Path | None,
+) -> None:
+    """Follow every solution along one parameter: the one given as a span low:high.
+
+    \b
+    Example:
+      statmech-cl branches --beta 20 --alpha 0.2:2.2 --plot branches.pdf
+      statmech-cl branches --alpha 1.7 --beta 5:60 --json
+      statmech-cl branches --alpha 2 --q-star 0.4:0.99 --csv
+    """
+    given = {"alpha": alpha, "beta": beta, "q_star": q_star}
+    spans = {name: value for name, value in given.items() if isinstance(value, tuple)}
+    if len(spans) != 1:
+        names = ", ".join(spans) or "none"
+        raise ValueError(f"exactly one of alpha, beta and q_star must be a span low:high, got {names}")
+    ((parameter, span),) = spans.items()
+    problem = Task(**{**given, parameter: span[0]}, prior=prior)  # type: ignore[arg-type]
+    for file in (plot, output):
+        if file is not None:
+            check_writable_file(file)
+    if plot is not None and plot.suffix not in (".pdf", ".png", ".svg"):
+        raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
+    from statmech_cl import trace
+
+    found = trace(problem, parameter=parameter, span=span)
+    if plot is not None:
+        _draw(found, plot)
+    text = _written(found, form or _suffix_form(output))
+    if output is not None:
+        write_atomic(output, text)
+    else:
+        click.echo(text, nl=False)
+
+
+def _suffix_form(output: Path | None) -> str:
+    return output.suffix[1:] if output is not None and output.suffix in (".json", ".csv") else "table"
+
+
+def _written(found: Branch, form: str) -> str:
+    content = found.to_dict()
+    if form == "json":
+        return to_json({"parameter": found.parameter, **content})
+    if form == "csv":
+        return to_csv(content["points"])
+    lines = [to_table(content["points"], _SHOWN), ""]
+    for fold in found.folds:
+        others = ", ".join(f"{name} = {value:.10g}" for name, value in fold.items() if name != found.parameter)
+        lines.append(f"fold at {found.parameter} = {fold[found.parameter]:.10g} ({others})")
+    lines += [f"replicon crosses 1 at {found.parameter} = {value:.10g}" for value in found.stability]
+    lines += [f"free entropies cross at {found.parameter} = {value:.10g}" for value in found.transitions]
+    lines += ["a curve ends where q_star reaches 1" for end in found.ends if end == "edge"]
+    lines += ["a curve was lost: the part beyond is missing" for end in found.ends if end == "lost"]
+    return "\n".join(lines) + "\n"
+
+
+def _draw(found: Branch, path: Path) -> None:
+    import io
+
+    import matplotlib
+
+    from statmech_cl import figures
+
+    # No date and no random identifiers: the same branches give the same bytes.
+    with figures.style(), matplotlib.rc_context({"svg.hashsalt": "branches"}):
+        figure = figures.branches(found)
+        buffer = io.BytesIO()
+        stamp = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {"Software": None}}[path.suffix]
+        figure.savefig(buffer, format=path.suffix[1:], metadata=stamp)
+    write_atomic(path, buffer.getvalue())
