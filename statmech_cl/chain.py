@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class FieldSite:
             shares = self._rare(masses, sides, order, hats, refine)
         a = hats[2] - 0.5 * hats[0]
         theta, after = next_density(b, plain, a, self.kappa, refine) if density else (self.theta, masses)
-        return After(*shares, mean @ by_ref, theta, after)
+        return After(shares[0], shares[1], mean @ by_ref, theta, after)
 
     def _rare(
         self,
@@ -232,7 +233,7 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
 @lru_cache(maxsize=32)
 def _first(task: Task, branch: str, on_failure: str) -> tuple[Solution, np.ndarray, np.ndarray]:
     """A first task's solution and the density of its theta: (n,), (n, 1)."""
-    solution = branches.solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0), branch, on_failure)
+    solution: Any = branches.solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0), branch, on_failure)
     kappa = task.beta if task.prior == "kl" else 0.0
     a = solution.q_star_hat - 0.5 * solution.q_hat
     if solution.q_hat == 0.0:
@@ -280,7 +281,7 @@ class _Walk:
         equations = self.equations(t, task)
         describe = f"task {t + 1} of the chain ({branches.describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            found = [(_without_patterns(task, equations), None)]
+            found: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
         else:
             roots = _roots(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
@@ -301,7 +302,7 @@ class _Walk:
         known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
         return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
 
-    def _continue(self, t: int, site: AnchoredSite, solution: Solution) -> _Walk:
+    def _continue(self, t: int, site: Any, solution: Solution) -> _Walk:
         signs, weights = self._patterns(t)
         columns, _ = self._columns(signs)
         hats = (solution.q_hat, solution.r_hat, solution.q_star_hat)
