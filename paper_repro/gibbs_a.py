@@ -112,7 +112,7 @@ def draw(data: Data) -> Any:
         ax.set_title(label, fontsize=7)
         ax.set_xlabel("$1/N$")
         ax.set_ylabel("Gibbs $-$ theory")
-    handles = {}
+    handles: dict[str, Any] = {}
     for ax in axes.flat:
         handles.update((label, handle) for handle, label in zip(*ax.get_legend_handles_labels(), strict=True))
     for ax in axes.flat[len(cases) :]:

@@ -81,7 +81,8 @@ class Axis:
     task: Task
 
     def at(self, value: float) -> Task:
-        return replace(self.task, **{self.name: value})
+        changed: dict[str, Any] = {self.name: value}
+        return replace(self.task, **changed)
 
     def family(self) -> Family:
         if self.name == "alpha":  # the site does not depend on alpha
@@ -103,7 +104,11 @@ def _expit(x: float) -> float:
 
 
 def _axis(task: Task, parameter: str) -> Axis:
-    maps = {"alpha": (_identity, _identity), "beta": (math.log, math.exp), "q_star": (_logit, _expit)}
+    maps: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+        "alpha": (_identity, _identity),
+        "beta": (math.log, math.exp),
+        "q_star": (_logit, _expit),
+    }
     return Axis(parameter, *maps[parameter], task)
 
 
@@ -385,7 +390,11 @@ def _branch(axis: Axis, family: Family, curves: list[Curve]) -> Branch:
                 crossing = locate(family, a, b, log_replicon)
                 stability.append(axis.from_coordinate(crossing.c))
                 between_them.append(crossing)
-            nodes += [*sorted(between_them, key=lambda node, a=a: float(a.tangent @ (node.x - a.x))), b]
+
+            def along(node: Node, a: Node = a) -> float:
+                return float(a.tangent @ (node.x - a.x))
+
+            nodes += [*sorted(between_them, key=along), b]
         stretches += _stretches(curve, fold_nodes)
         begin = len(points)
         points += [_point(axis, family, node) for node in nodes]
