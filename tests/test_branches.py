@@ -196,7 +196,7 @@ def test_bad_input(options, message):
 
 
 def test_nothing_known_beyond_the_edge_is_said():
-    # Between the ends of two curves there may be no solution that is followed: an error with advice, not a wrong number.
+    # Between the ends of two curves may lie none that is followed: an error with advice, not a wrong number.
     try:
         found = solve(Task(alpha=2.36, beta=60.0), branch="all")
     except ConvergenceError as error:
