@@ -34,6 +34,6 @@ def branch_lines(ax: Axes, found: Branch, y: str, *, label: str | None = None) -
     """Column `y` of every curve of `found`; a colour for the quantity, a dash where the replicon is above 1."""
     for start, stop in found.curves:
         rows = found.points[start:stop]
-        curve(ax, rows, y, x=found.parameter, stable=[point.stable for point in rows], label=label)
+        curve(ax, rows, y, x=found.parameter, stable=[point.replicon < 1.0 + 1e-6 for point in rows], label=label)
         label = None
     return ax
