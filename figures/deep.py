@@ -83,6 +83,7 @@ def uncertainty(rows: Rows, *, epochs: int) -> Figure:
             ax.plot(list(found), [np.mean(values) for values in found.values()], marker=".", markersize=3, label=method)
         ax.set_xlabel("epoch")
         ax.set_ylabel(label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 2].set_yscale("log")
     axes[0, 0].legend(fontsize=6)
     for ax, method in zip(axes[1], methods, strict=False):
