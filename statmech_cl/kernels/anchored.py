@@ -74,7 +74,7 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
 
 
 @njit
-def total_field(theta, above, below, scale, q_hat, r_hat, a, refine, whole, first, last):
+def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whole, first, last):
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
     theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
@@ -88,7 +88,10 @@ def total_field(theta, above, below, scale, q_hat, r_hat, a, refine, whole, firs
         spacing = max(spacing, theta[i + 1] - theta[i])
     stride = int(min(0.6 * sd / (scale * spacing * refine), FINE))
     if stride < 1:
-        return _narrow_field(theta, above, below, scale, sd, r_hat, first, last, refine)
+        # For each x a sum over theta_ref, which has to see <sign m> step over sqrt(kappa - 2 a) in b.
+        width = math.sqrt(1.0 + max(kappa - 2.0 * a, 0.0)) / scale
+        stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
+        return _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
     reach = math.sqrt(2.0 * _DROP * refine)
     margin = reach * sd + abs(r_hat)
@@ -126,9 +129,8 @@ def _field_alone(above, below, sd, r_hat, a, refine, whole):
 
 
 @njit
-def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, refine):
-    """Where the Gaussian is too narrow for a grid of theta: nine Hermite nodes at each of the coarser masses."""
-    stride = max(int(FINE / refine), 1)
+def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride):
+    """Where the Gaussian is too narrow for a grid of theta: nine Hermite nodes at every stride-th of the masses."""
     order = _HERMITE_X.size
     half = ((last - first + stride - 1) // stride) * order
     b = np.empty(2 * half)
@@ -158,7 +160,7 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
     plus, minus = np.ascontiguousarray(masses[:, :1]), np.ascontiguousarray(masses[:, 1:])
-    b, agreeing, opposed = total_field(theta, plus, minus, scale, q_hat, r_hat, a, refine, False, first, last)
+    b, agreeing, opposed = total_field(theta, plus, minus, scale, kappa, q_hat, r_hat, a, refine, False, first, last)
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
@@ -194,7 +196,7 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
     a = q_star_hat - 0.5 * q_hat
     first, last = (0, theta.size) if whole else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
     b, weights_above, weights_below = total_field(
-        theta, above, below, scale, q_hat, r_hat, a, refine, whole, first, last
+        theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whole, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
@@ -304,11 +306,13 @@ def _balance(low, high, start, m, short, sech2, bent, scratch):
 
 @njit
 def _reference_stride(theta, curvature, first, last, q_hat, refine):
-    """Every how many fine nodes a reference is needed: its step of <m> moves by about 2.5 c with theta_ref."""
+    """Every how many fine nodes a reference is needed: as theta_ref passes 0, <sign m> steps over 1/sqrt(c), or over
+    what the field smears it to, as it moves theta by sqrt(q_hat)/c (2.5 at most in m sech^2)."""
     spacing = 0.0
     for i in range(first, last - 1):
         spacing = max(spacing, theta[i + 1] - theta[i])
-    smooth = max(math.sqrt(q_hat) / (2.5 * curvature[first:last].max()), _BUMP)
+    largest = curvature[first:last].max()
+    smooth = min(max(1.0 / math.sqrt(largest), math.sqrt(q_hat) / (2.5 * largest)), _BUMP)
     return max(int(min(0.6 * smooth / (spacing * refine), FINE / refine)), 1)
 
 
