@@ -72,6 +72,10 @@ def compute(context: Context) -> Data:
     """Theory, perceptrons, split MNIST, and every method on two permuted tasks."""
     perceptrons.prepare()
     rows = [*_theory(context), *_perceptrons(context), *_trade_off(context), *_deep(context)]
+    for what, found in _correlations(rows).items():
+        rows.append(
+            {"kind": "correlation", "what": what, "value": found.mean, "value_error": found.error, "n": found.n}
+        )
     return Data(rows, dict(context.parameters))
 
 
@@ -197,25 +201,30 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], groups: Sequence[An
     return Estimate(correlation(np.arange(both.shape[1])), float(np.std(again, ddof=1)), len(members))
 
 
-def _correlations(data: Data) -> dict[str, Estimate]:
+def _correlations(rows: list[dict[str, Any]]) -> dict[str, Estimate]:
     """Rank correlations of forgetting with Phi and BB: over the deep methods, within rana and l2, over perceptrons."""
-    runs = data.select(kind="run")
+    runs = [row for row in rows if row["kind"] == "run"]
     anchored = [row for row in runs if row["method"] in ("rana", "l2")]
-    fields = data.select(kind="fields")
+    fields = [row for row in rows if row["kind"] == "fields"]
     found = {}
-    for what, rows in (("all methods", runs), ("rana and l2", anchored), ("perceptrons", fields)):
-        groups = [row.get("label") or (row["eta"], row["alpha_2"]) for row in rows]
+    for what, mine in (("all methods", runs), ("rana and l2", anchored), ("perceptrons", fields)):
+        groups = [row.get("label") or (row["eta"], row["alpha_2"]) for row in mine]
         for name in ("coherence", "relative_beta"):
-            x, y = [row[name] for row in rows], [row["forgetting"] for row in rows]
+            x, y = [row[name] for row in mine], [row["forgetting"] for row in mine]
             found[f"{name}, {what}"] = rank_correlation(x, y, groups)
     return found
+
+
+def _found_correlations(data: Data) -> dict[str, Estimate]:
+    rows = data.select(kind="correlation")
+    return {row["what"]: Estimate(row["value"], row["value_error"], row["n"]) for row in rows}
 
 
 def draw(data: Data) -> Figure:
     """Eight panels."""
     from statmech_cl.figures.spectral import overview
 
-    found = _correlations(data)
+    found = _found_correlations(data)
     notes = {name: f"rank correlation {found[f'{name}, all methods']}" for name in ("coherence", "relative_beta")}
     notes["fields"] = f"perceptrons, L2 anchor: rank correlation {found['relative_beta, perceptrons']}"
     return overview(data.rows, published=PUBLISHED, notes=notes)
@@ -241,7 +250,7 @@ def verdict(data: Data) -> Verdict:
             name = f"split MNIST {column.upper()} (%), {row['method']} {row['strength']:g}"
             rows.append(Row(name, published if row["strength"] == 3.0 else None, estimate, "published"))
         reached |= row["a"] >= PUBLISHED[0] and row["b"] >= PUBLISHED[1]
-    found = _correlations(data)
+    found = _found_correlations(data)
     rows += [Row(f"rank correlation of forgetting with {what}", None, value) for what, value in found.items()]
     met = "is met" if reached else "is not met"
     sentence = (

@@ -87,7 +87,7 @@ def test_figure_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(spectral.SCALES, "quick", small)
     result = reproduce("spectral", out=tmp_path, quiet=True)
     kinds = {row["kind"] for row in result.data.rows}
-    assert kinds == {"theory", "perceptron", "fields", "epoch", "layer epoch", "layer", "run", "chance"}
+    assert kinds == {"theory", "perceptron", "fields", "epoch", "layer epoch", "layer", "run", "chance", "correlation"}
     assert len(result.data.select(kind="run")) == 4
     assert all(math.isfinite(row["relative_beta"]) for row in result.data.select(kind="run"))
     assert (tmp_path / "spectral.png").stat().st_size > 10_000
