@@ -1,0 +1,202 @@
+"""The engine against its goals, against the core it runs on, and against plain NumPy/SciPy doing the same quadrature.
+
+    python benchmarks/bench_quadrature.py [--repeats 30] [--cold]
+
+One core, warm, beta = 20 without prior. Times are processor time, the minimum over repeats, so that neighbours on a
+busy machine count little. --cold also times a first solve with an empty JIT cache, which compiles for several seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numba import njit
+from scipy import special
+
+from statmech_cl import Task, saddle, solve, trace
+from statmech_cl.kernels import energetic as energetic_module
+from statmech_cl.kernels.gaussian import TABLE, log_h_hazard
+from statmech_cl.output import to_table
+
+BETA = 20.0
+
+
+def fastest(function: Callable[[], object], repeats: int) -> float:
+    """Seconds of processor time of the fastest of `repeats` calls, after one to warm up."""
+    function()
+    best = math.inf
+    for _ in range(repeats):
+        started = time.process_time()
+        function()
+        best = min(best, time.process_time() - started)
+    return best
+
+
+@contextmanager
+def counting() -> Iterator[list[int]]:
+    """Counts evaluations of ln H while the energetic sweep runs uncompiled."""
+    count = [0]
+
+    def counted(u: float, table: np.ndarray) -> tuple[float, float]:
+        count[0] += 1
+        return log_h_hazard(u, table)
+
+    kept = energetic_module.tilted, energetic_module.log_h_hazard, saddle.energetic
+    energetic_module.tilted = kept[0].py_func
+    energetic_module.log_h_hazard = counted
+    saddle.energetic = kept[2].py_func
+    try:
+        yield count
+    finally:
+        energetic_module.tilted, energetic_module.log_h_hazard, saddle.energetic = kept
+
+
+@njit
+def _bare_loop(u: np.ndarray, table: np.ndarray) -> float:
+    """What the core can do: ln H, its hazard and one exponential per node, and nothing else."""
+    total = 0.0
+    for k in range(u.size):
+        log_h, hazard = log_h_hazard(u[k], table)
+        total += math.exp(log_h) * hazard
+    return total
+
+
+def numpy_sweep(orders: saddle.Orders, alpha: float) -> saddle.Orders:
+    """One application of the map in plain NumPy/SciPy: the same rules, every inner integral a row of a matrix."""
+    q, r, v, d, u = orders
+    scale = math.sqrt(u * d / (u + d))
+    reach = math.sqrt(74.0)
+    t = 0.13 * np.arange(-int(math.asinh(reach * math.sqrt(q) / scale) / 0.13) - 1,
+                         int(math.asinh(reach * math.sqrt(u) / scale) / 0.13) + 2)  # fmt: skip
+    w = scale * np.sinh(t)
+    s, shift = math.sqrt(v / d), w / math.sqrt(d)
+
+    def hazard_of(y: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * y * y - special.log_ndtr(-y)) / math.sqrt(2.0 * math.pi)
+
+    mode = np.zeros_like(w)
+    for _ in range(30):
+        y = s * mode + shift
+        h = hazard_of(y)
+        step = (mode + BETA * s * h) / (1.0 + BETA * s * s * h * np.maximum(h - y, 0.0))
+        mode -= step
+        if np.abs(step).max() < 1e-3:
+            break
+    x = mode[:, None] + 0.68 / math.sqrt(1.0 + BETA * s * s) * np.arange(-40, 41)
+    y = s * x + shift[:, None]
+    log_h = special.log_ndtr(-y)
+    h = np.exp(-0.5 * y * y - log_h) / math.sqrt(2.0 * math.pi)
+    exponent = -0.5 * x * x + BETA * log_h
+    weight = np.exp(exponent - exponent.max(1, keepdims=True))
+    weight /= weight.sum(1, keepdims=True)
+    h1, h2 = (weight * h).sum(1), (weight * h * h).sum(1)
+    jacobian = scale * np.cosh(t) * 0.13 / math.sqrt(2.0 * math.pi)
+    outer = 2.0 * jacobian / math.sqrt(q) * np.exp(-0.5 * w * w / q) * special.ndtr(-r * w / math.sqrt(q * u))
+    q_hat = alpha * BETA**2 / d * (outer @ h1**2)
+    narrow = jacobian / math.sqrt(u) * np.exp(-0.5 * w * w / u)
+    r_hat = alpha * 2.0 * BETA / math.sqrt(2.0 * math.pi * d) * (narrow @ h1)
+    a = alpha * 0.5 * BETA * (BETA - 1.0) / d * (outer @ h2) - 0.5 * q_hat
+
+    # the nodes of the engine: where to put them is not what is compared
+    b, field_weight = saddle_nodes(r_hat, q_hat, a)
+    m, short, base = local(a, b)
+    exponent = base + b[:, None] * m
+    weight = np.exp(exponent - exponent.max(1, keepdims=True))
+    weight /= weight.sum(1, keepdims=True)
+    mean, edge = weight @ m, weight @ short
+    variance = (weight * (m - mean[:, None]) ** 2).sum(1)
+    first = field_weight @ mean
+    return saddle.Orders(
+        field_weight @ mean**2, first, field_weight @ variance, field_weight @ edge, field_weight @ (mean - first) ** 2
+    )
+
+
+def saddle_nodes(r_hat: float, q_hat: float, a: float) -> tuple[np.ndarray, np.ndarray]:
+    from statmech_cl.kernels.entropic import field_nodes
+
+    return field_nodes(r_hat, q_hat, a, False, 1.0)
+
+
+def local(a: float, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from statmech_cl.kernels.entropic import local_nodes
+
+    _, m, _, sech2, base = local_nodes(a, 0.0, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), 1.0, 1.0)
+    return m, sech2, base
+
+
+def process(code: str, repeats: int, cache: str | None = None) -> float:
+    """Seconds of processor time of `code` inside a fresh process, the fastest of `repeats`."""
+    timed = f"import time; t = time.process_time(); {code}; print(time.process_time() - t)"
+    environment = os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": cache})
+    command = [sys.executable, "-c", timed]
+    return min(
+        float(subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout)
+        for _ in range(repeats)
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=30, help="timed repeats of each")
+    parser.add_argument("--cold", action="store_true", help="time a first solve with an empty JIT cache")
+    options = parser.parse_args()
+
+    alphas = np.linspace(0.005, 1.0, 200)
+    few = max(2, options.repeats // 10)
+    rows = [
+        ("one solve, alpha = 0.5", fastest(lambda: solve(Task(alpha=0.5)), options.repeats), "2 ms, bar 5 ms"),
+        ("one solve, alpha = 2", fastest(lambda: solve(Task(alpha=2.0)), options.repeats), "2 ms, bar 5 ms"),
+        ("200 alphas in (0, 1]", fastest(lambda: [solve(Task(alpha=float(x))) for x in alphas], few), "0.4 s"),
+        ("branches, 0.2 to 2.2", fastest(lambda: trace(Task(alpha=1.0), span=(0.2, 2.2)), few), "3 s"),
+        ("import statmech_cl", process("import statmech_cl", 3), "0.5 s"),
+    ]
+    first = "from statmech_cl import Task, solve; solve(Task(alpha=0.5))"
+    with tempfile.TemporaryDirectory() as cache:
+        if options.cold:
+            rows.append(("import and first solve, empty cache", process(first, 1, cache), "15 s"))
+        else:
+            process(first, 1, cache)
+        rows.append(("import and first solve, warm cache", process(first, 3, cache), "1 s"))
+    print(to_table([{"": name, "ms": f"{1e3 * seconds:.2f}", "goal": goal} for name, seconds, goal in rows]))
+
+    u = np.random.default_rng(0).normal(0.0, 3.0, 1_000_000)
+    bare = fastest(lambda: _bare_loop(u, TABLE), options.repeats) / u.size
+    counts = []
+    for alpha in (0.5, 2.0):
+        task = Task(alpha=alpha)
+        equations = saddle.equations_of(task)
+        found = solve(task)
+        orders = saddle.Orders(found.q, found.r, found.q_star - found.q, 1 - found.q_star, found.q - found.r**2)
+        with counting() as count:
+            solve(task)
+        per_solve = count[0]
+        with counting() as count:
+            saddle.energetic(*orders, BETA, 1.0, TABLE)
+        per_sweep = count[0]
+        energetic = fastest(lambda o=orders: saddle.energetic(*o, BETA, 1.0, TABLE), options.repeats)
+        y = saddle.to_unknowns(orders)
+        sweep = fastest(lambda e=equations, y=y: e.sweep(y), options.repeats)
+        plain = fastest(lambda o=orders, a=alpha: numpy_sweep(o, a), options.repeats)
+        after, again = equations.sweep(y).after, numpy_sweep(orders, alpha)
+        each = energetic / per_sweep
+        counts.append({
+            "alpha": alpha, "H per sweep": per_sweep, "H per solve": per_solve, "ns each": f"{1e9 * each:.1f}",
+            "bare loop ns": f"{1e9 * bare:.1f}", "ratio": f"{each / bare:.2f}", "sweep ms": f"{1e3 * sweep:.3f}",
+            "NumPy ms": f"{1e3 * plain:.2f}", "NumPy / engine": f"{plain / sweep:.1f}",
+            "apart": f"{max(abs(after.q - again.q), abs(after.r - again.r), abs(after.d - again.d)):.0e}",
+        })  # fmt: skip
+    print(f"\n{to_table(counts)}")
+
+
+if __name__ == "__main__":
+    main()
