@@ -11,5 +11,6 @@ embedded fonts), kept in one file, `statmech_cl.mplstyle`.
 
 from .axes import COLORS, curve, new, points, style
 from .branches import branches
+from .chains import forgetting_matrix, front
 
-__all__ = ["COLORS", "branches", "curve", "new", "points", "style"]
+__all__ = ["COLORS", "branches", "curve", "forgetting_matrix", "front", "new", "points", "style"]

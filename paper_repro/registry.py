@@ -45,10 +45,11 @@ _ENTRIES = (
     Entry("gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "4 min", "~45 min", "gibbs_a"),
     Entry("gibbs-b", "what the sampler sees along alpha; where chains disagree", "45 s", "~20 min", "gibbs_b"),
     Entry("settings", "how descent's answer moves with its setting", "30 s", "~5 min", "settings"),
-    Entry("deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "", "", "deep_a"),
-    Entry("deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "", "", "deep_b"),
-    Entry("deep-c", "weight uncertainty and KL term over the tasks", "", "", "deep_c"),
-    Entry("spectral", "spectral coherence and Anastrophic Beta: theory, descent, forgetting", "", "", "spectral"),
+    Entry("anchors", "forgetting of task 1 against error on task 2: KL, EWC, L2, by theory", "", "", "anchors"),
+    Entry("deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "3 min", "", "deep_a"),
+    Entry("deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "2 min", "", "deep_b"),
+    Entry("deep-c", "weight uncertainty and KL term over the tasks", "1 min", "", "deep_c"),
+    Entry("spectral", "spectral coherence and Anastrophic Beta: theory, descent, forgetting", "2 min", "", "spectral"),
 )
 FIGURES: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
 

@@ -27,7 +27,7 @@ from .kernels.anchored import (
     quadratic_sweep,
 )
 from .kernels.entropic import field_nodes
-from .problem import Chain, Task
+from .problem import Chain, Task, check_choice
 from .saddle import (
     Equations,
     Orders,
@@ -221,6 +221,8 @@ def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray) -> Anchored
 
 def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | list[ChainSolution]:
     """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
+    check_choice("branch", branch, branches.BRANCHES)
+    check_choice("on_failure", on_failure, ("raise", "return"))
     walk = _Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
     for t in range(1, len(chain.tasks) - 1):
         walk = walk.step(t, "best", on_failure)[0]

@@ -25,6 +25,7 @@ NAME = "statmech-cl"
 COMMANDS = {
     "solve": "solve the mean-field equations of one task",
     "branches": "every solution along a parameter: folds, stability, transitions",
+    "chain": "tasks one after another: what is learned, what is forgotten",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",

@@ -1,0 +1,235 @@
+"""statmech-cl chain: tasks learned one after another."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..problem import ANCHORS, PRIORS, Chain, Task, check_choice
+from ..solution import ChainSolution, ConvergenceError
+from .options import Choice, Numbers
+from .solve import BRANCHES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_FILE_NAMES = ("tasks", "overlaps", "law")
+_SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")
+
+
+@click.command("chain")
+@click.option("--alpha", type=Numbers(low=0.0), multiple=True, help="Once a task, in the order of learning.")
+@click.option("--beta", type=Numbers(low=0.0, open_low=True), multiple=True, help="Inverse temperature; default 20.")
+@click.option("--overlap", type=Numbers(low=-1.0, high=1.0), multiple=True, help="Of a teacher with the first; 0.")
+@click.option("--gamma", type=Numbers(low=0.0), multiple=True, help="Strength of the anchor; default 1.")
+@click.option("--anchor", type=Choice(ANCHORS), multiple=True, help="Anchor to the task before; default kl.")
+@click.option("--memory", type=Numbers(low=0.0, high=1.0), multiple=True, help="What the anchor keeps; default 1.")
+@click.option("--prior", type=Choice(PRIORS), multiple=True, help="Prior: once for all, or once a task; default none.")
+@click.option("--file", type=click.Path(path_type=Path), help="A TOML file with the chain, instead of the options.")
+@click.option(
+    "--branch", type=Choice(BRANCHES), default="best", show_default=True, help="Which solution of the last task."
+)
+@click.option("--json", "form", flag_value="json", help="Write JSON: an object, or a list for a range or --branch all.")
+@click.option("--csv", "form", flag_value="csv", help="Write CSV: one row for each after_task and on_task.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file; its suffix chooses the form."
+)
+def command(file: Path | None, branch: str, form: str | None, output: Path | None, **given: tuple[Any, ...]) -> None:
+    """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
+
+    --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
+    all, once a task after the first (the first task then takes 20) or once a task. A range or list in one of the
+    arguments sweeps it.
+
+    \b
+    Example:
+      statmech-cl chain --alpha 2 --alpha 1 --gamma 1 --overlap 0.5 --anchor kl
+      statmech-cl chain --alpha 2 --alpha 0.5:3:0.5 --gamma 0.1 --csv
+      statmech-cl chain --file chain.toml --json
+    where chain.toml holds
+      overlaps = [0.0, 0.5]
+      [[tasks]]
+      alpha = 2.0
+      [[tasks]]
+      alpha = 1.0
+      gamma = 0.1
+      [[tasks]]
+      alpha = 1.0
+      anchor = "ewc"
+    """
+    if output is not None:
+        check_writable_file(output)
+    if file is not None:
+        named = [name for name, values in given.items() if values]
+        if named:
+            raise ValueError(f"--file holds the whole chain; give it or --{named[0]}, not both")
+        points: list[tuple[dict[str, float], Chain]] = [({}, _read(file))]
+    else:
+        points = _points(given)
+    rows, failures = _solve(points, branch)
+    form = form or (output.suffix[1:] if output is not None and output.suffix in (".json", ".csv") else "table")
+    text = _written(rows, form, single=len(points) == 1 and branch != "all")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(output, text)
+    if failures:
+        click.echo(f"statmech-cl: error: {len(failures)} of {len(points)} points failed; {failures[0]}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _solve(
+    points: Sequence[tuple[dict[str, float], Chain]], branch: str
+) -> tuple[list[tuple[dict[str, float], ChainSolution | str]], list[str]]:
+    """(what is swept, its solution or why there is none) for every point, and the failures."""
+    from statmech_cl import solve
+
+    rows: list[tuple[dict[str, float], ChainSolution | str]] = []
+    failures = []
+    for swept, chain in points:
+        try:
+            found = solve(chain, branch=branch)
+        except (ValueError, ConvergenceError) as error:
+            if len(points) == 1:
+                raise
+            failures.append(f"{', '.join(f'{name}={value:g}' for name, value in swept.items())}: {error}")
+            rows.append((swept, str(error)))
+            continue
+        rows.extend((swept, one) for one in (found if isinstance(found, list) else [found]))  # type: ignore[misc]
+    return rows, failures
+
+
+def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Chain]]:
+    """The chains that the options describe: one, or one for each value of what is swept."""
+    n_tasks = len(given["alpha"])
+    if n_tasks == 0:
+        raise ValueError("alpha must be given once a task, or the chain in a --file")
+    columns: dict[str, list[Any]] = {}
+    defaults = {"beta": (20.0,), "overlap": (0.0,), "gamma": (1.0,), "anchor": "kl", "memory": (1.0,), "prior": "none"}
+    for name, default in defaults.items():
+        values = given[name] or (default,)
+        first = (default,) if len(values) == n_tasks - 1 and n_tasks > 2 else values[:1]
+        if len(values) == 1:
+            columns[name] = list(values) * n_tasks
+        elif len(values) == n_tasks - 1:
+            columns[name] = [*first, *values]
+        elif name in ("beta", "prior") and len(values) == n_tasks:
+            columns[name] = list(values)
+        else:
+            raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
+    columns["alpha"] = list(given["alpha"])
+    spread = {
+        (name, t)
+        for name, values in columns.items()
+        for t, value in enumerate(values)
+        if isinstance(value, tuple) and len(value) > 1
+    }
+    names = {name if len(given[name]) == 1 else f"{name}_{t + 1}" for name, t in spread}
+    if len(names) > 1:
+        raise ValueError(f"a range in one argument sweeps it, got ranges in {' and '.join(sorted(names))}")
+    if not spread:
+        return [({}, _chain(columns, n_tasks, None))]
+    (name,) = names
+    swept_name, t = min(spread)
+    values = columns[swept_name][t]
+    return [({name: value}, _chain(columns, n_tasks, k)) for k, value in enumerate(values)]
+
+
+def _chain(columns: dict[str, list[Any]], n_tasks: int, index: int | None) -> Chain:
+    """The chain with the index-th value of what is swept."""
+
+    def at(name: str, t: int) -> Any:
+        value = columns[name][t]
+        if not isinstance(value, tuple):
+            return value
+        return value[0] if len(value) == 1 or index is None else value[index]
+
+    names = ("alpha", "beta", "gamma", "anchor", "memory", "prior")
+    tasks = tuple(Task(**{name: at(name, t) for name in names}) for t in range(n_tasks))
+    return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
+
+
+def _read(file: Path) -> Chain:
+    """The chain in a TOML file: tables `tasks`, and `overlaps` or `law` (a table {"+-" = 0.25, ...})."""
+    try:
+        with file.open("rb") as opened:
+            content = tomllib.load(opened)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is not a TOML file: {error}") from None
+    except OSError as error:
+        raise type(error)(f"{file} cannot be read: {error.strerror}") from None
+    for name in content:
+        check_choice(f"{file}: name", name, _FILE_NAMES)
+    listed = content.pop("tasks", None)
+    if not isinstance(listed, list) or not all(isinstance(task, dict) for task in listed):
+        raise ValueError(f"{file}: tasks must be a list of tables [[tasks]], got {listed!r}")
+    if "law" in content:
+        content["law"] = _law(file, content["law"])
+    known = tuple(Task.__dataclass_fields__)
+    for number, task in enumerate(listed, start=1):
+        for name in task:
+            check_choice(f"{file}: name in task {number}", name, known)
+        if "alpha" not in task:
+            raise ValueError(f"{file}: task {number} must have an alpha")
+    return Chain(tuple(Task(**task) for task in listed), **content)
+
+
+def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:
+    """{"+-": 0.25, ...} as signs of the later teachers."""
+    if not isinstance(given, dict) or any(set(key) - set("+-") for key in given):
+        raise ValueError(f'{file}: law must be a table of sign patterns like "+-" = 0.25, got {given!r}')
+    return {tuple(1 if sign == "+" else -1 for sign in key): weight for key, weight in given.items()}
+
+
+def _written(rows: list[tuple[dict[str, float], ChainSolution | str]], form: str, *, single: bool) -> str:
+    if form == "json":
+        objects = [
+            {**swept, "status": "failed", "message": found} if isinstance(found, str) else {**swept, **found.to_dict()}
+            for swept, found in rows
+        ]
+        return to_json(objects[0] if single else objects)
+    if form == "csv":
+        return to_csv([row for swept, found in rows for row in _long(swept, found)])
+    return "\n".join(_text(swept, found) for swept, found in rows)
+
+
+def _long(swept: dict[str, float], found: ChainSolution | str) -> list[dict[str, Any]]:
+    """One row for each after_task and on_task."""
+    if isinstance(found, str):
+        return [{**swept, "status": "failed", "message": found}]
+    return [
+        {
+            **swept,
+            "after_task": after + 1,
+            "on_task": on + 1,
+            "eps_g": float(found.eps_g[after, on]),
+            "p": float(found.p[after, on]),
+            "free_entropy": found.tasks[after].free_entropy,
+            "replicon": found.tasks[after].replicon,
+            "quadrature_error": found.tasks[after].quadrature_error,
+            "status": str(found.tasks[after].status),
+        }
+        for after in range(len(found.tasks))
+        for on in range(len(found.tasks))
+    ]
+
+
+def _text(swept: dict[str, float], found: ChainSolution | str) -> str:
+    """Two tables: each task's order parameters, and eps_g after each task on each task."""
+    title = "".join(f"{name} = {value:g}\n" for name, value in swept.items())
+    if isinstance(found, str):
+        return f"{title}failed: {found}\n"
+    numbers = range(1, len(found.tasks) + 1)
+    tasks = [{"task": str(t), **task.to_dict()} for t, task in zip(numbers, found.tasks, strict=True)]
+    errors = [
+        {"eps_g": f"after task {t}", **{f"on task {k}": float(row[k - 1]) for k in numbers}}
+        for t, row in zip(numbers, found.eps_g, strict=True)
+    ]
+    return f"{title}{to_table(tasks, ('task', 'alpha', *_SHOWN))}\n\n{to_table(errors)}\n"

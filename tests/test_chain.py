@@ -1,0 +1,256 @@
+"""Chains of tasks against a slow independent integration, the potential's own derivatives, and what must hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import slow_chain as slow
+
+from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, chain, solve
+from statmech_cl.saddle import Equations
+
+FIRST = Task(alpha=2.0)
+
+
+def two(alpha: float, *, r0: float = 0.0, first: Task = FIRST, **last: Any) -> Chain:
+    return Chain((first, Task(alpha=alpha, **last)), overlaps=r0)
+
+
+def hats(solution: Solution) -> slow.Hats:
+    return slow.Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
+
+
+def deviation(problem: Chain, *, pairs: bool) -> float:
+    """Largest distance of (q, r, q_star, p1, p2, overlap) from one slow application of the map at the hats."""
+    found = solve(problem)
+    assert isinstance(found, ChainSolution)
+    first, last = found.tasks
+    task = last.task
+    assert problem.overlaps is not None
+    (r0,) = problem.overlaps
+    reference = slow.first_reference(hats(first), first.task.beta if first.task.prior == "kl" else 0.0, r0)
+    prior = task.beta if task.prior == "kl" else 0.0
+    strength = task.beta * task.gamma if task.anchor != "none" else 0.0
+    if pairs:
+        after, _ = slow.by_pairs(reference, hats(last), prior, task.anchor, strength, task.memory)
+    else:
+        after, _ = slow.by_field(reference, hats(last), prior + strength, strength * task.memory)
+    expected = (last.q, last.r, last.q_star, found.p[1, 0], found.p[1, 1], found.reference_overlap[0])
+    slowly = (after.q, after.r, after.q_star, after.p_first, after.p, after.overlap)
+    assert last.residual < 1e-10 and last.quadrature_error < 1e-9
+    return max(abs(a - b) for a, b in zip(expected, slowly, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("problem", "pairs"),
+    [
+        (two(1.0), False),
+        (two(0.1, r0=-0.5), False),
+        (two(5.0, r0=0.5, gamma=0.1), False),
+        (two(0.3, r0=0.5, gamma=0.1, memory=0.5), False),
+        (two(2.0, r0=-0.5, gamma=0.1, prior="kl"), False),
+        (two(1.0, r0=0.5, anchor="none"), False),
+        (two(0.3, r0=-0.5, first=Task(alpha=0.5, prior="kl"), gamma=0.1), True),
+        (two(0.5, r0=0.5, first=Task(alpha=0.5), gamma=0.1, anchor="ewc", memory=0.8), True),
+        (two(0.3, r0=0.5, first=Task(alpha=0.5), gamma=0.1, anchor="l2"), True),
+    ],
+    ids=lambda value: f"{value.tasks[1].anchor}-{value.tasks[1].alpha:g}" if isinstance(value, Chain) else "",
+)
+def test_slow_integration_agrees(problem: Chain, pairs: bool) -> None:
+    assert deviation(problem, pairs=pairs) < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("anchor", ["kl", "ewc", "l2"])
+@pytest.mark.parametrize(
+    ("alpha", "r0", "options"),
+    [
+        (1.0, 0.0, {}),
+        (3.0, -0.5, {"gamma": 0.1}),
+        (0.3, 0.5, {"gamma": 0.1, "memory": 0.5}),
+        (2.0, 0.5, {"gamma": 0.3, "prior": "kl"}),
+    ],
+)
+def test_slow_integration_agrees_everywhere(anchor: str, alpha: float, r0: float, options: dict[str, Any]) -> None:
+    assert deviation(two(alpha, r0=r0, anchor=anchor, **options), pairs=True) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("alpha", "r0", "eps_1", "eps_2"), [(1.0, 0.0, 0.150452, 0.468785), (2.0, 0.5, 0.188868, 0.267376)]
+)
+def test_check_points(alpha: float, r0: float, eps_1: float, eps_2: float) -> None:
+    assert np.abs(solve(two(alpha, r0=r0)).eps_g[1] - [eps_1, eps_2]).max() < 1e-6
+
+
+def test_third_task_by_slow_integration() -> None:
+    problem = Chain((Task(alpha=1.2), Task(alpha=1.0, gamma=0.3), Task(alpha=0.8, gamma=0.2)), overlaps=(0.2, -0.4))
+    found = solve(problem)
+    one, last = found.tasks[0], found.tasks[2]
+    reference = slow.first_reference(hats(one), 0.0, 0.2)
+    _, after = slow.by_field(reference, hats(found.tasks[1]), 20.0 * 0.3, 20.0 * 0.3)
+    signs = np.array([1.0, -1.0])  # of the second teacher, in the columns of `after`; the third's are independent
+    columns = [after.masses @ np.ones(2), after.masses @ signs]  # plain, and weighted by s_2
+    third = [slow.Reference(after.theta, c[:, None] * np.array([0.3, 0.7])) for c in columns]
+    plain, _ = slow.by_field(third[0], hats(last), 20.0 * 0.2, 20.0 * 0.2)
+    assert abs(plain.q - last.q) + abs(plain.r - last.r) + abs(plain.q_star - last.q_star) < 1e-9
+    assert abs(plain.p_first - found.p[2, 0]) + abs(plain.p - found.p[2, 2]) < 1e-9
+    assert abs(plain.overlap - found.reference_overlap[1]) < 1e-9
+    # p[2, 1] = E s_2 <sign m_3>: the difference of the two columns of sites
+    by_sign = [
+        slow.by_field(slow.Reference(after.theta, np.outer(c, [0.3, 0.7])), hats(last), 4.0, 4.0)[0].p_first
+        for c in after.masses.T
+    ]
+    assert abs(by_sign[0] - by_sign[1] - found.p[2, 1]) < 1e-9
+
+
+# --- identities -------------------------------------------------------------------------------------------------------
+
+
+def site_of(problem: Chain) -> Equations:
+    walk = chain._Walk.begin(problem, "best", "raise")
+    return walk.equations(1, problem.tasks[1])
+
+
+@pytest.mark.parametrize(("anchor", "memory"), [("kl", 0.7), ("none", 1.0), ("ewc", 1.0), ("l2", 0.7)])
+def test_orders_are_derivatives_of_the_potential(anchor: str, memory: float) -> None:
+    problem = two(0.5, r0=0.3, first=Task(alpha=0.5), gamma=0.2, anchor=anchor, memory=memory)
+    site = site_of(problem).site
+    at = np.array([9.0, 2.0, 4.0])
+    q, r, v, d, u, _, _ = site.sweep(*at, 1.0)
+    step = 1e-3 * np.eye(3)
+    by_q_hat, by_r_hat, by_q_star_hat = (
+        (site.sweep(*(at + e), 1.0)[5] - site.sweep(*(at - e), 1.0)[5]) / 2e-3 for e in step
+    )
+    assert abs(by_q_hat + 0.5 * q) < 1e-7
+    assert abs(by_r_hat - r) < 1e-7
+    assert abs(by_q_star_hat - (1.0 - d)) < 1e-7
+    assert abs(q + v + d - 1.0) < 1e-10 and abs(q - r * r - u) < 1e-10
+
+
+@pytest.mark.parametrize("anchor", ["kl", "ewc", "l2"])
+def test_gamma_zero_is_no_anchor(anchor: str) -> None:
+    free, none = (solve(two(0.7, r0=0.4, gamma=g, anchor=a)) for g, a in ((0.0, anchor), (1.0, "none")))
+    assert np.array_equal(free.p, none.p) and free.tasks[1].q == none.tasks[1].q
+    alone = solve(Task(alpha=0.7))
+    assert abs(none.tasks[1].eps_g - alone.eps_g) < 1e-10  # a task without anchor is a first task
+    assert abs(none.tasks[1].r - alone.r) < 1e-10
+
+
+@pytest.mark.parametrize("anchor", ["kl", "l2"])
+def test_strong_anchor_without_patterns_returns_the_reference(anchor: str) -> None:
+    first = Task(alpha=0.5)
+    gaps = []
+    for gamma in (10.0, 100.0):
+        found = solve(two(0.0, r0=0.3, first=first, gamma=gamma, anchor=anchor))
+        gaps.append(found.eps_g[1] - found.eps_g[0])
+        assert abs(found.reference_overlap[0] - found.tasks[0].q_star) < 0.1 / gamma
+    assert np.all(gaps[1] > 0.0) and np.all(gaps[1] < 0.2 * gaps[0]) and np.all(gaps[1] < 1e-5)
+
+
+@pytest.mark.slow
+def test_ewc_is_kl_in_the_limit_of_small_steps() -> None:
+    gaps = []
+    for gamma in (1.0, 10.0, 40.0):
+        kl, ewc = (solve(two(0.5, first=Task(alpha=0.5), gamma=gamma, anchor=a)).eps_g[1] for a in ("kl", "ewc"))
+        gaps.append(np.abs(kl - ewc).max())
+    assert gaps[1] < 0.4 * gaps[0] and gaps[2] < 0.4 * gaps[1]
+
+
+def test_ewc_is_kl_to_second_order() -> None:
+    """A = KL up to O(step^3) about a moderate reference, so that both integrands agree where steps are small."""
+    theta_ref = np.array([-1.3, 0.2, 0.9])
+    for step, allowed in ((1e-2, 1e-6), (1e-3, 1e-9)):
+        pairs = [np.diag(slow.anchor_of(name, theta_ref + step, theta_ref)) for name in ("kl", "ewc")]
+        assert np.abs(pairs[0] - pairs[1]).max() < allowed
+
+
+def test_a_third_task_without_patterns_and_anchor_forgets_everything() -> None:
+    found = solve(Chain((FIRST, Task(alpha=1.0), Task(alpha=0.0, gamma=0.0)), overlaps=(0.5, 0.2)))
+    assert np.abs(found.p[2]).max() < 1e-12
+    assert np.abs(found.eps_g[2] - 0.5).max() < 1e-12
+    assert abs(found.tasks[2].q_star - 1.0 / 3.0) < 1e-12
+
+
+def test_independent_law_is_overlaps() -> None:
+    tasks = (FIRST, Task(alpha=1.0), Task(alpha=0.5, gamma=0.3))
+    law = {(s, t): (1.0 + 0.4 * s) * (1.0 - 0.2 * t) / 4.0 for s in (1, -1) for t in (1, -1)}
+    given, independent = solve(Chain(tasks, law=law)), solve(Chain(tasks, overlaps=(0.4, -0.2)))
+    assert np.abs(given.p - independent.p).max() < 1e-12
+
+
+def test_a_correlated_law_differs_from_its_overlaps() -> None:
+    """Teachers 2 and 3 are equal: task 3 then repeats task 2."""
+    tasks = (FIRST, Task(alpha=1.0), Task(alpha=1.0))
+    same = solve(Chain(tasks, law={(1, 1): 0.5, (-1, -1): 0.5}))
+    assert abs(same.p[2, 1] - same.p[2, 2]) < 1e-10
+    assert same.eps_g[2, 1] < same.eps_g[1, 1]
+    assert solve(Chain(tasks, overlaps=0.0)).eps_g[2, 1] != pytest.approx(same.eps_g[2, 1], abs=1e-3)
+
+
+def test_two_tasks_are_the_beginning_of_three() -> None:
+    pair = solve(two(1.0, r0=0.3))
+    more = solve(Chain((FIRST, Task(alpha=1.0), Task(alpha=0.5)), overlaps=(0.3, 0.0)))
+    assert np.abs(more.p[:2, :2] - pair.p).max() < 1e-14
+
+
+def test_sign_of_the_overlap_is_a_gauge_of_task_one() -> None:
+    """Turning teacher 2 into its opposite turns eps_1 alone, once the anchor is gone."""
+    plus, minus = (solve(two(1.0, r0=r0, anchor="none")) for r0 in (0.4, -0.4))
+    assert abs(plus.p[1, 0] + minus.p[1, 0]) < 1e-12
+    assert abs(plus.p[1, 1] - minus.p[1, 1]) < 1e-12
+
+
+def test_identical_teachers_have_equal_errors() -> None:
+    found = solve(two(1.0, r0=1.0, gamma=0.3))
+    assert found.eps_g[1, 0] == pytest.approx(found.eps_g[1, 1], abs=1e-12)
+    assert found.eps_g[1, 1] < 0.2 * solve(Task(alpha=1.0)).eps_g  # the reference helps
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.1, 1.0, 5.0])
+@pytest.mark.parametrize("r0", [-0.9, 0.0, 0.9])
+def test_bounds(gamma: float, r0: float) -> None:
+    found = solve(two(0.8, r0=r0, gamma=gamma))
+    last = found.tasks[1]
+    assert last.r**2 <= last.q <= last.q_star < 1.0
+    assert np.all(np.abs(found.p) <= 1.0) and np.all((found.eps_g >= 0.0) & (found.eps_g <= 1.0))
+    assert last.residual < 1e-10 and last.quadrature_error < 1e-9
+    assert np.allclose(found.eps_g, np.arccos(found.p) / math.pi, atol=1e-8)
+
+
+def test_rare_signs_keep_their_digits() -> None:
+    found = solve(two(5.0, r0=0.5, gamma=0.1))
+    assert 0.0 < found.eps_g[1, 1] < 1e-15
+    assert found.tasks[1].quadrature_error < 1e-12
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_bad_chains() -> None:
+    for arguments, says in (
+        ({"overlaps": 1.5}, "overlaps must be a finite number in [-1, 1], got 1.5"),
+        ({"overlaps": (0.1, 0.2)}, "overlaps must hold 1 numbers, one a task after the first, got 2"),
+        ({"law": {(1,): 1.2, (-1,): -0.2}}, "law[(1,)] must be a finite number in [0, 1], got 1.2"),
+        ({"law": {(1,): 0.5}}, "law must sum to 1, got 0.5"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            Chain((FIRST, Task(alpha=1.0)), **arguments)  # type: ignore[arg-type]
+        assert str(caught.value) == says
+    with pytest.raises(ValueError, match=r"^gamma must be a finite number in \[0, inf\), got -1.0$"):
+        Task(alpha=1.0, gamma=-1.0)
+    with pytest.raises(ValueError, match=r"^anchor must be one of none, kl, ewc, l2, got 'ewv' \(did you mean 'ewc'"):
+        Task(alpha=1.0, anchor="ewv")
+    with pytest.raises(ValueError, match=r"^branch must be one of low, high, best, all, got 'up'$"):
+        solve(two(1.0), branch="up")
+
+
+def test_a_reference_that_does_not_converge_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Solution:
+        raise ConvergenceError("no fixed point", state=(0.0, 0.0, 0.0), residual=1.0)
+
+    monkeypatch.setattr(chain.branches, "solve_task", fails)
+    with pytest.raises(ConvergenceError):
+        solve(two(1.0, first=Task(alpha=1.2345)))
