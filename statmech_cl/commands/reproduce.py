@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def command(figure: str | None, listing: bool, scale: str, out: Path, device: st
     options: dict[str, Any] = {"scale": scale, "out": out, "device": device, "seed": seed, "quiet": quiet}
     entry = FIGURES.get(figure)
     expected = "" if entry is None else (entry.quick if scale == "quick" else entry.paper)
-    if expected and not quiet:
+    if expected and not quiet and sys.stderr.isatty():  # with the progress bars: not in a pipe
         click.echo(f"{figure} at scale {scale}: {expected} on two CPU cores, less what is stored already", err=True)
     try:
         if figure != "all":
