@@ -25,7 +25,7 @@ def point(
     from statmech_cl import Chain, Task, solve
 
     first = Task(alpha=alpha_1, beta=beta)
-    solution = solve(Chain((first, Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)), overlaps=r0))
+    solution: Any = solve(Chain((first, Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)), overlaps=r0))
     before, after = solution.eps_g[0, 0], solution.eps_g[1]
     last = solution.tasks[1]
     return {
