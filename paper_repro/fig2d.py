@@ -95,12 +95,17 @@ def verdict(data: Data) -> Verdict:
     """Annealing beside theory at every level."""
     from statmech_cl.solution import Estimate
 
-    rows = []
+    rows, near_cold = [], 0
     for row in data.select(kind="annealing"):
         (theory,) = data.select(kind="theory", q_star=row["q_star"], beta=data.parameters["beta"])
         (cold,) = data.select(kind="theory", q_star=row["q_star"], beta=data.parameters["beta_cold"])
         estimate = Estimate(row["eps_g"], row["eps_g_error"], data.parameters["n_seeds"])
+        near_cold += abs(estimate.mean - cold["eps_g"]) <= 3.0 * estimate.error
         note = f"beta={data.parameters['beta_cold']:g}: {cold['eps_g']:.4f}, z {estimate.z(cold['eps_g']):+.1f}"
         rows.append(compared(f"eps_g at q_star={row['q_star']:g}, annealing", theory["eps_g"], estimate, note))
-    sentence, holds = agreement(rows, "Along the ramp of q_star")
-    return Verdict(rows, sentence.replace("descent", "annealing"), holds)
+    sentence, holds = agreement(rows, "Along the ramp of q_star", "annealing")
+    sentence += (
+        f" The ramp has no temperature: against the theory at beta = {data.parameters['beta_cold']:g} it is within 3 "
+        f"standard errors at {near_cold}."
+    )
+    return Verdict(rows, sentence, holds)
