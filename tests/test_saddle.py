@@ -129,7 +129,7 @@ def test_every_solution_is_certified_and_bounded(beta, alpha, prior):
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.floats(0.0, math.log(200.0)).map(lambda x: min(math.exp(x), 200.0)),
     st.lists(st.floats(1e-12, 3.0), min_size=5, max_size=5),
