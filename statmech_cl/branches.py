@@ -13,18 +13,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 from .continuation import Curve, Family, Node, between, first_node, follow, locate, log_replicon, segments
-from .problem import Task, check_choice, check_number
+from .problem import Chain, Task, check_choice, check_number
 from .saddle import EDGE, Equations, Root, certify, equations_of, failure, high_start, low_start, multiplier, newton
 from .solution import ConvergenceError, Solution, Status
 
+if TYPE_CHECKING:
+    from .chain import ChainAxis
+
 BRANCHES = ("low", "high", "best", "all")
 PARAMETERS = ("alpha", "beta", "q_star")
+CHAIN_PARAMETERS = ("alpha", "gamma")
 
 CERTIFIED_ALPHA = 3.0
 CERTIFIED_BETA = (1.0, 200.0)
@@ -89,6 +93,12 @@ class Axis:
             base = equations_of(self.task)
             return lambda c: replace(base, alpha=c)
         return lambda c: equations_of(self.at(self.from_coordinate(c)))
+
+    def starts(self, c: float) -> list[np.ndarray]:
+        """y next to every solution known at coordinate c."""
+        task = self.at(self.from_coordinate(c))
+        _warn_outside(task)
+        return _starts(task, equations_of(task), "all")
 
 
 def _identity(x: float) -> float:
@@ -176,6 +186,15 @@ def _stretches(curve: Curve, folds: tuple[Node, ...]) -> list[Stretch]:
 
 def _curve_from(family: Family, root: Root, c: float, direction: float, low: float, high: float) -> Curve:
     return follow(family, first_node(family, root.sweep.y, c, direction), low, high)
+
+
+def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
+    """The stretches of the curves through roots at given coordinates and directions, each curve once."""
+    curves: list[Curve] = []
+    for root, c, direction in begun:
+        if not any(_passes(curve, root.sweep.y, c) for curve in curves):
+            curves.append(_curve_from(family, root, c, direction, low, high))
+    return [stretch for curve in curves for stretch in _stretches(curve, _fold_nodes(family, curve))]
 
 
 @lru_cache(maxsize=64)
@@ -314,26 +333,28 @@ def _warn_outside(task: Task) -> None:
 # --- trace ---------------------------------------------------------------------------------------------------------
 
 
-def trace(problem: Task, *, parameter: str = "alpha", span: tuple[float, float] | None = None) -> Branch:
+def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float, float] | None = None) -> Branch:
     """Follow every solution of y'(y) = y along a parameter, round every fold (pseudo-arclength continuation).
 
     Parameters
     ----------
-    problem : the task; its own value of `parameter` is not read.
-    parameter : "alpha", "beta" or "q_star".
+    problem : the task, or a chain whose last task is followed (the earlier ones take their best solutions); its own
+        value of `parameter` is not read.
+    parameter : "alpha", "beta" or "q_star"; for a chain "alpha" or "gamma".
     span : (low, high) values of the parameter, 0 < low < high; default (0.05, 3) for alpha, required otherwise.
         Curves start from every solution found at both ends.
 
     Returns
     -------
-    Branch : points, folds (located to 1e-9), stability crossings and transitions inside the span.
+    Branch : points, folds (located to 1e-9), stability crossings and transitions inside the span. The points of a chain
+        are the last task's Solutions.
 
     Raises
     ------
     ValueError : an unknown parameter, an empty or reversed span.
     ConvergenceError : no start was found.
     """
-    check_choice("parameter", parameter, PARAMETERS)
+    check_choice("parameter", parameter, CHAIN_PARAMETERS if isinstance(problem, Chain) else PARAMETERS)
     if span is None:
         if parameter != "alpha":
             raise ValueError(f"span must be given as (low, high) for parameter {parameter!r}, got None")
@@ -342,25 +363,23 @@ def trace(problem: Task, *, parameter: str = "alpha", span: tuple[float, float] 
     high = check_number("span[1]", span[1], low=0.0, open_low=True)
     if not low < high:
         raise ValueError(f"span must be (low, high) with low < high, got ({low!r}, {high!r})")
-    axis = _axis(problem, parameter)
-    for value in (low, high):
-        _warn_outside(axis.at(value))
+    axis: Axis | ChainAxis
+    if isinstance(problem, Chain):
+        from .chain import chain_axis
+
+        axis = chain_axis(problem, parameter)
+    else:
+        axis = _axis(problem, parameter)
     family = axis.family()
     bounds = (axis.to_coordinate(low), axis.to_coordinate(high))
     curves: list[Curve] = []
     for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0)):
-        for y in _ends(axis, c):
+        for y in axis.starts(c):
             if not any(_passes(curve, y, c) for curve in curves):
                 root = newton(family(c), y)
                 if root.converged:
                     curves.append(_curve_from(family, root, c, direction, *bounds))
     return _branch(axis, family, curves)
-
-
-def _ends(axis: Axis, c: float) -> list[np.ndarray]:
-    """Every solution known at one end of a span."""
-    task = axis.at(axis.from_coordinate(c))
-    return _starts(task, equations_of(task), "all")
 
 
 def _passes(curve: Curve, y: np.ndarray, c: float) -> bool:
@@ -370,7 +389,7 @@ def _passes(curve: Curve, y: np.ndarray, c: float) -> bool:
     )
 
 
-def _branch(axis: Axis, family: Family, curves: list[Curve]) -> Branch:
+def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Branch:
     points: list[Solution] = []
     spans = []
     folds = []
@@ -410,7 +429,7 @@ def _branch(axis: Axis, family: Family, curves: list[Curve]) -> Branch:
     )
 
 
-def _point(axis: Axis, family: Family, node: Node) -> Solution:
+def _point(axis: Axis | ChainAxis, family: Family, node: Node) -> Solution:
     equations = family(node.c)
     # At a fold the error is a shift across the curve, in the parameter too: at fixed parameter it has no bound.
     at_fold = abs(node.tangent[3]) < 1e-3

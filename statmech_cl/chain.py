@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import branches
+from .continuation import Family
 from .kernels.anchored import (
     field_observables,
     field_sweep,
@@ -43,6 +44,8 @@ from .saddle import (
 from .solution import ChainSolution, Solution, Status
 
 _SIGNS = np.array([1.0, -1.0])
+_ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
+_ALPHA_LAST = 10.0  # and where it looks for perfect overlap
 _RARE = 1e-9  # a share of signs below it is computed again, with all of its Gaussian's tails
 
 
@@ -347,14 +350,81 @@ def _free_start(equations: Equations) -> np.ndarray:
 
 
 def _roots(equations: Equations, branch: str) -> list[Root]:
-    """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high")."""
+    """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
+    for "all" those on every curve that continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
-    low = newton(equations, _free_start(equations))
-    high = None if branch == "low" else attempt(equations, high_start(equations))
-    if high is None or np.abs(high.sweep.y - low.sweep.y).max() < 1e-5:
-        return [low]
-    return [low, high]
+    roots = [newton(equations, _free_start(equations))]
+    if branch != "low":
+        roots.append(attempt(equations, high_start(equations)) or roots[0])
+    if branch == "all" and equations.q_star is None:
+        roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
+    distinct: list[Root] = []
+    for root in roots:
+        if all(np.abs(root.sweep.y - other.sweep.y).max() > 1e-5 for other in distinct):
+            distinct.append(root)
+    return distinct
+
+
+def _along_alpha(equations: Equations) -> list[np.ndarray]:
+    """y next to every solution on the curves from alpha -> 0 and from perfect overlap at large alpha."""
+    alpha = equations.alpha
+    low, high = min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
+
+    def family(c: float) -> Equations:
+        return replace(equations, alpha=c)
+
+    begun = [(newton(family(low), _free_start(family(low))), low, 1.0)]
+    top = attempt(family(high), high_start(family(high)))
+    if top is not None:
+        begun.append((top, high, -1.0))
+    begun = [start for start in begun if start[0].converged]
+    stretches = branches.stretches_from(family, begun, low, high)
+    return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]
+
+
+@dataclass(frozen=True, eq=False)
+class ChainAxis:
+    """The last task's alpha or gamma, the coordinate in which it is followed, and the equations along it."""
+
+    name: str
+    task: Task
+    walk: _Walk
+
+    def to_coordinate(self, value: float) -> float:
+        return value if self.name == "alpha" else math.log(value)
+
+    def from_coordinate(self, c: float) -> float:
+        return c if self.name == "alpha" else math.exp(c)
+
+    def at(self, value: float) -> Task:
+        return replace(self.task, alpha=value) if self.name == "alpha" else replace(self.task, gamma=value)
+
+    def family(self) -> Family:
+        last = len(self.walk.chain.tasks) - 1
+        if self.name == "alpha":  # the site does not depend on alpha
+            base = self.walk.equations(last, self.task)
+            return lambda c: replace(base, alpha=c)
+
+        @lru_cache(maxsize=4)  # a node asks for the same c several times
+        def at(c: float) -> Equations:
+            return self.walk.equations(last, self.at(self.from_coordinate(c)))
+
+        return at
+
+    def starts(self, c: float) -> list[np.ndarray]:
+        """y of every solution known at coordinate c."""
+        return [root.sweep.y for root in _roots(self.family()(c), "all") if root.converged]
+
+
+def chain_axis(chain: Chain, parameter: str) -> ChainAxis:
+    """The axis of a chain's last task; the tasks before it are solved here."""
+    if len(chain.tasks) < 2:
+        raise ValueError(f"problem must be a chain of two tasks or more, got {len(chain.tasks)}; trace its Task")
+    walk = _Walk.begin(chain, "best", "raise")
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", "raise")[0]
+    return ChainAxis(parameter, chain.tasks[-1], walk)
 
 
 def _without_patterns(task: Task, equations: Equations) -> Solution:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import slow_chain as slow
 
-from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, chain, solve
+from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, chain, solve, trace
 from statmech_cl.saddle import Equations
 
 FIRST = Task(alpha=2.0)
@@ -254,3 +254,41 @@ def test_a_reference_that_does_not_converge_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(chain.branches, "solve_task", fails)
     with pytest.raises(ConvergenceError):
         solve(two(1.0, first=Task(alpha=1.2345)))
+
+
+# --- branches ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_branches_and_the_best_of_them() -> None:
+    """At gamma = 0.1, r0 = -1/2, alpha_2 = 2 two solutions and the saddle between them coexist."""
+    problem = two(2.0, r0=-0.5, gamma=0.1)
+    found = solve(problem, branch="all")
+    assert len(found) == 3 and all(one.tasks[1].residual < 1e-10 for one in found)
+    errors = sorted(one.eps_g[1, 1] for one in found)
+    assert errors[0] < 0.005 and errors[1] > 0.2
+    best = max((one for one in found if one.tasks[1].stable), key=lambda one: one.tasks[1].free_entropy)
+    assert solve(problem).eps_g[1, 1] == pytest.approx(best.eps_g[1, 1], abs=1e-10)
+
+
+def test_trace_in_gamma_goes_round_folds() -> None:
+    problem = two(1.0, gamma=7.0)  # its own gamma is not read
+    branch = trace(problem, parameter="gamma", span=(0.05, 0.5))
+    low, high = sorted(fold["gamma"] for fold in branch.folds)
+    (transition,) = branch.transitions
+    assert low < transition < high
+    assert branch.ends == ["span"]
+    ends = [branch.points[0], branch.points[-1]]
+    for point, gamma in zip(ends, (0.05, 0.5), strict=True):
+        assert point.task.gamma == pytest.approx(gamma)
+        assert point.eps_g == pytest.approx(solve(two(1.0, gamma=gamma)).tasks[1].eps_g, abs=1e-9)
+    # free entropies of the coexisting solutions are equal at the transition
+    values = [one.tasks[1] for one in solve(two(1.0, gamma=transition), branch="all")]
+    gaps = [abs(a.free_entropy - b.free_entropy) for a in values for b in values if abs(a.q - b.q) > 1e-4]
+    assert len(values) == 3 and min(gaps) < 1e-8
+
+
+def test_trace_refuses() -> None:
+    with pytest.raises(ValueError, match=r"^parameter must be one of alpha, gamma, got 'beta'"):
+        trace(two(1.0), parameter="beta", span=(1.0, 2.0))
+    with pytest.raises(ValueError, match=r"^problem must be a chain of two tasks or more, got 1; trace its Task$"):
+        trace(Chain((FIRST,)))
