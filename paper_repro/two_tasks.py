@@ -9,7 +9,7 @@ import numpy as np
 
 from . import perceptrons
 from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_solutions_row, unstable
+from .perceptrons import agreement, compared, prepare, seeds, settings, theory_row, two_task_solutions_row, unstable
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
 _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
@@ -73,7 +73,10 @@ def compute(context: Context) -> Data:
     for point, row in zip(grid, found, strict=True):
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
         rows.append({"kind": "gibbs", **case, "r0": point["r0"], "diverged": 0, **kept})
-    return Data(rows, {**size, "descent": descent})
+    grid = [{"alpha": size["alpha_1"], "beta": size["beta"], "prior": size["prior"]}]
+    (first,) = context.points("one task/theory", theory_row, grid, "first task")
+    reference = {name: first[name] for name in ("q", "r", "q_star", "eps_g", "replicon")}
+    return Data(rows, {**size, "descent": descent, "first_task": reference})
 
 
 def draw(data: Data, tasks: tuple[int, ...]) -> Any:
@@ -139,6 +142,12 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
         f" The sampled Gibbs measure (N = {data.parameters['gibbs']['n']}) agrees with the theory within 3 standard "
         f"errors plus {_FINITE_SIZE:g} (finite N) at {near} of {len(gaps)} points."
     )
+    replicon = data.parameters["first_task"]["replicon"]
+    if replicon >= 1.0:
+        sentence += (
+            f" The first task has a replicon of {replicon:.1f}: the theory's reference is not what descent and sampler "
+            "start the second task from."
+        )
     return Verdict([*descended, *sampled], sentence, holds)
 
 
