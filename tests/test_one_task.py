@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -104,3 +111,40 @@ def test_coexisting_solutions_are_named_and_not_judged() -> None:
 def test_exponent_of_the_high_branch(data: Data) -> None:
     low, high = (solve(Task(alpha=alpha)).eps_g for alpha in (1.93, 2.0))
     assert fig2b.exponent(data) == pytest.approx(log(high / low) / log(2.0 / 1.93), abs=0.3)
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    program = f"""
+        import sys
+        from statmech_cl.cli import main
+        from statmech_cl.paper_repro import fig2b
+        fig2b.SCALES["quick"] = {SMALL | {"n": 300, "n_seeds": 8}!r}
+        sys.exit(main(["reproduce", "fig2b", "--quiet", "--out", sys.argv[1]]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    killed = subprocess.Popen([*command, "cut"], cwd=tmp_path)
+    store = tmp_path / "cut" / "store.sqlite"
+    finished = 0
+    for _ in range(1200):
+        time.sleep(0.05)
+        if store.exists():
+            with (
+                contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection,
+                contextlib.suppress(sqlite3.Error),
+            ):
+                (finished,) = connection.execute("SELECT COUNT(*) FROM points").fetchone()
+        if finished >= 5:
+            break
+    killed.kill()
+    killed.wait()
+    assert finished >= 5 and not (tmp_path / "cut" / "fig2b.csv").exists()
+    for folder in ("cut", "whole"):
+        subprocess.run([*command, folder], cwd=tmp_path, check=True, capture_output=True)
+    for suffix in ("csv", "png", "pdf"):
+        cut, whole = ((tmp_path / folder / f"fig2b.{suffix}").read_bytes() for folder in ("cut", "whole"))
+        assert cut == whole, suffix
+    records = [json.loads((tmp_path / folder / "fig2b.json").read_text()) for folder in ("cut", "whole")]
+    for record in records:
+        del record["versions"]["commit"]  # of a checkout, which may be committed to meanwhile
+    assert records[0] == records[1]
