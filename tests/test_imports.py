@@ -19,8 +19,8 @@ ROOMS = {
 
 
 def _imports(path: Path, package: str) -> Iterator[str]:
-    """Absolute names of everything that the file imports, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Absolute names of everything that the file imports when it runs, at any depth."""
+    for node in _running(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -28,6 +28,15 @@ def _imports(path: Path, package: str) -> Iterator[str]:
             module = base + (node.module or "")
             yield module
             yield from (f"{module.rstrip('.')}.{alias.name}" for alias in node.names)
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those behind `if TYPE_CHECKING:`."""
+    if isinstance(tree, ast.If) and isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING":
+        return
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        yield from _running(child)
 
 
 def _package(path: Path) -> str:
