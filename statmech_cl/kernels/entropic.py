@@ -24,6 +24,7 @@ _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _PANEL = 3.0  # in tau, of the half line, 16 Gauss-Legendre nodes each
 _DROP = 37.0  # log of the weight at which a window ends
 _UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
+_NEWTON = 1e-8  # length of the last step towards a node, in its scale: the square is what stays as an error
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
 
 
@@ -66,7 +67,7 @@ def _theta(tau, rate, root_kappa, root_a, start):
         trial = theta - (value - tau) / slope
         if not low <= trial <= high:
             trial = 0.5 * (low + high)
-        if abs(trial - theta) < 1e-14 * (1.0 + abs(theta)):
+        if abs(trial - theta) < _NEWTON * (1.0 + abs(theta)):
             return trial
         theta = trial
     return theta
@@ -97,8 +98,9 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
     sech2 = np.empty(n)
     base = np.empty(n)
     x = 0.0
+    density = math.inf
     for k in range(half + 1):
-        x = _theta(k * step, rate, root_kappa, root_a, x)
+        x = _theta(k * step, rate, root_kappa, root_a, x + step / density)
         _, density = _tau(x, rate, root_kappa, root_a)
         log_sech2 = _log_sech2(x)
         tanh = math.tanh(x)
@@ -125,10 +127,14 @@ def half_nodes(a, kappa, root_c, slope, refine):
     m = np.empty(panels * order)
     base = np.empty(panels * order)
     theta = 0.0
+    last = 0.0
+    _, density = _tau(theta, rate, root_kappa, root_a)
     for k in range(panels):
         for j in range(order):
-            theta = _theta((k + 0.5 + 0.5 * _GAUSS_X[j]) * width, rate, root_kappa, root_a, theta)
-            _, slope = _tau(theta, rate, root_kappa, root_a)
+            tau = (k + 0.5 + 0.5 * _GAUSS_X[j]) * width
+            theta = _theta(tau, rate, root_kappa, root_a, theta + (tau - last) / density)
+            last = tau
+            _, density = _tau(theta, rate, root_kappa, root_a)
             tanh = math.tanh(theta)
             i = k * order + j
             nodes[i] = theta
@@ -137,7 +143,7 @@ def half_nodes(a, kappa, root_c, slope, refine):
                 a * tanh * tanh
                 + kappa * _entropy(theta)
                 + _log_sech2(theta)
-                + math.log(0.5 * width * _GAUSS_W[j] / slope)
+                + math.log(0.5 * width * _GAUSS_W[j] / density)
             )
     return nodes, m, base
 
@@ -248,7 +254,7 @@ def graded_nodes(low, high, smooth, a, refine):
                 trial = 0.5 * (left + right)
             move = trial - x
             x = trial
-            if abs(move) < 1e-13 * (smooth + abs(x)):
+            if abs(move) < _NEWTON * min(smooth, width):
                 break
         _, density = _crowding(x, width, corner, at_corner)
         b[k] = x
