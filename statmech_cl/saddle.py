@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, overload
 
 import numpy as np
 
@@ -348,6 +348,20 @@ def failure(describe: str, root: Root, advice: str) -> ConvergenceError:
     )
 
 
+@overload
+def solve(problem: Task, *, branch: Literal["all"], on_failure: str = "raise") -> list[Solution]: ...
+@overload
+def solve(problem: Chain, *, branch: Literal["all"], on_failure: str = "raise") -> list[ChainSolution]: ...
+@overload
+def solve(problem: Task, *, branch: Literal["low", "high", "best"] = "best", on_failure: str = "raise") -> Solution: ...
+@overload
+def solve(
+    problem: Chain, *, branch: Literal["low", "high", "best"] = "best", on_failure: str = "raise"
+) -> ChainSolution: ...
+@overload
+def solve(
+    problem: Task | Chain, *, branch: str, on_failure: str = "raise"
+) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]: ...
 def solve(
     problem: Task | Chain, *, branch: str = "best", on_failure: str = "raise"
 ) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]:
