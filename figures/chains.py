@@ -19,13 +19,13 @@ def forgetting_matrix(ax: Axes, eps_g: Any, *, numbers: bool = True) -> Axes:
     """
     matrix = np.asarray(getattr(eps_g, "eps_g", eps_g), dtype=float)
     n_tasks = len(matrix)
-    image = ax.imshow(matrix, vmin=0.0, vmax=0.5, cmap="viridis_r")
-    ahead = np.ma.masked_where(np.tril(np.ones_like(matrix)) > 0.0, np.ones_like(matrix))
-    ax.imshow(ahead, vmin=0.0, vmax=1.0, cmap="Greys", alpha=0.35)
+    ahead = np.triu(np.ones(matrix.shape, bool), 1)
+    image = ax.imshow(np.ma.masked_where(ahead, matrix), vmin=0.0, vmax=0.5, cmap="viridis_r")
+    ax.set_facecolor("0.92")
     if numbers:
         for after, on in np.ndindex(matrix.shape):
             value = matrix[after, on]
-            color = "0.25" if on > after or value < 0.25 else "white"
+            color = "0.6" if on > after else "black" if value < 0.25 else "white"
             ax.text(on, after, f"{value:.2f}" if value >= 0.005 else f"{value:.1g}", ha="center", va="center",
                     color=color, fontsize=7)  # fmt: skip
     names = [str(t + 1) for t in range(n_tasks)]

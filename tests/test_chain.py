@@ -143,11 +143,11 @@ def test_gamma_zero_is_no_anchor(anchor: str) -> None:
 def test_strong_anchor_without_patterns_returns_the_reference(anchor: str) -> None:
     first = Task(alpha=0.5)
     gaps = []
-    for gamma in (10.0, 100.0):
+    for gamma in (5.0, 50.0):
         found = solve(two(0.0, r0=0.3, first=first, gamma=gamma, anchor=anchor))
         gaps.append(found.eps_g[1] - found.eps_g[0])
         assert abs(found.reference_overlap[0] - found.tasks[0].q_star) < 0.1 / gamma
-    assert np.all(gaps[1] > 0.0) and np.all(gaps[1] < 0.2 * gaps[0]) and np.all(gaps[1] < 1e-5)
+    assert np.all(gaps[1] > 0.0) and np.all(gaps[1] < 0.2 * gaps[0]) and np.all(gaps[1] < 1e-4)
 
 
 @pytest.mark.slow
@@ -270,6 +270,7 @@ def test_all_branches_and_the_best_of_them() -> None:
     assert solve(problem).eps_g[1, 1] == pytest.approx(best.eps_g[1, 1], abs=1e-10)
 
 
+@pytest.mark.slow
 def test_trace_in_gamma_goes_round_folds() -> None:
     problem = two(1.0, gamma=7.0)  # its own gamma is not read
     branch = trace(problem, parameter="gamma", span=(0.05, 0.5))
