@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import branches
-from .continuation import Family
+from .continuation import Family, first_node, follow
 from .kernels.anchored import (
     field_observables,
     field_sweep,
@@ -359,11 +359,30 @@ def _roots(equations: Equations, branch: str) -> list[Root]:
         roots.append(attempt(equations, high_start(equations)) or roots[0])
     if branch == "all" and equations.q_star is None:
         roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
+    if not any(root.converged for root in roots) and equations.q_star is None:
+        roots = [_from_smaller_alpha(equations) or roots[0]]
     distinct: list[Root] = []
     for root in roots:
         if all(np.abs(root.sweep.y - other.sweep.y).max() > 1e-5 for other in distinct):
             distinct.append(root)
     return distinct
+
+
+def _from_smaller_alpha(equations: Equations) -> Root | None:
+    """The first solution that continuation meets at this alpha, from a half, quarter ... of it where Newton converges."""
+
+    def family(c: float) -> Equations:
+        return replace(equations, alpha=c)
+
+    alpha = equations.alpha
+    for _ in range(10):
+        alpha *= 0.5
+        begin = newton(family(alpha), _free_start(family(alpha)))
+        if begin.converged:
+            curve = follow(family, first_node(family, begin.sweep.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
+            end = curve.nodes[-1]
+            return newton(equations, end.x[:3], close=True) if end.c == equations.alpha else None
+    return None
 
 
 def _along_alpha(equations: Equations) -> list[np.ndarray]:

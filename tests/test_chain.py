@@ -293,3 +293,8 @@ def test_trace_refuses() -> None:
         trace(two(1.0), parameter="beta", span=(1.0, 2.0))
     with pytest.raises(ValueError, match=r"^problem must be a chain of two tasks or more, got 1; trace its Task$"):
         trace(Chain((FIRST,)))
+
+
+def test_where_newton_fails_from_afar_continuation_helps() -> None:
+    found = solve(two(1.5625, r0=-0.5, gamma=0.1))
+    assert found.tasks[1].residual < 1e-10 and found.tasks[1].quadrature_error < 1e-9
