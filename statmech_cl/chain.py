@@ -369,7 +369,7 @@ def _roots(equations: Equations, branch: str) -> list[Root]:
 
 
 def _from_smaller_alpha(equations: Equations) -> Root | None:
-    """The first solution that continuation meets at this alpha, from a half, quarter ... of it where Newton converges."""
+    """The first solution that continuation meets at this alpha, from a half, quarter ... of it, if Newton converges."""
 
     def family(c: float) -> Equations:
         return replace(equations, alpha=c)
