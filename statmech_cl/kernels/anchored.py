@@ -28,7 +28,8 @@ from .entropic import _DROP, field_nodes, graded_nodes, half_nodes, local_moment
 FINE = 10  # the reference's grid is finer than a local measure's by this factor, to resolve narrow smoothing
 _NEGLIGIBLE = 1e-18  # masses below it are not visited
 _POINT = 1e-16  # a variance of b that stands for none
-_TINY_DROP = 700.0  # log of the weight at which a Gaussian underflows
+_OVERFLOW = 700.0  # log of what overflows
+_FAR_DROP = 200.0  # log of the weight at which a window ends where rare signs are counted
 _SMOOTHEST = 2.0  # in b: under a quadratic anchor <m> may bend anywhere, at a rate of order 1
 _BUMP = 0.2  # scale in theta on which a reference's density varies
 _HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)
@@ -78,7 +79,7 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whol
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
     theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
-    count. With `whole` the Gaussian's tails are kept down to underflow, so that the rarest of signs is seen.
+    count. With `whole` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
     """
     sd = math.sqrt(q_hat)
     if scale == 0.0:
@@ -101,7 +102,7 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whol
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
         high = max(high, reach * width)
-    drop = _TINY_DROP if whole else _DROP
+    drop = _FAR_DROP if whole else _DROP
     smooth = math.sqrt(q_hat + (_BUMP * scale) ** 2)
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
     weights_above = _smoothed(b, jacobian, r_hat, theta, above, scale, sd, drop, stride, first, last)
@@ -405,7 +406,7 @@ def _half_shares(b, m, base_minus, minus, base_plus, plus):
         e = base_plus[k] + b * m[k] - top_plus
         if e > -_DROP:
             positive += math.exp(e)
-    odds = positive / negative * math.exp(min(max(top_plus - top_minus, -_TINY_DROP), _TINY_DROP))
+    odds = positive / negative * math.exp(min(max(top_plus - top_minus, -_OVERFLOW), _OVERFLOW))
     return 1.0 / (1.0 + odds), odds / (1.0 + odds)
 
 
@@ -419,7 +420,7 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses)
     stride = _reference_stride(reference, curvature, first, last, q_hat, refine)
-    reach, x, jacobian = _fields(r_hat, q_hat, a, refine, _TINY_DROP if whole else _DROP)
+    reach, x, jacobian = _fields(r_hat, q_hat, a, refine, _FAR_DROP if whole else _DROP)
     slope = reach + 2.0 * abs(a)
     root_c = math.sqrt(curvature[first:last].max())
     theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
