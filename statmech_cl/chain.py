@@ -11,6 +11,7 @@ matrix p[t, k] = E s_k <sign m_t>.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -42,6 +43,8 @@ from .saddle import (
     to_unknowns,
 )
 from .solution import ChainSolution, Solution, Status
+
+CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
 
 _SIGNS = np.array([1.0, -1.0])
 _ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
@@ -226,6 +229,11 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
     check_choice("branch", branch, branches.BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
+    strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
+    if strongest > CERTIFIED_STRENGTH:
+        warnings.warn(
+            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
+        )
     walk = _Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
     for t in range(1, len(chain.tasks) - 1):
         walk = walk.step(t, "best", on_failure)[0]

@@ -298,3 +298,8 @@ def test_trace_refuses() -> None:
 def test_where_newton_fails_from_afar_continuation_helps() -> None:
     found = solve(two(1.5625, r0=-0.5, gamma=0.1))
     assert found.tasks[1].residual < 1e-10 and found.tasks[1].quadrature_error < 1e-9
+
+
+def test_very_strong_anchors_are_not_certified() -> None:
+    with pytest.warns(UserWarning, match=r"^beta gamma = 3000 lies outside the certified range \[0, 2000\]$"):
+        solve(two(0.0, first=Task(alpha=0.5), gamma=150.0))
