@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +73,7 @@ class Data:
 class Row:
     """One line of a verdict: what is compared, the theory's value, the simulation's, and a word (which branch, say).
 
-    Without a theory or a simulation there is no z.
+    Without a theory, a simulation or a spread among its seeds there is no z.
     """
 
     what: str
@@ -85,7 +84,7 @@ class Row:
     @property
     def z(self) -> float | None:
         """(simulation - theory) / standard error."""
-        if self.theory is None or self.simulation is None:
+        if self.theory is None or self.simulation is None or self.simulation.error == 0.0:
             return None
         return self.simulation.z(self.theory)
 
@@ -119,7 +118,7 @@ class Verdict:
                 "": row.what,
                 "theory": None if row.theory is None else f"{row.theory:.6g}",
                 "simulation": None if row.simulation is None else str(row.simulation),
-                "z": None if row.z is None else _z_text(row.z),
+                "z": None if row.z is None else f"{row.z:+.1f}",
             }
             if any(other.note for other in self.rows):
                 line["note"] = row.note
@@ -129,7 +128,3 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the JSON."""
         return {"holds": self.holds, "sentence": self.sentence, "rows": [row.to_dict() for row in self.rows]}
-
-
-def _z_text(z: float) -> str:
-    return f"{z:+.1f}" if math.isfinite(z) else f"{z:+}"

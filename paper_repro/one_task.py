@@ -16,7 +16,7 @@ from statmech_cl.solution import Estimate
 
 from . import perceptrons
 from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, prepare, seeds, settings
+from .perceptrons import agreement, compared, prepare, seeds, settings
 
 SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.one_task")
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
@@ -141,9 +141,8 @@ def comparison(data: Data, names: Iterable[str], method: str = "descent") -> lis
                 continue
             estimate = Estimate(point[name], point[f"{name}_error"], point["n_seeds"] - point["diverged"])
             nearest = min(solutions, key=lambda solution: abs(solution["eps_g"] - point["eps_g"]))
-            rows.append(
-                Row(f"{name} alpha={point['alpha']:g}", nearest[name], estimate, _note(nearest, solutions, name))
-            )
+            note = _note(nearest, solutions, name)
+            rows.append(compared(f"{name} alpha={point['alpha']:g}", nearest[name], estimate, note))
     return rows
 
 

@@ -45,7 +45,7 @@ _ENTRIES = (
     Entry("gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "4 min", "~45 min", "gibbs_a"),
     Entry("gibbs-b", "what the sampler sees along alpha; where chains disagree", "45 s", "~20 min", "gibbs_b"),
     Entry("settings", "how descent's answer moves with its setting", "30 s", "~5 min", "settings"),
-    Entry("anchors", "forgetting of task 1 against error on task 2: KL, EWC, L2, by theory", "3 min", "~10 min", "anchors"),
+    Entry("anchors", "forgetting of task 1 against error on task 2, by theory", "3 min", "~10 min", "anchors"),
     Entry("forgetting", "forgetting matrix of five tasks at three gammas, by theory", "5 s", "5 s", "forgetting"),
     Entry("deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "3 min", "", "deep_a"),
     Entry("deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "2 min", "", "deep_b"),

@@ -122,7 +122,7 @@ def _rows(rows: list[dict[str, Any]]) -> str:
             row["what"],
             "" if row["theory"] is None else f"{row['theory']:.6g}",
             simulation,
-            "" if row["z"] is None else row["z"] if isinstance(row["z"], str) else f"{row['z']:+.1f}",
+            "" if row["z"] is None else f"{row['z']:+.1f}",
             row["note"],
         ]
         lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
