@@ -364,7 +364,7 @@ def _roots(equations: Equations, branch: str) -> list[Root]:
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, _free_start(equations))]
     if branch != "low":
-        roots.append(attempt(equations, high_start(equations)) or roots[0])
+        roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
     if branch == "all" and equations.q_star is None:
         roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
