@@ -107,9 +107,11 @@ def first_node(family: Family, y: np.ndarray, c: float, direction: float) -> Nod
     return _node(family, np.append(y, c), family(c).sweep(y), along, 1.0)
 
 
-def _land(family: Family, inside: Node, outside: Node, bound: float) -> Node:
-    """The point of the curve exactly at the bound that it has just crossed."""
+def _land(family: Family, inside: Node, outside: Node, bound: float) -> Node | None:
+    """The point of the curve exactly at the bound that it has just crossed, or None where Newton does not converge."""
     root = newton(family(bound), between(inside, outside, bound), close=True)
+    if not root.converged:
+        return None
     x = np.append(root.sweep.y, bound)
     return _node(family, x, root.sweep, inside.tangent, 1.0)
 
@@ -121,15 +123,17 @@ def follow(family: Family, start: Node, low: float, high: float) -> Curve:
     while len(nodes) < _MOST_POINTS:
         here = nodes[-1]
         there = _correct(family, here, step, _COARSE)
+        landed = there is not None and not low < there.c < high
+        if there is not None and landed:
+            there = _land(family, here, there, low if there.c <= low else high)
         if there is None or there.tangent @ here.tangent < _BEND:
             step = 0.5 * step
             if step < _SHORTEST:
                 return Curve(nodes, "lost")
             continue
-        if not low < there.c < high:
-            nodes.append(_land(family, here, there, low if there.c <= low else high))
-            return Curve(nodes, "span")
         nodes.append(there)
+        if landed:
+            return Curve(nodes, "span")
         if there.sweep.before.d < EDGE or sum(abs(hat) for hat in there.sweep.hats) > _EDGE_HATS:
             return Curve(nodes, "edge")
         if there.tangent @ here.tangent > _STRAIGHT:

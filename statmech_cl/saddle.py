@@ -84,7 +84,8 @@ class Sweep(NamedTuple):
     @property
     def settled(self) -> bool:
         """Whether y' - y is as small as double precision lets it be: cancellation in a m^2 + b m sets a floor."""
-        return bool(np.abs(self.gap).max() < max(_TARGET, _ROUNDING * sum(abs(hat) for hat in self.hats)))
+        floor = max(_TARGET, _ROUNDING * sum(abs(hat) for hat in self.hats))
+        return bool(np.abs(self.gap).max() < floor) and self.residual < RESIDUAL_WANTED
 
     @property
     def residual(self) -> float:
