@@ -350,6 +350,7 @@ def descend(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     term: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    observe: Callable[[int, int, torch.Tensor], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DescentResult:
     """Train perceptrons on a task, or on the tasks of a chain one after another; each later task starts from the fields
@@ -366,6 +367,8 @@ def descend(
         when many chains share it. Its Stage knows the first teacher only.
     device, dtype : where and in which precision.
     term : gradient of a further term of E, from the second task on: a function of theta, shaped like theta.
+    observe : called with (task from 0, epoch, theta) at every record, for quantities that a Stage does not hold; theta
+        goes on changing in place.
     progress : called with (epochs done, epochs in all).
 
     Returns
@@ -399,6 +402,8 @@ def descend(
             hold_q_star(theta, task.q_star)
         recorder = _Recorder()
         recorder.add(0, theta, data, signed)
+        if observe is not None:
+            observe(index, 0, theta)
         alive = torch.isfinite(theta).all(-1)
 
         def on_epoch(
@@ -408,6 +413,8 @@ def descend(
             done += 1
             if epoch in keep:
                 recorder.add(epoch, theta, data, signed)
+                if observe is not None:
+                    observe(index, epoch, theta)
                 now = torch.isfinite(theta).all(-1)
                 for s, a in (alive & ~now).nonzero().tolist():
                     where_and_when = Divergence(seeds[s], a, index, epoch, _parameters(chain.tasks[index], n, settings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from statmech_cl import spectral as arrays
@@ -26,40 +27,65 @@ def perceptron_row(
     lam_per_weight: float,
     n: int,
     seeds: Sequence[int],
+    anchor: str = "l2",
     device: str = "cpu",
     **settings: Any,
 ) -> dict[str, Any]:
-    """Gradient descent of two tasks, the second with N lam_per_weight (1 - Phi(theta)) + eta BB(theta, theta_1) in E.
+    """Gradient descent of two tasks, the second with N lam_per_weight (1 - Phi(theta)) + eta A(theta | theta_1) in E, A
+    the anchor: BB(theta, theta_1) for "l2".
 
     Returns means over the seeds with their errors and single values: eps_1 and eps_2 after the second task,
     eps_1_before (after the first), forgetting (their difference), coherence and coherence_before (Phi of the fields),
     and beta, BB a weight. E is a sum over patterns, of order N, as eta BB is; Phi is at most 1, whatever N.
+    "along" holds one row for each record of the descent: after_task, epoch (over both tasks; the start of the second is
+    the end of the first), eps_1, eps_2, coherence and, in the second task, beta.
     """
-    tasks = (Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=eta, anchor="l2"))
+    tasks = (Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=eta, anchor=anchor))
+    chosen = DescentSettings(**settings)
 
     def term(theta: Tensor) -> Tensor:
         gradient = coherence_and_gradient(theta)[1]
         assert gradient is not None
         return gradient.mul_(-lam_per_weight * n)
 
+    spectral: list[dict[str, np.ndarray]] = []
+    learned: list[Tensor] = []
+
+    def observe(task: int, epoch: int, theta: Tensor) -> None:
+        fields = theta[:, 0]
+        seen = {"coherence": coherence_and_gradient(fields, with_gradient=False)[0]}
+        if task == 1:
+            if epoch == 0:
+                learned.append(fields.clone())
+            seen["beta"] = 0.5 * (fields - learned[0]).double().square().mean(-1)
+        spectral.append({name: value.double().cpu().numpy() for name, value in seen.items()})
+
     result = descend(
         Chain(tasks, overlaps=r0),
         n=n,
         seeds=tuple(seeds),
-        settings=DescentSettings(**settings),
+        settings=chosen,
         device=device,
         term=term if lam_per_weight > 0.0 else None,
+        observe=observe,
     )
-    row: dict[str, Any] = {"n_seeds": len(seeds), "diverged": len(result.diverged)}
+    along: list[dict[str, Any]] = []
+    places = [(task, record) for task, stage in enumerate(result.stages) for record in range(len(stage.epochs))]
+    for (task, record), seen in zip(places, spectral, strict=True):
+        stage = result.stages[task]
+        line = {"after_task": task + 1, "epoch": task * chosen.epochs + int(stage.epochs[record])}
+        for name, values in {"eps_1": stage.eps_g[record, 0], "eps_2": stage.eps_g[record, 1], **seen}.items():
+            put_estimate(line, name, values)
+        along.append(line)
+    row: dict[str, Any] = {"n_seeds": len(seeds), "diverged": len(result.diverged), "along": along}
     before, after = result.values("eps_g", after=0, on=0), result.values("eps_g", on=0)
     put_estimate(row, "eps_1", after)
     put_estimate(row, "eps_2", result.values("eps_g", on=1))
     put_estimate(row, "eps_1_before", before)
     put_estimate(row, "forgetting", after - before)
-    first, second = (stage.theta[:, 0] for stage in result.stages)
-    for name, theta in (("coherence_before", first), ("coherence", second)):
-        put_estimate(row, name, coherence_and_gradient(theta, with_gradient=False)[0].double().cpu().numpy())
-    put_estimate(row, "beta", 0.5 * (second - first).double().square().mean(-1).cpu().numpy())
+    put_estimate(row, "coherence_before", spectral[len(result.stages[0].epochs) - 1]["coherence"])
+    for name, values in spectral[-1].items():
+        put_estimate(row, name, values)
     return row
 
 

@@ -14,6 +14,7 @@ from statmech_cl.simulations.descent import DescentSettings, descend
 from statmech_cl.simulations.spectral_runs import deep_row, perceptron_row
 
 from statmech_cl import Chain, Task
+from statmech_cl import spectral as arrays
 
 SMALL = {"alpha_1": 1.0, "alpha_2": 0.5, "r0": 0.0, "n": 40, "seeds": [0, 1, 2], "epochs": 20, "records": 1}
 
@@ -27,6 +28,36 @@ def test_perceptron_without_coherence_is_descent_with_the_l2_anchor() -> None:
     assert row["beta"] == pytest.approx(0.5 * float(gap.square().mean()))
     forgetting = np.array(row["eps_1_seeds"]) - np.array(row["eps_1_before_seeds"])
     assert row["forgetting_seeds"] == pytest.approx(forgetting.tolist())
+
+
+def test_fields_are_followed_from_record_to_record() -> None:
+    more = {**SMALL, "records": 4}
+    row = perceptron_row(**more, eta=0.5, lam_per_weight=0.0, anchor="kl")
+    chain = Chain((Task(alpha=1.0), Task(alpha=0.5, gamma=0.5, anchor="kl")), overlaps=0.0)
+    seen: list[torch.Tensor] = []
+    result = descend(
+        chain,
+        n=40,
+        seeds=3,
+        settings=DescentSettings(epochs=20, records=4),
+        observe=lambda task, epoch, theta: seen.append(theta[:, 0].double().clone()),
+    )
+    assert [(line["after_task"], line["epoch"]) for line in row["along"]] == [
+        *((1, epoch) for epoch in (0, 5, 10, 15, 20)),
+        *((2, epoch) for epoch in (20, 25, 30, 35, 40)),
+    ]
+    for index, line in enumerate(row["along"]):
+        expected = [arrays.coherence(fields) for fields in seen[index]]
+        assert line["coherence_seeds"] == pytest.approx(expected, abs=1e-6)
+        stage = result.stages[line["after_task"] - 1]
+        assert line["eps_1_seeds"] == pytest.approx(stage.eps_g[index % 5, 0].tolist())
+        if line["after_task"] == 2:
+            expected = [arrays.anastrophic_beta(*pair) / 40 for pair in zip(seen[index], seen[4], strict=True)]
+            assert line["beta_seeds"] == pytest.approx(expected)
+    assert "beta" not in row["along"][4]
+    assert row["along"][5]["beta"] == 0.0
+    assert row["beta_seeds"] == row["along"][-1]["beta_seeds"]
+    assert row["coherence_before_seeds"] == row["along"][4]["coherence_seeds"]
 
 
 def test_coherence_term_acts_on_the_fields_in_proportion_to_their_number() -> None:
