@@ -2,18 +2,16 @@
 
     python benchmarks/bench_chain.py [--repeats 20]
 
-CPU time of one core, best of the repeats, everything compiled and the first task known. "one slow application" is a
-single application of the entropic map by dense grids (tests/slow_chain.py); a solve applies its own about fifty times.
+Processor time of one core, best of the repeats, everything compiled and the first task known. "one application by dense
+grids" is a single application of the entropic map by tests/slow_chain.py; a solve applies its own about fifty times.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,19 +22,9 @@ from statmech_cl import Chain, Task, solve
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import slow_chain
+from table import Row, fastest, parser_of, show
 
 FIRST = Task(alpha=2.0)
-
-
-def timed(function: Callable[[], object], repeats: int) -> float:
-    """Least CPU seconds of `repeats` calls after a first one."""
-    function()
-    times = []
-    for _ in range(repeats):
-        started = time.process_time()
-        function()
-        times.append(time.process_time() - started)
-    return min(times)
 
 
 def two(alpha: float, r0: float, **last: object) -> Chain:
@@ -61,32 +49,38 @@ def slow(problem: Chain) -> None:
     slow_chain.by_pairs(reference, last, 0.0, task.anchor, task.beta * task.gamma, 1.0)
 
 
-def main() -> None:
-    """Print each time beside its goal."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=20, help="of each quick case")
-    repeats = parser.parse_args().repeats
-    lines: list[tuple[str, float, str]] = [
-        ("two tasks, KL, gamma = 1", 1e3 * timed(lambda: solve(two(1.0, 0.0)), repeats), "20 ms (50 at most)"),
-        ("two tasks, KL, gamma = 0.1", 1e3 * timed(lambda: solve(two(1.0, 0.0, gamma=0.1)), repeats), "20 ms (50)"),
-        ("figure 3, 96 points", 1e3 * timed(figure, 1), "3000 ms"),
-    ]
+def rows(repeats: int) -> Iterator[Row]:
+    """Each time beside its goal, or beside one application of the slow map where that is written."""
+    for name, gamma in (("two tasks, kl, gamma = 1", 1.0), ("two tasks, kl, gamma = 0.1", 0.1)):
+        spent = fastest(lambda g=gamma: solve(two(1.0, 0.0, gamma=g)), repeats)
+        yield Row(what=name, seconds=spent, reference="goal (50 ms at most)", reference_seconds=0.02)
+    yield Row(what="figure 3, 96 points", seconds=fastest(figure, 1), reference="goal", reference_seconds=3.0)
     five = Chain((FIRST, *[Task(alpha=1.0)] * 4))
-    lines.append(("five tasks, KL", 1e3 * timed(lambda: solve(five), 3), "1000 ms"))
-    lines.append(("every branch, KL, gamma = 0.1", 1e3 * timed(lambda: solve(two(2.0, -0.5, gamma=0.1), branch="all"),
-                                                               1), ""))  # fmt: skip
+    yield Row(what="five tasks, kl", seconds=fastest(lambda: solve(five), 3), reference="goal", reference_seconds=1.0)
+    every = fastest(lambda: solve(two(2.0, -0.5, gamma=0.1), branch="all"), 1)
+    yield Row(what="every branch, kl, gamma = 0.1", seconds=every)
     for anchor in ("l2", "ewc"):
         for gamma in (0.1, 1.0):
-            spent = 1e3 * timed(lambda a=anchor, g=gamma: solve(two(1.0, 0.0, anchor=a, gamma=g)), 1)
-            lines.append((f"two tasks, {anchor}, gamma = {gamma:g}", spent, ""))
+            spent = fastest(lambda a=anchor, g=gamma: solve(two(1.0, 0.0, anchor=a, gamma=g)), 1)
+            yield Row(what=f"two tasks, {anchor}, gamma = {gamma:g}", seconds=spent)
     for anchor in ("kl", "l2"):
         problem = two(1.0, 0.0, anchor=anchor)
-        both = 1e3 * timed(lambda p=problem: slow(p), 1) - 1e3 * timed(lambda p=problem: solve(p), 1)
-        lines.append((f"one slow application, {anchor}", both, ""))
-    print(f"{'':<34}{'CPU ms':>9}  goal")
-    for name, spent, goal in lines:
-        print(f"{name:<34}{spent:>9.1f}  {goal}")
-    print(f"{'largest memory of the process':<34}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:>7.0f} MB")
+        alone = fastest(lambda p=problem: solve(p), 1)
+        yield Row(
+            what=f"two tasks, {anchor}, gamma = 1",
+            seconds=alone,
+            reference="one application by dense grids",
+            reference_seconds=fastest(lambda p=problem: slow(p), 1) - alone,
+            note=f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most in this process so far",
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--repeats", type=int, default=20, help="of each quick case")
+    arguments = parser.parse_args()
+    show(rows(arguments.repeats), as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
 """One training step of variational learning in field space: this package against plain versions of the same algorithm.
 
-    python benchmarks/bench_deep.py [--threads 2] [--steps 40]
+    python benchmarks/bench_deep.py [--threads 1] [--steps 40]
 
-784-512-512-10, batch 64, Adam, KL anchor. All versions take turns in one process, so that their ratios mean something
-on a busy machine; printed are the median and the fastest step of each, and the ratios of the fastest.
+784-512-512-10, batch 64, Adam, KL anchor. All versions take turns in one process and processor time is counted, over
+all threads, so that their ratios mean something on a busy machine; times are those of the fastest step. The limit is
+what a product of large float32 matrices reaches: a variational step multiplies by means and by variances, on the way
+there, on the way back, and for the gradients, and works through Adam's moments besides.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
 from statmech_cl.simulations.methods import TaskInfo, get_method
 from statmech_cl.simulations.networks import mlp
+from table import Row, as_time, in_turn, parser_of, product_rate, show
 from torch.nn import functional
 
 SIZES = (784, 512, 512, 10)
@@ -116,28 +121,41 @@ def package(name: str) -> Callable[[], None]:
     return step
 
 
+def operations() -> float:
+    """Of the matrix products of one variational step: two forward, two for the gradients, two to the layer before."""
+    shapes = list(pairwise(SIZES))
+    return sum((4 if index == 0 else 6) * 2 * BATCH * n * m for index, (n, m) in enumerate(shapes))
+
+
+def rows(steps: int) -> Iterator[Row]:
+    """Each version's fastest step: this package's vcl against the plain ones, then the other methods against vcl."""
+    names = ("vcl", "vcl-sgd", "bimu", "bayesbinn", "metaplasticity", "ewc", "plain")
+    plain = {"NumPy, double": numpy_double(), "plain torch": torch_single()}
+    times = in_turn({**plain, **{name: package(name) for name in names}}, steps)
+    best = {name: min(values) for name, values in times.items()}
+    peak = product_rate(time.process_time)
+    for reference in plain:
+        yield Row(
+            what=f"vcl, step of {BATCH} images",
+            seconds=best["vcl"],
+            reference=reference,
+            reference_seconds=best[reference],
+            share=operations() / best["vcl"] / peak,
+            limit=f"sgemm {peak / 1e9:.0f} Gflop/s",
+            note=f"median {as_time(np.median(times['vcl']))}; {reference}: {as_time(np.median(times[reference]))}",
+        )
+    for name in names[1:]:
+        yield Row(what=name, seconds=best[name], reference="vcl", reference_seconds=best["vcl"])
+
+
 def main() -> None:
-    """Time the versions in turn and print one line for each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch (NumPy keeps its own)")
+    """Print the table."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (NumPy has one)")
     parser.add_argument("--steps", type=int, default=40, help="timed steps of each version")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    names = ("vcl", "vcl-sgd", "bimu", "bayesbinn", "metaplasticity", "ewc", "plain")
-    versions = {"NumPy, double": numpy_double(), "torch, plain": torch_single()}
-    versions.update((name, package(name)) for name in names)
-    times: dict[str, list[float]] = {name: [] for name in versions}
-    for turn in range(arguments.steps + 3):
-        for name, step in versions.items():
-            started = time.perf_counter()
-            step()
-            if turn >= 3:  # after warming up
-                times[name].append(1e3 * (time.perf_counter() - started))
-    base = min(times["vcl"])
-    print(f"one step, batch {BATCH}, {'-'.join(map(str, SIZES))}, {arguments.threads} threads of torch")
-    print(f"{'version':<16}{'median ms':>10}{'fastest ms':>12}{'fastest / vcl':>15}")
-    for name, values in times.items():
-        print(f"{name:<16}{np.median(values):>10.2f}{min(values):>12.2f}{min(values) / base:>15.2f}")
+    show(rows(arguments.steps), as_json=arguments.json)
 
 
 if __name__ == "__main__":

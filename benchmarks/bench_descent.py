@@ -3,38 +3,26 @@
     python benchmarks/bench_descent.py [--threads 1] [--device cpu] [--epochs 3]
 
 The plain loop is what a script usually does: for every seed a DataLoader of single patterns in batches of 32, autograd,
-torch.optim.SGD. Printed are the fastest epochs, as steps of all seeds a second (one step moves every seed by one
-mini-batch), their ratio, and the pattern bandwidth beside that of a copy and a triad.
+torch.optim.SGD. Times are those of one step, which moves every seed by one mini-batch, in the fastest epoch: processor
+time on a CPU. The limit is the bandwidth of a triad in memory: patterns lie there as int8 and are fetched once a step;
+the float32 pieces that a step works on are written once and read twice, in the cache.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from statmech_cl.simulations.descent import DescentSettings, _Data, _train
 from statmech_cl.simulations.perceptron import Anchor
+from table import Row, fastest, parser_of, show, triad_rate
 from torch.utils.data import DataLoader, TensorDataset
 
 from statmech_cl import Task
 from statmech_cl.problem import Chain
 
 N, ALPHA, SEEDS, BATCH = 1000, 2.0, 20, 32
-
-
-def fastest(function: Callable[[], None], device: torch.device, repeats: int) -> float:
-    """Seconds of the fastest of `repeats` calls, after one to warm up."""
-    times = []
-    for turn in range(repeats + 1):
-        started = time.perf_counter()
-        function()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        if turn:
-            times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def plain_epoch(signed: torch.Tensor) -> Callable[[], None]:
@@ -72,45 +60,51 @@ def package_epoch(signed: torch.Tensor, batch: int | None) -> Callable[[], None]
     return run
 
 
-def bandwidth(device: torch.device) -> tuple[float, float]:
-    """GB/s of a copy and of a triad a = b + s c, float32, 200 MB arrays."""
-    a, b, c = (torch.ones(50_000_000, device=device) for _ in range(3))
-    gigabytes = a.numel() * 4 / 1e9
-    copy = 2 * gigabytes / fastest(lambda: a.copy_(b), device, 5)
-    triad = 3 * gigabytes / fastest(lambda: torch.add(b, c, alpha=0.5, out=a), device, 5)
-    return copy, triad
+def rows(device: torch.device, epochs: int) -> Iterator[Row]:
+    """Both ways to train, with mini-batches, and this package with all patterns in one step."""
+    on_gpu = device.type == "cuda"
+    clock = time.perf_counter if on_gpu else time.process_time
+
+    def timed(function: Callable[[], None], repeats: int) -> float:
+        def whole() -> None:
+            function()
+            if on_gpu:
+                torch.cuda.synchronize()
+
+        return fastest(whole, repeats, clock)
+
+    data = _Data(Chain((Task(alpha=ALPHA),)), N, range(SEEDS), DescentSettings(), device)
+    signed = data.patterns(0, round(ALPHA * N))
+    steps = -(-signed.shape[1] // BATCH)
+    plain = fastest(plain_epoch(signed), epochs) / steps
+    batched = timed(package_epoch(signed, BATCH), 10 * epochs) / steps
+    full = timed(package_epoch(signed, None), 5)
+    triad = triad_rate(device, clock)
+    compared = {"reference": "DataLoader, loop over seeds", "reference_seconds": plain}
+    for name, seconds, patterns, against in (
+        ("mini-batch", batched, BATCH, compared),
+        ("full-batch", full, signed.shape[1], {}),
+    ):
+        fetched = SEEDS * patterns * N / seconds
+        yield Row(
+            what=f"{name} step of {SEEDS} seeds, N = {N}, {device}",
+            seconds=seconds,
+            share=12 * fetched / triad,
+            limit=f"triad {triad / 1e9:.1f} GB/s",
+            note=f"{1 / seconds:.0f} steps/s; int8 patterns come at {fetched / 1e9:.2f} GB/s ({fetched / triad:.0%})",
+            **against,  # type: ignore[arg-type]
+        )
 
 
 def main() -> None:
-    """Time both, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print the table."""
+    parser = parser_of(__doc__)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch, for both")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; the plain loop stays on the CPU")
     parser.add_argument("--epochs", type=int, default=3, help="timed epochs of the plain loop")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
-    data = _Data(Chain((Task(alpha=ALPHA),)), N, range(SEEDS), DescentSettings(), device)
-    signed = data.patterns(0, round(ALPHA * N))
-    steps = -(-signed.shape[1] // BATCH)
-    plain = fastest(plain_epoch(signed), torch.device("cpu"), arguments.epochs) / steps
-    batched = fastest(package_epoch(signed, BATCH), device, 10 * arguments.epochs) / steps
-    whole = fastest(package_epoch(signed, None), device, 5)
-    copy, triad = bandwidth(device)
-    print(f"{SEEDS} seeds, N = {N}, alpha = {ALPHA:g}, batch {BATCH}, {device}, {arguments.threads} thread(s)")
-    print(f"plain loop      {1 / plain:10.1f} steps/s  {1e3 * plain:8.3f} ms")
-    print(f"this package    {1 / batched:10.1f} steps/s  {1e3 * batched:8.3f} ms")
-    print(f"ratio           {plain / batched:10.1f}")
-    print(f"copy {copy:.1f} GB/s, triad {triad:.1f} GB/s")
-    stored = SEEDS * BATCH * N / 1e9  # int8: every pattern is fetched from memory once a step
-    moved = stored * (1 + 3 * 4)  # and written once and read twice as float32, which stays in the cache
-    for name, seconds, patterns in (("mini-batch", batched, BATCH), ("full batch", whole, signed.shape[1])):
-        fetched, worked = (value * patterns / BATCH / seconds for value in (stored, moved))
-        print(
-            f"{name}: {1e3 * seconds:.2f} ms a step; int8 patterns fetched at {fetched:.1f} GB/s "
-            f"({fetched / triad:.0%} of the triad), float32 pieces in the cache worked at {worked:.1f} GB/s "
-            f"({worked / triad:.0%})"
-        )
+    show(rows(torch.device(arguments.device), arguments.epochs), as_json=arguments.json)
 
 
 if __name__ == "__main__":

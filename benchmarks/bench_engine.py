@@ -8,37 +8,24 @@ busy machine count little. --cold also times a first solve with an empty JIT cac
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from numba import njit
 from scipy import special
+from table import Row, fastest, parser_of, show
 
 from statmech_cl import Task, saddle, solve, trace
 from statmech_cl.kernels import energetic as energetic_module
 from statmech_cl.kernels.gaussian import TABLE, log_h_hazard
-from statmech_cl.output import to_table
 
 BETA = 20.0
-
-
-def fastest(function: Callable[[], object], repeats: int) -> float:
-    """Seconds of processor time of the fastest of `repeats` calls, after one to warm up."""
-    function()
-    best = math.inf
-    for _ in range(repeats):
-        started = time.process_time()
-        function()
-        best = min(best, time.process_time() - started)
-    return best
 
 
 @contextmanager
@@ -160,34 +147,35 @@ def process(code: str, repeats: int, cache: str | None = None) -> float:
     )
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=30, help="timed repeats of each")
-    parser.add_argument("--cold", action="store_true", help="time a first solve with an empty JIT cache")
-    options = parser.parse_args()
-
+def solving(repeats: int, cold: bool) -> Iterator[Row]:
+    """What a user waits for, beside its goal."""
+    few = max(2, repeats // 10)
     alphas = np.linspace(0.005, 1.0, 200)
-    few = max(2, options.repeats // 10)
-    rows = [
-        ("one solve, alpha = 0.5", fastest(lambda: solve(Task(alpha=0.5)), options.repeats), "2 ms, bar 5 ms"),
-        ("one solve, alpha = 2", fastest(lambda: solve(Task(alpha=2.0)), options.repeats), "2 ms, bar 5 ms"),
-        ("200 alphas in (0, 1]", fastest(lambda: [solve(Task(alpha=float(x))) for x in alphas], few), "0.4 s"),
-        ("branches, 0.2 to 2.2", fastest(lambda: trace(Task(alpha=1.0), span=(0.2, 2.2)), few), "3 s"),
-        ("import statmech_cl", process("import statmech_cl", 3), "0.5 s"),
-    ]
+    for alpha in (0.5, 2.0):
+        spent = fastest(lambda a=alpha: solve(Task(alpha=a)), repeats)
+        yield Row(
+            what=f"one solve, alpha = {alpha:g}", seconds=spent, reference="goal (bar 5 ms)", reference_seconds=2e-3
+        )
+    grid = fastest(lambda: [solve(Task(alpha=float(x))) for x in alphas], few)
+    yield Row(what="200 alphas in (0, 1]", seconds=grid, reference="goal", reference_seconds=0.4)
+    curves = fastest(lambda: trace(Task(alpha=1.0), span=(0.2, 2.2)), few)
+    yield Row(what="branches, 0.2 to 2.2", seconds=curves, reference="goal", reference_seconds=3.0)
+    loaded = process("import statmech_cl", 3)
+    yield Row(what="import statmech_cl", seconds=loaded, reference="goal", reference_seconds=0.5)
     first = "from statmech_cl import Task, solve; solve(Task(alpha=0.5))"
     with tempfile.TemporaryDirectory() as cache:
-        if options.cold:
-            rows.append(("import and first solve, empty cache", process(first, 1, cache), "15 s"))
-        else:
-            process(first, 1, cache)
-        rows.append(("import and first solve, warm cache", process(first, 3, cache), "1 s"))
-    print(to_table([{"": name, "ms": f"{1e3 * seconds:.2f}", "goal": goal} for name, seconds, goal in rows]))
+        compiling = process(first, 1, cache)
+        if cold:
+            what = "import and first solve, empty cache"
+            yield Row(what=what, seconds=compiling, reference="goal", reference_seconds=15.0)
+        warm = process(first, 3, cache)
+        yield Row(what="import and first solve, warm cache", seconds=warm, reference="goal", reference_seconds=1.0)
 
+
+def sweeping(repeats: int) -> Iterator[Row]:
+    """One sweep of the equations beside NumPy/SciPy, and its energetic side beside what the core can do."""
     u = np.random.default_rng(0).normal(0.0, 3.0, 1_000_000)
-    bare = fastest(lambda: _bare_loop(u, TABLE), options.repeats) / u.size
-    counts = []
+    bare = fastest(lambda: _bare_loop(u, TABLE), repeats) / u.size
     for alpha in (0.5, 2.0):
         task = Task(alpha=alpha)
         equations = saddle.equations_of(task)
@@ -199,20 +187,35 @@ def main() -> None:
         with counting() as count:
             saddle.energetic(*orders, BETA, 1.0, TABLE)
         per_sweep = count[0]
-        energetic = fastest(lambda o=orders: saddle.energetic(*o, BETA, 1.0, TABLE), options.repeats)
+        energetic = fastest(lambda o=orders: saddle.energetic(*o, BETA, 1.0, TABLE), repeats)
         y = saddle.to_unknowns(orders)
-        sweep = fastest(lambda e=equations, y=y: e.sweep(y), options.repeats)
-        plain = fastest(lambda o=orders, a=alpha: numpy_sweep(o, a), options.repeats)
+        sweep = fastest(lambda e=equations, y=y: e.sweep(y), repeats)
+        plain = fastest(lambda o=orders, a=alpha: numpy_sweep(o, a), repeats)
         here, (again, others) = equations.sweep(y), numpy_sweep(orders, alpha)
-        each = energetic / per_sweep
-        counts.append({
-            "alpha": alpha, "H per sweep": per_sweep, "H per solve": per_solve, "ns each": f"{1e9 * each:.1f}",
-            "bare loop ns": f"{1e9 * bare:.1f}", "ratio": f"{each / bare:.2f}", "sweep ms": f"{1e3 * sweep:.3f}",
-            "NumPy ms": f"{1e3 * plain:.2f}", "NumPy / engine": f"{plain / sweep:.1f}",
-            "apart": f"{differ(here.after[:4], again[:4]):.0e}",
-            "G, replicon": f"{differ((here.g_e, here.g_s, here.replicon), others):.0e}",
-        })  # fmt: skip
-    print(f"\n{to_table(counts)}")
+        apart = differ(here.after[:4], again[:4]), differ((here.g_e, here.g_s, here.replicon), others)
+        yield Row(
+            what=f"one sweep, alpha = {alpha:g}",
+            seconds=sweep,
+            reference="NumPy/SciPy, same quadrature",
+            reference_seconds=plain,
+            note=f"order parameters {apart[0]:.0e} apart, G and replicon {apart[1]:.0e}",
+        )
+        yield Row(
+            what=f"its energetic side, alpha = {alpha:g}",
+            seconds=energetic,
+            share=bare * per_sweep / energetic,
+            limit=f"bare loop {1e9 * bare:.1f} ns a node",
+            note=f"ln H {per_sweep} times at {1e9 * energetic / per_sweep:.1f} ns; {per_solve} times a solve",
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--repeats", type=int, default=30, help="timed repeats of each")
+    parser.add_argument("--cold", action="store_true", help="time a first solve with an empty JIT cache, too")
+    options = parser.parse_args()
+    show([*solving(options.repeats, options.cold), *sweeping(options.repeats)], as_json=options.json)
 
 
 if __name__ == "__main__":

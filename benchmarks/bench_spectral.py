@@ -4,22 +4,21 @@
 
 A training step of the CNN 1-16-32, 128 hidden units, batch 64, Adam, in the second task. "complex FFTs" writes the
 definition down: two complex transforms a tensor, phases by arctangent, autograd. All versions take turns in one process
-and CPU time is counted, over all threads, so that the ratios mean something on a busy machine. Then the value and
-gradient of the regulariser alone, at the longest tensor of that network and at a length that is a large prime, and how
-far both versions are from NumPy in double precision.
+and processor time is counted, over all threads, so that the ratios mean something on a busy machine; times are those of
+the fastest step. Then the value and gradient of the regulariser alone, at the longest tensor of that network and at a
+length that is a large prime, and how far both versions are from NumPy in double precision.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from statmech_cl.simulations import spectral
 from statmech_cl.simulations.methods import Method, TaskInfo, get_method
 from statmech_cl.simulations.networks import cnn
+from table import Row, in_turn, parser_of, show
 from torch import Tensor
 
 from statmech_cl.spectral import regulariser as in_double
@@ -67,49 +66,47 @@ def training_steps() -> dict[str, Callable[[], object]]:
     return {**steps, "rana, complex FFTs": lambda: written_out.step(x, y, 0.5)}
 
 
-def timed(versions: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """CPU milliseconds of each version, `repeats` times in turn, after warming up."""
-    times: dict[str, list[float]] = {name: [] for name in versions}
-    for turn in range(repeats + 3):
-        for name, step in versions.items():
-            started = time.process_time()
-            step()
-            if turn >= 3:
-                times[name].append(1e3 * (time.process_time() - started))
-    return times
-
-
-def show(times: dict[str, list[float]]) -> None:
-    """Median and fastest of each, and the ratios to the first."""
-    first = next(iter(times.values()))
-    print(f"{'version':<22}{'median ms':>10}{'ratio':>7}{'fastest ms':>12}{'ratio':>7}")
-    for name, values in times.items():
-        middle, best = np.median(values), min(values)
-        print(f"{name:<22}{middle:>10.2f}{middle / np.median(first):>7.2f}{best:>12.2f}{best / min(first):>7.2f}")
-
-
-def main() -> None:
-    """Time the steps, then the regulariser alone."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
-    parser.add_argument("--steps", type=int, default=40, help="timed steps of each version")
-    parser.add_argument("--length", type=int, default=200_699, help="a length for the regulariser alone")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"one training step, {cnn().name}, batch 64, {arguments.threads} threads, CPU time")
-    show(timed(training_steps(), arguments.steps))
+def rows(steps: int, length: int) -> Iterator[Row]:
+    """The training steps, then the regulariser alone."""
+    times = in_turn(training_steps(), steps)
+    best = {name: min(values) for name, values in times.items()}
+    for name, reference in (("plain", ""), ("l2", "plain"), ("rana", "plain"), ("rana", "rana, complex FFTs")):
+        middle = np.median(times[name]) / np.median(times[reference or name])
+        yield Row(
+            what=f"{name}, training step of {cnn().name}",
+            seconds=best[name],
+            reference=reference,
+            reference_seconds=best.get(reference),
+            note=f"ratio of the medians to {reference} {1 / middle:.2f}" if reference else "",
+        )
     generator = torch.Generator().manual_seed(1)
-    for n in (200_704, arguments.length):
+    for n in (200_704, length):
         w, w_prev = torch.randn(n, generator=generator).requires_grad_(), torch.randn(n, generator=generator)
         both: dict[str, Callable[[], Tensor]] = {
             "package": lambda w=w, p=w_prev: spectral.regulariser({"w": w}, {"w": p}, LAM, ETA),
             "complex FFTs": lambda w=w, p=w_prev: by_definition(w, p),
         }
-        print(f"\nvalue and gradient at length {n}")
-        show(timed({name: lambda f=f, w=w: torch.autograd.grad(f(), w) for name, f in both.items()}, 10))
+        alone = in_turn({name: lambda f=f, w=w: torch.autograd.grad(f(), w) for name, f in both.items()}, 10)
         exact = in_double(w, w_prev, LAM, ETA)
-        off = {name: abs(float(f().detach()) / exact - 1.0) for name, f in both.items()}
-        print("relative distance from NumPy in double:", ", ".join(f"{name} {gap:.1e}" for name, gap in off.items()))
+        off = ", ".join(f"{name} {abs(float(f().detach()) / exact - 1.0):.1e}" for name, f in both.items())
+        yield Row(
+            what=f"value and gradient, length {n}",
+            seconds=min(alone["package"]),
+            reference="complex FFTs",
+            reference_seconds=min(alone["complex FFTs"]),
+            note=f"relative distance from NumPy in double: {off}",
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
+    parser.add_argument("--steps", type=int, default=40, help="timed steps of each version")
+    parser.add_argument("--length", type=int, default=200_699, help="a length for the regulariser alone")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    show(rows(arguments.steps, arguments.length), as_json=arguments.json)
 
 
 if __name__ == "__main__":
