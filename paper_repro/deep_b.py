@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.figure import Figure
 
 from statmech_cl.solution import Estimate
 
-from .deep_runs import SOURCES, accuracy_rows, difference, final
+from .deep_runs import COMPARED, SOURCES, accuracy_rows, difference, final, scales
 from .framework import Context, Data, Row, Verdict
 
-_METHODS: dict[str, dict[str, Any]] = {
-    "vcl": {},
-    "vcl-sgd": {},
-    "metaplasticity": {},
-    "ewc": {"optimiser": "sgd", "lr": 0.1},
-    "plain": {"optimiser": "sgd", "lr": 0.1},
-}
-SCALES = {
-    "quick": {
-        "subset": True,
-        "n_tasks": 2,
-        "epochs": 5,
-        "batches": 100,
-        "batch_size": 64,
-        "widths": [512, 512],
-        "n_seeds": 2,
-        "methods": _METHODS,
-    },
-    "paper": {
-        "subset": False,
-        "n_tasks": 2,
-        "epochs": 40,
-        "batches": 500,
-        "batch_size": 64,
-        "widths": [512, 512],
-        "n_seeds": 5,
-        "methods": {**_METHODS, "vcl-none": {}, "vcl-last-update": {}},
-    },
-}
+SCALES = scales(
+    n_tasks=2,
+    quick={"epochs": 5, "batches": 100},
+    paper={"epochs": 40, "batches": 500},
+    methods=COMPARED,
+    more=["vcl-none", "vcl-last-update"],
+)
 __all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
 
 

@@ -1,55 +1,79 @@
-"""What the deep figures share: the grid of runs, their rows, and averages over seeds."""
+"""What the deep figures share: their sizes, the grid of runs, rows of accuracies, and averages over seeds."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from statmech_cl.solution import Estimate
+from statmech_cl.store import Store
 
 from .framework import Context, Data
 
-SOURCES = (
-    "statmech_cl.simulations.continual",
-    "statmech_cl.simulations.datasets",
-    "statmech_cl.simulations.methods",
-    "statmech_cl.simulations.methods_field",
-    "statmech_cl.simulations.methods_metaplastic",
-    "statmech_cl.simulations.methods_weights",
-    "statmech_cl.simulations.networks",
-    "statmech_cl.paper_repro.deep_runs",
-)
+# The runs themselves are stored as the command `benchmark` stores them, under a digest of their own.
+SOURCES = ("statmech_cl.paper_repro.deep_runs",)
+COMPARED = ["vcl", "vcl-sgd", "metaplasticity", "ewc", "plain"]
+_SHARED = {"batch_size": 64, "widths": [512, 512]}
+
+
+def scales(
+    *, n_tasks: int, quick: dict[str, Any], paper: dict[str, Any], methods: Sequence[str], more: Sequence[str]
+) -> dict[str, Any]:
+    """The sizes of a figure: the embedded images and two seeds, or whole sets, five seeds and `more` methods."""
+    return {
+        "quick": {"subset": True, "n_tasks": n_tasks, "n_seeds": 2, **_SHARED, **quick, "methods": [*methods]},
+        "paper": {"subset": False, "n_tasks": n_tasks, "n_seeds": 5, **_SHARED, **paper, "methods": [*methods, *more]},
+    }
+
+
+def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
+    """A RunResult for each seed and method, the seeds outermost; each method as `benchmark` would run it.
+
+    Raises
+    ------
+    ValueError : the whole of a data set is wanted and not there.
+    """
+    from statmech_cl.simulations import continual, datasets, runs
+
+    sizes = context.parameters
+    if not sizes["subset"]:
+        for name in continual.needed(scenario):
+            if not datasets.find(name)[1]:
+                raise ValueError(
+                    f"{figure} at this scale needs the whole of {name}, found the embedded subset: "
+                    f"statmech-cl data fetch {name}"
+                )
+    same = {name: sizes[name] for name in ("n_tasks", "subset", "epochs", "batches", "batch_size", "widths")}
+    same |= {"scenario_name": scenario, "heads": "single", "validation": False, "network": "mlp", "look_back": None}
+    points = [
+        {
+            "method": method,
+            "options": continual.CHOSEN[scenario].get(method, {}),
+            "seed": context.seed + index,
+            "device": context.device,
+            **same,
+        }
+        for index in range(sizes["n_seeds"])
+        for method in sizes["methods"]
+    ]
+    checkpoints = context.store.path.parent / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    with Store(context.store.path) as store:
+        found = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
+    for number in range(len(points)):
+        yield found[number]
 
 
 def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
     """Every method of `context.parameters` on every seed; one row for each evaluation, `log` and options aside."""
-    from statmech_cl.simulations.continual import run_point
-
-    sizes = context.parameters
-    grid = [
-        {
-            "method": method,
-            "options": options,
-            "scenario_name": scenario,
-            "n_tasks": sizes["n_tasks"],
-            "heads": "single",
-            "subset": sizes["subset"],
-            "validation": False,
-            "epochs": sizes["epochs"],
-            "batches": sizes["batches"],
-            "batch_size": sizes["batch_size"],
-            "network": "mlp",
-            "widths": sizes["widths"],
-            "seed": context.seed + index,
-            "device": context.device,
-        }
-        for index in range(sizes["n_seeds"])
-        for method, options in sizes["methods"].items()
-    ]
-    results = context.points(f"{figure}/run", run_point, grid, figure)
     rows = [
-        {"method": result["method"], "seed": result["seed"], **row} for result in results for row in result["rows"]
+        {"method": result.method, "seed": result.seed, **row}
+        for result in results(context, figure, scenario)
+        for row in result.rows
     ]
-    return Data(rows, dict(sizes))
+    return Data(rows, dict(context.parameters))
 
 
 def final(data: Data, method: str) -> dict[str, np.ndarray]:
@@ -73,4 +97,3 @@ def final(data: Data, method: str) -> dict[str, np.ndarray]:
 def difference(a: np.ndarray, b: np.ndarray) -> Estimate:
     """Mean of a - b over seeds, (n,) each, with its standard error (the same seeds: paired)."""
     return Estimate.from_samples(np.asarray(a) - np.asarray(b))
-

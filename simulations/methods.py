@@ -142,6 +142,10 @@ class Method(ABC):
         """Numbers worth a line in the log at the end of an epoch."""
         return {}
 
+    def histogram(self) -> list[float]:
+        """A distribution worth keeping at the end of a task, as fractions in equal bins; empty where there is none."""
+        return []
+
     def weight_tensors(self) -> dict[str, Tensor]:
         """The weight tensors by layer (biases left out), detached: what diagnostics look at."""
         return {}

@@ -91,6 +91,11 @@ class FieldMethod(Method):
             "kl": self.kl(),
         }
 
+    def histogram(self) -> list[float]:
+        """Fraction of the weights in each of 20 equal bins of v, from 0 to 1."""
+        counts = torch.histc(self.network.v, bins=20, min=0.0, max=1.0)
+        return (counts.double() / self.network.v.numel()).tolist()
+
     def weight_tensors(self) -> dict[str, Tensor]:
         fields = self.architecture.views(self.network.beta_f * self.network.theta)
         return {f"layers.{index}.fields": layer for index, layer in enumerate(fields)}

@@ -10,7 +10,7 @@ import pytest
 from statmech_cl.paper_repro import reproduce
 
 SMALL = {"n_tasks": 2, "epochs": 2, "batches": 4, "batch_size": 32, "widths": [16], "n_seeds": 2, "subset": True}
-METHODS = {"vcl": {}, "vcl-sgd": {}, "metaplasticity": {}}
+METHODS = ["vcl", "vcl-sgd", "metaplasticity"]
 
 
 @pytest.mark.parametrize("figure", ["deep-a", "deep-b", "deep-c"])

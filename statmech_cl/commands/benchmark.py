@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +10,13 @@ import click
 from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
 from ..problem import check_choice, check_count
 from ..progress import bar
-from ..store import Store, source_version
+from ..store import Store
 from .options import Choice, Count, quiet_option
 
 SCENARIOS = ("permuted-mnist", "mnist-fashion", "split-mnist")
 # Where a scenario is usually run otherwise than on five epochs of 500 batches on the mlp.
 _USUAL = {"epochs": 5, "batches": 500, "network": "mlp"}
 _USUAL_IN = {"split-mnist": {"epochs": 3, "batches": 0, "network": "cnn"}}
-_SHARED_SOURCES = ("continual", "methods", "networks")
 
 
 @click.command("benchmark")
@@ -36,7 +31,8 @@ _SHARED_SOURCES = ("continual", "methods", "networks")
 @click.option("--heads", type=Choice(["single", "per-task"]), default="single", show_default=True, help="Outputs.")
 @click.option("--network", type=Choice(["mlp", "cnn"]), help="Network; default mlp (cnn for split-mnist).")
 @click.option("--widths", default="512,512", show_default=True, help="Hidden layers of the mlp.")
-@click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Override a default; repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Override a setting; repeatable.")
+@click.option("--look-back", type=Count(), help="Until the last task judge on this many latest tasks; default all.")
 @click.option("--validation", is_flag=True, help="Judge on a held-out sixth of the training set, not on test data.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder that holds mnist/ and fashion-mnist/.")
 @click.option("--subset", is_flag=True, help="Use the embedded subset whatever else there is.")
@@ -63,6 +59,8 @@ def command(
 ) -> None:
     """Train METHODS on SCENARIO over several seeds and print one table, with standard errors.
 
+    Each method runs at the setting chosen for the scenario on held-out images, see docs/deep-networks.md.
+
     Writes OUT/benchmark-SCENARIO.csv (every evaluation), .json (the table, options, versions) and .png (accuracy
     against epoch). Finished runs are kept in OUT/store.sqlite and half-finished ones in OUT/checkpoints: the same
     command again goes on from there.
@@ -72,7 +70,7 @@ def command(
       statmech-cl benchmark permuted-mnist --methods vcl,bayesbinn,ewc,plain --tasks 5 --seeds 3
       statmech-cl benchmark split-mnist --methods plain,l2,rana --set l2.strength=3
     """
-    from statmech_cl.simulations import continual, datasets
+    from statmech_cl.simulations import continual, datasets, runs
     from statmech_cl.simulations import methods as registry
 
     usual = {**_USUAL, **_USUAL_IN.get(scenario, {})}
@@ -82,7 +80,11 @@ def command(
     for name in names:
         check_choice("methods", name, tuple(known))
     hidden = [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
-    options = {name: registry.check_options(known[name], given) for name, given in _overrides(names, settings).items()}
+    chosen = continual.CHOSEN[scenario]
+    options = {
+        name: registry.check_options(known[name], {**chosen.get(name, {}), **given})
+        for name, given in _overrides(names, settings).items()
+    }
     validation = protocol["validation"]
     probe = continual.scenario(
         scenario, n_tasks=tasks, heads=protocol["heads"], data_dir=data_dir, subset=subset, validation=validation
@@ -105,59 +107,16 @@ def command(
     for source in probe.sources:
         click.echo(source + (" (judged on held-out training images)" if validation else ""), err=True)
     results: list[Any] = []
-    compute = partial(continual.run_point, data_dir=data_dir, checkpoints=checkpoints)
-    versions = {name: _version(known[name]) for name in names}
     try:
         with Store(folder / "store.sqlite") as store:
-            found = _computed(store, points, versions, compute, jobs)
-            for row in bar(found, "benchmark", total=len(points), quiet=quiet):
-                results.append(continual.RunResult.from_dict(row))
+            found = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
+            for _, result in bar(found, "benchmark", total=len(points), quiet=quiet):
+                results.append(result)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; finished epochs are kept in {out}, run again to go on") from None
     order = {name: index for index, name in enumerate(names)}
     results.sort(key=lambda result: (order[result.method], result.seed))
     _write(folder / f"benchmark-{scenario}", results, shared, list(probe.sources), options)
-
-
-def _version(method: type) -> str:
-    """Digest of what a method's results rest on: a change of one method leaves the stored runs of the others."""
-    package = "statmech_cl.simulations"
-    own = {cls.__module__ for cls in method.__mro__ if cls.__module__.startswith(package)}
-    return source_version(*own, *(f"{package}.{name}" for name in _SHARED_SOURCES))
-
-
-def _computed(
-    store: Store, points: list[dict[str, Any]], versions: Mapping[str, str], compute: Any, jobs: int
-) -> Iterator[dict[str, Any]]:
-    """The row of each point, as it comes; what is in the store is not computed."""
-    waiting = []
-    for point in points:
-        keyed = {**point, "code": versions[point["method"]]}
-        row = store.get("benchmark", keyed)
-        if row is not None:
-            yield row
-        else:
-            waiting.append((keyed, point))
-    if jobs == 1:
-        for keyed, point in waiting:
-            yield store.put("benchmark", keyed, compute(**point))
-        return
-    # Fresh interpreters, one thread each: torch's own threads gain less than a second run beside the first.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = {pool.submit(compute, **point): keyed for keyed, point in waiting}
-        try:
-            for future in as_completed(futures):
-                yield store.put("benchmark", futures[future], future.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _whole(name: str, text: str) -> object:

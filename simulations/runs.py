@@ -1,0 +1,85 @@
+"""Many runs of deep networks: those in the result store are read, the others computed and kept as each one ends.
+
+The command `benchmark` and the deep figures share them: what one has computed the other finds, in the same folder.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from statmech_cl.store import Store, source_version
+
+from .continual import RunResult, run_point
+from .methods import check_options, get_method
+
+_KIND = "benchmark"
+_PACKAGE = "statmech_cl.simulations"
+_SHARED_SOURCES = tuple(f"{_PACKAGE}.{name}" for name in ("continual", "methods", "networks"))
+
+
+def run_points(
+    store: Store,
+    points: Sequence[Mapping[str, Any]],
+    *,
+    checkpoints: str | Path,
+    data_dir: str | Path | None = None,
+    jobs: int = 1,
+) -> Iterator[tuple[int, RunResult]]:
+    """(number, result) of every point, as they come.
+
+    Parameters
+    ----------
+    points : arguments of `continual.run_point`; options that are left out have the method's defaults.
+    checkpoints : folder of the runs under way; a killed run goes on from its last epoch there.
+    jobs : runs at a time, each in a process of its own with one thread.
+
+    Raises
+    ------
+    ValueError : an unknown method or option, a run that diverged; runs that were finished stay in the store.
+    """
+    waiting = []
+    versions: dict[str, str] = {}
+    for number, given in enumerate(points):
+        method = get_method(given["method"])
+        point = {**given, "options": check_options(method, given["options"])}
+        if method.name not in versions:
+            versions[method.name] = _version(method)
+        keyed = {**point, "code": versions[method.name]}
+        row = store.get(_KIND, keyed)
+        if row is None:
+            waiting.append((number, keyed, point))
+        else:
+            yield number, RunResult.from_dict(row)
+    compute = partial(run_point, data_dir=data_dir, checkpoints=checkpoints)
+    if jobs == 1:
+        for number, keyed, point in waiting:
+            yield number, RunResult.from_dict(store.put(_KIND, keyed, compute(**point)))
+        return
+    # Fresh interpreters, one thread each: torch's own threads gain less than a second run beside the first.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+        futures = {pool.submit(compute, **point): (number, keyed) for number, keyed, point in waiting}
+        try:
+            for future in as_completed(futures):
+                number, keyed = futures[future]
+                yield number, RunResult.from_dict(store.put(_KIND, keyed, future.result()))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _version(method: type) -> str:
+    """Digest of what a method's results rest on: a change of one method leaves the stored runs of the others."""
+    own = {cls.__module__ for cls in method.__mro__ if cls.__module__.startswith(_PACKAGE)}
+    return source_version(*own, *_SHARED_SOURCES)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
