@@ -11,6 +11,8 @@ import contextlib
 import io
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,3 +114,18 @@ def test_local_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs the extra docs: make docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 10
+    for page in pages:
+        text = page.read_text()
+        assert not re.findall(r"""src=["']?(?:https?:)?//""", text), page
+        assert not re.findall(r"""<link[^>]+href=["']?(?:https?:)?//""", text), page
+    for sheet in (tmp_path / "site").rglob("*.css"):
+        assert not re.findall(r"""url\(["']?(?:https?:)?//|@import""", sheet.read_text()), sheet
