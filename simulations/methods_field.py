@@ -277,8 +277,8 @@ class VCLSGD(FieldMethod):
     summary = "binary, fields, KL to the previous posterior, plain gradient steps"
     defaults: ClassVar[dict[str, Any]] = {
         **FieldMethod.defaults,
-        "lr": 2000.0,
-        "gamma": 0.1,
+        "lr": 4000.0,
+        "gamma": 0.05,
         "memory": 1.0,
     }
 

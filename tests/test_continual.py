@@ -89,7 +89,19 @@ def test_metrics_by_hand() -> None:
     assert found["forgetting"] == pytest.approx(((0.9 - 0.8) + (0.8 - 0.6)) / 2)
     assert found["backward_transfer"] == pytest.approx(((0.8 - 0.9) + (0.6 - 0.8)) / 2)
     assert found["forward_transfer"] == pytest.approx(((0.2 - 0.15) + (0.3 - 0.05)) / 2)
+    assert found["recent"] == found["average"]
     assert np.isnan(metrics(np.array([[0.5]]))["forgetting"])
+
+
+def test_metrics_of_many_tasks_leave_out_what_was_not_measured() -> None:
+    accuracy = np.tri(7) * 0.9 + np.diag(np.full(6, 0.1), 1)
+    accuracy[-1] = np.linspace(0.1, 0.7, 7)
+    accuracy[4, 0] = 0.95
+    accuracy[3, 0] = accuracy[5, 0] = np.nan
+    found = metrics(accuracy)
+    assert found["recent"] == pytest.approx(np.mean([0.3, 0.4, 0.5, 0.6, 0.7]))
+    assert found["average"] == pytest.approx(0.4)
+    assert found["forgetting"] == pytest.approx((0.95 - 0.1 + sum(0.9 - x for x in (0.2, 0.3, 0.4, 0.5, 0.6))) / 6)
 
 
 def test_rows_say_after_which_task_and_on_which() -> None:
@@ -191,6 +203,28 @@ def test_evaluating_less_often_changes_nothing_else() -> None:
     often, seldom = (run("vcl", toy_scenario(), PROTOCOL, seed=0, curve=curve) for curve in (True, False))
     assert np.array_equal(often.matrix("sign"), seldom.matrix("sign"))
     assert len(often.rows) > len(seldom.rows)
+
+
+def test_looking_back_changes_what_is_judged_and_nothing_else() -> None:
+    whole, short = (
+        run("vcl", toy_scenario(4), replace(PROTOCOL, epochs=1), seed=0, look_back=look) for look in (None, 2)
+    )
+    every, seen = whole.matrix("sign"), short.matrix("sign")
+    measured = np.isfinite(seen)
+    assert measured.tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [1, 1, 1, 1]]
+    assert np.array_equal(seen[measured], every[measured])
+    for name in ("average", "learned", "backward_transfer", "forward_transfer"):
+        assert short.metrics("sign")[name] == whole.metrics("sign")[name]
+    with pytest.raises(ValueError, match="look_back must be a whole number >= 1, got 0"):
+        run("vcl", toy_scenario(), PROTOCOL, seed=0, look_back=0)
+
+
+def test_a_histogram_of_v_is_kept_for_each_task() -> None:
+    result = run("vcl", toy_scenario(), PROTOCOL, seed=0)
+    assert [sum(fractions) for fractions in result.histograms] == pytest.approx([1.0, 1.0])
+    saturated = result.log[-1]["saturated"]
+    assert result.histograms[-1][0] >= saturated > 0.0  # v < 0.05, and v < 0.01
+    assert run("plain", toy_scenario(), PROTOCOL, seed=0).histograms == [[], []]
 
 
 _SMALL = ["--tasks", "2", "--seeds", "2", "--epochs", "1", "--batches", "5", "--widths", "16", "--subset", "--quiet"]

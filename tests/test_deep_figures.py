@@ -37,6 +37,28 @@ def test_a_deep_figure_is_computed_drawn_and_judged(
     assert again.data.rows == result.data.rows
 
 
+def test_the_benchmark_finds_the_runs_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from statmech_cl.cli import main
+    from statmech_cl.paper_repro import deep_a
+    from statmech_cl.simulations import continual
+
+    monkeypatch.setitem(deep_a.SCALES, "quick", {**SMALL, "methods": [*METHODS, "plain"]})
+    reproduce("deep-a", out=tmp_path, quiet=True)
+    monkeypatch.setattr(continual, "run", lambda *_, **__: pytest.fail("computed again"))
+    command = "benchmark permuted-mnist --methods plain,vcl --tasks 2 --seeds 2 --epochs 2 --batches 4 --batch-size 32"
+    assert main([*command.split(), "--widths", "16", "--subset", "--quiet", "--out", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("figure", ["deep-a", "deep-b"])
+def test_the_whole_of_the_data_is_asked_for_at_paper_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: str
+) -> None:
+    monkeypatch.delenv("STATMECH_CL_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=f"{figure} at this scale needs the whole of mnist, found the embedded subset"):
+        reproduce(figure, scale="paper", out=tmp_path, quiet=True)
+
+
 def test_verdicts_follow_the_numbers() -> None:
     from statmech_cl.paper_repro import deep_a
     from statmech_cl.paper_repro.framework import Data
