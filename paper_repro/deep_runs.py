@@ -50,7 +50,7 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
     points = [
         {
             "method": method,
-            "options": continual.CHOSEN[scenario].get(method, {}),
+            "options": runs.CHOSEN[scenario].get(method, {}),
             "seed": context.seed + index,
             "device": context.device,
             **same,

@@ -32,14 +32,6 @@ from .networks import PIXELS, Architecture, cnn, mlp
 
 SCENARIOS = ("permuted-mnist", "mnist-fashion", "split-mnist")
 HEADS = ("single", "per-task")
-# Settings that the search on held-out images chose for a scenario (docs/deep-networks.md) where they differ from a
-# method's defaults; on split MNIST those of the published comparison, and l2 at the strength of rana's eta.
-_SGD = {"optimiser": "sgd", "lr": 0.1}
-CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
-    "permuted-mnist": {"ewc": _SGD, "plain": _SGD},
-    "mnist-fashion": {"ewc": _SGD, "plain": _SGD},
-    "split-mnist": {"l2": {"strength": 3.0}, "ewc": {"strength": 5000.0}},
-}
 _EVALUATION_BATCH = 2000
 # Seeds of the streams that one run draws from, so that none is used twice.
 _ORDER, _END, _PERMUTATION = 1, 2, 3

@@ -80,7 +80,7 @@ def command(
     for name in names:
         check_choice("methods", name, tuple(known))
     hidden = [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
-    chosen = continual.CHOSEN[scenario]
+    chosen = runs.CHOSEN[scenario]
     options = {
         name: registry.check_options(known[name], {**chosen.get(name, {}), **given})
         for name, given in _overrides(names, settings).items()
