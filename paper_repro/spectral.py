@@ -30,6 +30,7 @@ SOURCES = (
     "statmech_cl.simulations.methods_weights",
     "statmech_cl.simulations.networks",
     "statmech_cl.simulations.spectral",
+    "statmech_cl.simulations.spectral_cpu",
     "statmech_cl.simulations.spectral_runs",
     "statmech_cl.paper_repro.spectral",
 )

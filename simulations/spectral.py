@@ -10,13 +10,9 @@ What_j = 0 (g_j = 0 there). BB = (1/2) ||W - W_prev||^2 needs no transform (Pars
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar
 
-import numpy as np
-import scipy.fft
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -79,14 +75,8 @@ class _Regulariser(torch.autograd.Function):
         total = torch.zeros((), dtype=weights[0].abs().dtype, device=weights[0].device)
         gradients = []
         for w, w_prev in zip(weights, previous, strict=True):
-            gap = (w - w_prev).reshape(-1)
-            total += 0.5 * eta * torch.vdot(gap, gap).real
-            gradient = gap.mul_(eta)
-            if lam > 0.0:
-                phi, by_w = coherence_and_gradient(w.reshape(-1), with_gradient=wanted)
-                total += lam * (1.0 - phi)
-                if by_w is not None:
-                    gradient.add_(by_w, alpha=-lam)
+            value, gradient = _term(w.detach().reshape(-1), w_prev.detach().reshape(-1), lam, eta, wanted)
+            total += value
             gradients.append(gradient.view(w.shape))
         if wanted:
             context.save_for_backward(*gradients)
@@ -99,6 +89,24 @@ class _Regulariser(torch.autograd.Function):
         if by_total.device.type == "cuda" or by_total != 1.0:  # on a GPU, looking would make it wait
             gradients = [by_total * gradient for gradient in gradients]
         return None, None, None, *gradients
+
+
+def _term(w: Tensor, w_prev: Tensor, lam: float, eta: float, with_gradient: bool) -> tuple[Tensor | float, Tensor]:
+    """lam (1 - Phi) + eta BB of flat tensors, and its gradient (that of eta BB alone where none is wanted)."""
+    if lam > 0.0 and with_gradient and _compiled(w) and w.dtype == w_prev.dtype:
+        from . import spectral_cpu
+
+        found, by_w = spectral_cpu.regulariser(w.numpy(), w_prev.numpy(), lam, eta)
+        return found, torch.from_numpy(by_w)
+    gap = w - w_prev
+    value = 0.5 * eta * torch.vdot(gap, gap).real
+    gradient = gap.mul_(eta)
+    if lam > 0.0:
+        phi, by_phi = coherence_and_gradient(w, with_gradient=with_gradient)
+        value += lam * (1.0 - phi)
+        if by_phi is not None:
+            gradient.add_(by_phi, alpha=-lam)
+    return value, gradient
 
 
 class _Coherence(torch.autograd.Function):
@@ -118,113 +126,57 @@ class _Coherence(torch.autograd.Function):
 
 @torch.no_grad()
 def coherence_and_gradient(w: Tensor, *, with_gradient: bool = True) -> tuple[Tensor, Tensor | None]:
-    """Phi of each row of `w : (..., n)` and its gradient, shaped like w (for complex w: d/dRe + i d/dIm).
-
-    On a CPU the work is done by NumPy, whose calls cost less than torch's; on a GPU by torch.
-    """
+    """Phi of each row of `w : (..., n)` and its gradient, shaped like w (for complex w: d/dRe + i d/dIm)."""
     exact = w.detach().float() if w.dtype in (torch.float16, torch.bfloat16) else w.detach()
-    if w.device.type == "cpu":
-        phi, gradient = _coherence_and_gradient(np, exact.numpy(), _Fourier(exact), with_gradient)
-        phi, gradient = torch.from_numpy(phi), None if gradient is None else torch.from_numpy(gradient)
-    else:
-        phi, gradient = _coherence_and_gradient(torch, exact, _Fourier(exact), with_gradient)
-    return phi.squeeze(-1), None if gradient is None else gradient.to(w.dtype)
+    if not _compiled(exact):
+        phi, gradient = _by_torch(exact, with_gradient)
+        return phi, None if gradient is None else gradient.to(w.dtype)
+    from . import spectral_cpu  # numba takes long to load
+
+    rows = exact.reshape(-1, w.shape[-1]).numpy()
+    if not with_gradient:
+        return torch.from_numpy(spectral_cpu.coherence(rows)).view(w.shape[:-1]), None
+    phi, gradient = map(torch.from_numpy, spectral_cpu.coherence_and_gradient(rows))
+    return phi.view(w.shape[:-1]), gradient.view(w.shape).to(w.dtype)
 
 
-def _coherence_and_gradient(xp: Any, w: Any, fourier: _Fourier, with_gradient: bool) -> tuple[Any, Any]:
-    """The same on arrays of `xp`, numpy or torch; Phi of shape (..., 1). In place where it can be: for long tensors a
-    new array costs as much as a part of a transform.
-    """
-    largest = xp.abs(w).max() if fourier.complex else xp.maximum(w.max(), -w.min())
+def _compiled(w: Tensor) -> bool:
+    """Whether `spectral_cpu` does it."""
+    return w.device.type == "cpu" and w.dtype in (torch.float32, torch.float64)
+
+
+def _by_torch(w: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    """The same on a GPU, and for complex rows."""
+    largest = w.abs().amax(-1, keepdim=True)
     zero = largest == 0.0
     # Phi does not depend on the scale; at scale 1 no square overflows or vanishes.
-    inverse = 1.0 / xp.where(zero, 1.0, largest)
-    transform = fourier.forward(w)
-    transform *= inverse
-    modulus = xp.abs(transform)
-    total = fourier.sum(xp.square(modulus))  # n ||w||^2
-    total = xp.where(total == 0.0, 1.0, total)
+    w = w / torch.where(zero, 1.0, largest)
+    transform = torch.fft.fft(w) if w.is_complex() else torch.fft.rfft(w)
+    n, real = w.shape[-1], not w.is_complex()
+
+    def over_all(values: Tensor) -> Tensor:
+        """The sum over all n frequencies: of real rows, all but the first and a middle one have a twin."""
+        total = values.sum(-1, keepdim=True)
+        if real:
+            total = 2.0 * total - values[..., :1]
+            total = total if n % 2 else total - values[..., -1:]
+        return total
+
+    modulus = transform.abs()
+    total = over_all(modulus.square())  # n ||w||^2
+    total = torch.where(total == 0.0, 1.0, total)
     # For real w the twins' imaginary parts cancel.
-    terms = modulus * (transform if fourier.complex else transform.real)
-    s = fourier.sum(terms)
-    size = xp.abs(s)
+    s = over_all(modulus * (transform.real if real else transform))
+    size = s.abs()
     phi = size / total
     if not with_gradient:
-        return phi, None
-    unit = s / xp.where(size == 0.0, 1.0, size)
-    floor = modulus.clip(xp.finfo(modulus.dtype).tiny)
-    if fourier.complex:
-        turned = unit[..., None]
-        gradient = fourier.backward(turned * modulus + (turned.conj() * transform).real / floor * transform)
-    else:
-        transform *= transform.real / floor
-        real = transform.real
-        real += modulus
-        gradient = fourier.backward(transform)
-        gradient *= unit
-    gradient -= (2.0 * phi * inverse) * w
-    gradient *= xp.where(zero, 0.0, fourier.n * inverse / total)
-    return phi, gradient
-
-
-class _Fourier:
-    """The transform of rows, of real rows the half of it that decides the rest: (..., n) -> (..., a // 2 + 1, b).
-
-    Real rows, n = a b: with k = b k_1 + k_2 and j = j_1 + a j_2 the transform is a real one over k_1, a twist by
-    exp(-2 pi i j_1 k_2 / n), and a complex one over k_2. Many short transforms stay in the cache and take half the time
-    of one long one; and Phi does not mind in which order the frequencies come. On a GPU, for complex rows, and where n
-    is short or has no divisor near its root, b = 1: one transform.
-    """
-
-    def __init__(self, w: Tensor) -> None:
-        self.n, self.complex, self.cpu = w.shape[-1], w.is_complex(), w.device.type == "cpu"
-        self.b = _divisor(self.n) if self.cpu and not self.complex else 1
-        self.a = self.n // self.b
-        self.twist = _twist(self.a, self.b, w.dtype) if self.b > 1 else None
-
-    def forward(self, w: Any) -> Any:
-        if self.twist is not None:
-            rows = torch.from_numpy(w).reshape(*w.shape[:-1], self.a, self.b)
-            return torch.fft.fft(torch.fft.rfft(rows, dim=-2).mul_(self.twist)).numpy()
-        # One long transform on a CPU: SciPy's is up to three times faster than torch's, and no less precise.
-        library = scipy.fft if self.cpu else torch.fft
-        return (library.fft(w) if self.complex else library.rfft(w))[..., None]
-
-    def backward(self, transform: Any) -> Any:
-        if self.twist is not None:
-            inner = torch.fft.ifft(torch.from_numpy(transform)).mul_(self.twist.conj())
-            return torch.fft.irfft(inner, n=self.a, dim=-2).flatten(-2).numpy()
-        library = scipy.fft if self.cpu else torch.fft
-        transform = transform[..., 0]
-        return library.ifft(transform) if self.complex else library.irfft(transform, n=self.n)
-
-    def sum(self, values: Any) -> Any:
-        """Over all n frequencies: those of j_1 = 0, and of a middle j_1, are all there; the others have a twin."""
-        total = values.sum((-1, -2))
-        if not self.complex:
-            total = 2.0 * total - values[..., 0, :].sum(-1)
-            total = total if self.a % 2 else total - values[..., -1, :].sum(-1)
-        return total[..., None]
-
-
-_LONG = 2**15  # from here on, two rounds of short transforms are faster than one long one
-_SHORT = 2**11
-
-
-@lru_cache(maxsize=64)
-def _divisor(n: int) -> int:
-    """The largest divisor b <= sqrt(n) of a long n, if b and n / b are short enough to gain by; else 1."""
-    if n < _LONG:
-        return 1
-    b = next(b for b in range(math.isqrt(n), 0, -1) if n % b == 0)
-    return b if n // b <= _SHORT else 1
-
-
-@lru_cache(maxsize=16)
-def _twist(a: int, b: int, dtype: torch.dtype) -> Tensor:
-    j, k = torch.arange(a // 2 + 1, dtype=torch.float64), torch.arange(b, dtype=torch.float64)
-    angle = torch.outer(j, k).mul_(-2.0 * math.pi / (a * b))
-    return torch.polar(torch.ones_like(angle), angle).to(dtype.to_complex())
+        return phi.squeeze(-1), None
+    unit = s / torch.where(size == 0.0, 1.0, size)
+    cosine = (unit.conj() * transform).real / modulus.clip(torch.finfo(modulus.dtype).tiny)
+    gradient = unit * modulus + cosine * transform
+    gradient = torch.fft.irfft(gradient, n=n) if real else torch.fft.ifft(gradient)
+    gradient = (gradient - 2.0 * phi * w) * torch.where(zero, 0.0, n / (total * torch.where(zero, 1.0, largest)))
+    return phi.squeeze(-1), gradient
 
 
 @register

@@ -9,7 +9,7 @@ import torch
 from deep_scenario import PROTOCOL, toy_scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statmech_cl.simulations import spectral
+from statmech_cl.simulations import spectral, spectral_cpu
 from statmech_cl.simulations.continual import run
 from statmech_cl.simulations.methods import TaskInfo, get_method
 from statmech_cl.simulations.networks import cnn, mlp
@@ -54,17 +54,28 @@ def test_single_precision_training_term_against_the_definition(shape: tuple[int,
     assert float((gradient - expected_gradient).abs().max()) <= 1e-6 * float(expected_gradient.abs().max())
 
 
-@pytest.mark.parametrize("n", [1, 2, 15, 16, 256 * 144])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 600, 255 * 145, 256 * 144])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_path_of_the_gpu_is_that_of_the_cpu(n: int, dtype: torch.dtype) -> None:
     w = weights(9, 2, n, dtype=dtype)
+    w[1] *= 1e-20
+    assert (spectral_cpu._divisor(n) > 1) == (n > 2**15)
     phi, gradient = spectral.coherence_and_gradient(w)
-    fourier = spectral._Fourier(w)
-    assert (fourier.b > 1) == (n > 2**15 and dtype == torch.float64)
-    fourier.cpu, fourier.a, fourier.b, fourier.twist = False, n, 1, None
-    other_phi, other_gradient = spectral._coherence_and_gradient(torch, w, fourier, True)
-    assert torch.allclose(phi, other_phi[:, 0], rtol=1e-10)
-    assert torch.allclose(gradient, other_gradient, rtol=1e-8, atol=1e-12)
+    other_phi, other_gradient = spectral._by_torch(w, True)
+    exact = dtype == torch.float64
+    assert torch.allclose(phi, other_phi, rtol=1e-10 if exact else 1e-5)
+    assert phi.dtype == other_phi.dtype == gradient.dtype == other_gradient.dtype == dtype
+    for row, other in zip(gradient, other_gradient, strict=True):
+        assert float((row - other).abs().max()) <= (1e-10 if exact else 1e-5) * float(other.abs().max())
+    assert torch.equal(spectral.coherence_and_gradient(w, with_gradient=False)[0], phi)
+
+
+def test_nothing_finite_comes_of_nan() -> None:
+    w = weights(14, 3, 8)
+    w[1, 2] = torch.nan
+    phi, gradient = spectral.coherence_and_gradient(w)
+    assert phi.isnan().tolist() == [False, True, False]
+    assert gradient.isnan().all(-1).tolist() == [False, True, False]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
