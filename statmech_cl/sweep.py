@@ -12,10 +12,13 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +42,7 @@ _SETTINGS = {
     "gibbs": ("warmup", "draws", "chains", "leapfrogs", "acceptance", "start", *_COMMON),
 }
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_LOADED = uuid.uuid4().hex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +115,6 @@ def build(kind: str, parameters: Mapping[str, Any]) -> Problem:
 def compute_row(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The result of one point as plain values: what a worker does."""
     if kind in METHODS:
-        from importlib import import_module
-
         # By name: the theory does not know the simulations.
         measure = import_module("statmech_cl.simulations.measure")
         import_module("statmech_cl.simulations.descent").one_thread()
@@ -143,12 +145,35 @@ def _chain_row(found: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "status": failed[0] if failed else "converged"}
 
 
-def _attempt(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _attempt(kind: str, parameters: Mapping[str, Any], asked_from: str) -> dict[str, Any]:
     """`compute_row`, with a failure as a row: it must not end the sweep, nor need to be unpickled."""
+    if asked_from != _process():
+        use_one_thread()
     try:
         return compute_row(kind, parameters)
     except Exception as error:
         return {"status": "failed", "message": " ".join(f"{type(error).__name__}: {error}".split())}
+
+
+def _process() -> str:
+    """A name of this process that no other has, on this machine or another."""
+    return f"{_LOADED}-{os.getpid()}"
+
+
+def use_one_thread() -> None:
+    """Let numba, BLAS and torch use one thread in this process: a worker beside others, one for each core.
+
+    What is loaded already is told so (BLAS through threadpoolctl, which the extra `dask` brings); what is loaded later
+    reads the environment.
+    """
+    loaded = [sys.modules[name] for name in ("numba", "torch") if name in sys.modules]
+    for module in loaded:
+        module.set_num_threads(1)
+    # numba reads its variable again at every compilation, and refuses a change once its threads run.
+    names = [name for name in _THREAD_VARIABLES if not (name.startswith("NUMBA") and "numba" in sys.modules)]
+    os.environ.update(dict.fromkeys(names, "1"))
+    with suppress(ModuleNotFoundError):
+        import_module("threadpoolctl").threadpool_limits(1)
 
 
 def points(problem: Problem, grid: Mapping[str, Iterable[Any]]) -> tuple[str, list[dict[str, Any]]]:
@@ -258,7 +283,7 @@ def _finished(
         return
     if len(missing) < 2:
         for index, parameters in missing.items():
-            yield index, _attempt(kind, parameters)
+            yield index, _attempt(kind, parameters, _process())
         return
     left = dict(missing)
     idle_breaks = 0
@@ -287,7 +312,7 @@ def _through(
     futures: dict[Future[dict[str, Any]], int] = {}
     try:
         for index, parameters in missing.items():
-            futures[executor.submit(_attempt, kind, parameters)] = index
+            futures[executor.submit(_attempt, kind, parameters, _process())] = index
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:

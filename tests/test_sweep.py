@@ -267,6 +267,50 @@ def test_dask_with_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> 
     assert done.stdout.strip() == "True"
 
 
+def test_workers_of_a_cluster_use_one_thread_each(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    program = """
+        import os
+        from distributed import WorkerPlugin
+        from statmech_cl import Task, sweep as module
+        from statmech_cl.sweep import Simulation
+
+        class Patch(WorkerPlugin):
+            def setup(self, worker):
+                import numba, numpy, scipy.linalg  # before the sweep's first point, as other work may have done
+                numpy.ones((500, 500)) @ numpy.ones((500, 500))
+                assert numba.get_num_threads() == 2
+                module.compute_row = compute
+
+        def compute(kind, parameters):
+            import numba, threadpoolctl, torch
+            pools = threadpoolctl.threadpool_info()
+            assert {pool["user_api"] for pool in pools} >= {"blas", "openmp"}, pools
+            counts = [pool["num_threads"] for pool in pools] + [numba.get_num_threads(), torch.get_num_threads()]
+            return {"status": "done", "pid": os.getpid(), "threads": max(counts)}
+
+        if __name__ == "__main__":
+            from dask.distributed import Client, LocalCluster
+            names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+            options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+            with LocalCluster(**options, env=dict.fromkeys(names, "2")) as cluster, Client(cluster) as client:
+                client.register_plugin(Patch())
+                problem = Simulation(task=Task(alpha=1.0), n=30, seeds=2)
+                table = module.sweep(problem, {"alpha": [0.1, 0.2, 0.3, 0.4]}, executor=client.get_executor())
+            assert (table["status"] == "done").all() and os.getpid() not in set(table["pid"]), table.to_string()
+            print(list(table["threads"]))
+    """
+    done = run_script(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[1, 1, 1, 1]"
+
+
+def test_points_in_this_process_leave_its_threads_alone(thread: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "use_one_thread", None)
+    table = sweep(Task(alpha=1.0), {"alpha": [0.5, 1.0]}, executor=thread)
+    assert list(table["status"]) == ["converged"] * 2
+
+
 def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
     chain = Chain((Task(alpha=2.0), Task(alpha=1.0)))
     table = sweep(chain, {"overlap_2": [0.0]}, executor=thread)
