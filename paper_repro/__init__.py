@@ -18,6 +18,7 @@ puts tensors on `context.device`, and passes every piece of long work through
 
 which calls `function(**parameters) -> dict` once for each dict of parameters in `grid`, behind a progress bar, and
 writes each row to the result store at once: a killed run computes only what is missing and ends in the same numbers.
+`context.groups` does the same for points that cost less together.
 So `parameters` must hold everything that the row depends on, seed and device included, in JSON types. Rows come back as
 they read from JSON (lists, not arrays). The data must not hold times or dates: same command, same bytes.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from . import one_task
+from .agreement import agreement, compared, unstable
 from .framework import Context, Data, Verdict
 from .one_task import all_row
-from .perceptrons import agreement, compared, prepare, seeds, settings, unstable
+from .perceptrons import prepare, seeds, settings
 
-SOURCES = (*one_task.SOURCES, __name__)
+SOURCES = one_task.SOURCES
 _SHARED = {"alphas": [0.5, 1.0, 1.5, 2.0], "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {**_SHARED, "n": 500, "n_seeds": 8},

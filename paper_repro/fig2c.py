@@ -10,7 +10,7 @@ from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, settings
 
-SOURCES = (*perceptrons.SOURCES, __name__)
+SOURCES = perceptrons.SOURCES
 _SHARED = {"tolerance": 0.05, "epochs": 300, "records": 150}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from . import perceptrons
+from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
-from .perceptrons import agreement, compared, prepare, seeds, settings, theory_row
+from .perceptrons import prepare, seeds, settings, theory_row
 
-SOURCES = (*perceptrons.SOURCES, __name__)
+SOURCES = perceptrons.SOURCES
 _LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
 _SHARED = {
     "alpha": 2.0,

@@ -10,7 +10,7 @@ from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, theory_row, two_task_theory_row
 
-SOURCES = (*perceptrons.SOURCES, __name__)
+SOURCES = perceptrons.SOURCES
 _ONE = ("q", "r", "q_star", "p")
 _TWO = ("q", "r", "q_star", "p_1", "p_2")
 _SMALL = {"sizes": [100, 200, 400], "warmup": 200, "draws": 100}

@@ -11,7 +11,7 @@ from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, theory_row
 
-SOURCES = (*perceptrons.SOURCES, __name__)
+SOURCES = perceptrons.SOURCES
 _NAMES = ("q", "r", "q_star", "p")
 _FINITE_SIZE = 0.01  # corrections of order 1/N to the order parameters, at N = 200 and more
 _APART = 1.2  # R-hat beyond which the chains of a seed do not sample one and the same region

@@ -7,21 +7,18 @@ student shows to the world), and the thermodynamic one (largest free entropy) is
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
-from statmech_cl.problem import Task
 from statmech_cl.solution import Estimate
 
 from . import perceptrons
+from .agreement import agreement, compared
 from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, compared, prepare, seeds, settings
+from .perceptrons import LINE_FROM, all_row, line_row, prepare, seeds, settings
 
-SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.one_task")
+SOURCES = perceptrons.SOURCES
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_\star$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
-_SOLUTION = (*OBSERVABLES, "free_entropy", "replicon", "stable", "residual", "quadrature_error", "status")
 
 
 def scales(*, beta: float = 20.0, prior: str = "none") -> dict[str, Any]:
@@ -49,77 +46,12 @@ def theory(context: Context, *, alphas: Sequence[float], beta: float, prior: str
     and "solution" (all of them at each alpha)."""
     problem = {"beta": beta, "prior": prior}
     rows = []
-    if max(alphas) > _LINE_FROM:
+    if max(alphas) > LINE_FROM:
         (line,) = context.points("one task/line", line_row, [{"to": max(alphas), **problem}], "line of theory")
         rows += [{"kind": "line", **point} for point in line["points"]]
         rows += [{"kind": "event", **event} for event in line["events"]]
     found = context.points("one task/all", all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
     return rows + [{"kind": "solution", **solution} for row in found for solution in row["solutions"]]
-
-
-_LINE_FROM = 0.01
-_LINE_STEP = 0.025  # longest step in alpha of a drawn line
-
-
-def line_row(*, to: float, beta: float, prior: str) -> dict[str, Any]:
-    """Every branch for alpha in [0.01, to]: points in the order in which continuation met them (`curve` numbers the
-    separate curves), and what happens along them."""
-    from statmech_cl import trace
-
-    branch = trace(Task(alpha=to, beta=beta, prior=prior), span=(_LINE_FROM, to))
-    points = []
-    for number, (start, stop) in enumerate(branch.curves):
-        met = branch.points[start:stop]
-        for point in [met[0], *(s for pair in pairwise(met) for s in (*_between(*pair), pair[1]))]:
-            points.append({"curve": number, "alpha": point.task.alpha, **_kept(point)})
-    events = [{"event": "fold", "alpha": fold["alpha"]} for fold in branch.folds]
-    events += [{"event": "transition", "alpha": alpha} for alpha in branch.transitions]
-    events += [{"event": "replicon 1", "alpha": alpha} for alpha in branch.stability]
-    return {"points": points, "events": events}
-
-
-def _between(a: Any, b: Any) -> list[Any]:
-    """Solutions between two neighbours on a curve, so that the drawn line has no corners."""
-    from statmech_cl import solve
-
-    count = int(abs(b.task.alpha - a.task.alpha) / _LINE_STEP)
-    found = []
-    for share in (k / (count + 1) for k in range(1, count + 1)):
-        alpha = a.task.alpha + share * (b.task.alpha - a.task.alpha)
-        guess = {name: (1 - share) * getattr(a, name) + share * getattr(b, name) for name in ("q", "r", "q_star")}
-
-        def miss(solution: Any, guess: dict[str, float] = guess) -> float:
-            return sum(abs(getattr(solution, name) - value) for name, value in guess.items())
-
-        candidates: Any = solve(replace(a.task, alpha=alpha), branch="all")
-        found.append(min(candidates, key=miss))
-    return found
-
-
-def all_row(*, alpha: float, beta: float, prior: str) -> dict[str, Any]:
-    """Every solution at one alpha. `thermodynamic` marks the one of largest free entropy; `between` the saddles that
-    separate two of the others, at which nothing ever rests."""
-    from statmech_cl import solve
-
-    everything: Any = solve(Task(alpha=alpha, beta=beta, prior=prior), branch="all")
-    found = sorted(everything, key=lambda solution: solution.r)
-    best = max(solution.free_entropy for solution in found[::2])
-    return {
-        "solutions": [
-            {
-                "alpha": alpha,
-                **_kept(solution),
-                "between": number % 2 == 1,
-                "thermodynamic": solution.free_entropy == best,
-            }
-            for number, solution in enumerate(found)
-        ]
-    }
-
-
-def _kept(solution: Any) -> dict[str, Any]:
-    row = solution.to_dict()
-    return {name: row[name] for name in _SOLUTION}
 
 
 def simulation(context: Context, method: str, function: Any, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,17 +1,16 @@
-"""What the perceptron figures share: the grid of seeds and settings, rows of theory, and when a verdict holds."""
+"""What the perceptron figures share: the grid of seeds and settings, and rows of theory."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from statmech_cl.problem import Chain, Task
-from statmech_cl.solution import Estimate
 
-from .framework import Context, Row
+from .framework import Context
 
-# A change in any of these makes the stored points stale.
+# All that stored points rest on: a change in any of these makes them stale. What draws and judges is not among them.
 SOURCES = (
     "statmech_cl.kernels",
     "statmech_cl.problem",
@@ -27,11 +26,11 @@ SOURCES = (
     "statmech_cl.paper_repro.perceptrons",
 )
 
-# Descent minimises E from one kind of start; theory averages over exp(-beta E). Their eps differ by up to this much at
-# every size and however many seeds: a verdict holds within 3 standard errors plus this.
-ALLOWANCE = 0.03
-# Where all seeds give one number, N sites cannot show a smaller difference than this.
-_RESOLUTION = 1e-3
+
+LINE_FROM = 0.01  # the alpha at which a drawn line of theory begins
+_LINE_STEP = 0.025  # and its longest step
+_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
+_SOLUTION = (*_OBSERVABLES, "free_entropy", "replicon", "stable", "residual", "quadrature_error", "status")
 
 
 def seeds(context: Context) -> list[int]:
@@ -61,6 +60,67 @@ def theory_row(
 
     found: Any = solve(Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star), branch=branch)
     return found.to_dict()
+
+
+def line_row(*, to: float, beta: float, prior: str) -> dict[str, Any]:
+    """Every branch for alpha in [0.01, to]: points in the order in which continuation met them (`curve` numbers the
+    separate curves), and what happens along them."""
+    from statmech_cl import trace
+
+    branch = trace(Task(alpha=to, beta=beta, prior=prior), span=(LINE_FROM, to))
+    points = []
+    for number, (start, stop) in enumerate(branch.curves):
+        met = branch.points[start:stop]
+        for point in [met[0], *(s for pair in pairwise(met) for s in (*_between(*pair), pair[1]))]:
+            points.append({"curve": number, "alpha": point.task.alpha, **_kept(point)})
+    events = [{"event": "fold", "alpha": fold["alpha"]} for fold in branch.folds]
+    events += [{"event": "transition", "alpha": alpha} for alpha in branch.transitions]
+    events += [{"event": "replicon 1", "alpha": alpha} for alpha in branch.stability]
+    return {"points": points, "events": events}
+
+
+def _between(a: Any, b: Any) -> list[Any]:
+    """Solutions between two neighbours on a curve, so that the drawn line has no corners."""
+    from statmech_cl import solve
+
+    count = int(abs(b.task.alpha - a.task.alpha) / _LINE_STEP)
+    found = []
+    for share in (k / (count + 1) for k in range(1, count + 1)):
+        alpha = a.task.alpha + share * (b.task.alpha - a.task.alpha)
+        guess = {name: (1 - share) * getattr(a, name) + share * getattr(b, name) for name in ("q", "r", "q_star")}
+
+        def miss(solution: Any, guess: dict[str, float] = guess) -> float:
+            return sum(abs(getattr(solution, name) - value) for name, value in guess.items())
+
+        candidates: Any = solve(dataclasses.replace(a.task, alpha=alpha), branch="all")
+        found.append(min(candidates, key=miss))
+    return found
+
+
+def all_row(*, alpha: float, beta: float, prior: str) -> dict[str, Any]:
+    """Every solution at one alpha. `thermodynamic` marks the one of largest free entropy; `between` the saddles that
+    separate two of the others, at which nothing ever rests."""
+    from statmech_cl import solve
+
+    everything: Any = solve(Task(alpha=alpha, beta=beta, prior=prior), branch="all")
+    found = sorted(everything, key=lambda solution: solution.r)
+    best = max(solution.free_entropy for solution in found[::2])
+    return {
+        "solutions": [
+            {
+                "alpha": alpha,
+                **_kept(solution),
+                "between": number % 2 == 1,
+                "thermodynamic": solution.free_entropy == best,
+            }
+            for number, solution in enumerate(found)
+        ]
+    }
+
+
+def _kept(solution: Any) -> dict[str, Any]:
+    row = solution.to_dict()
+    return {name: row[name] for name in _SOLUTION}
 
 
 def two_task_theory_row(**case: Any) -> dict[str, Any]:
@@ -105,34 +165,3 @@ def two_task_solutions_row(
     ]
     # of three, the one in the middle separates the others: nothing ever rests there
     return {"solutions": sorted(rows, key=lambda row: row["r"])[::2]}
-
-
-def compared(what: str, theory: float | None, simulation: Estimate, *notes: str) -> Row:
-    """A line of a verdict. Seeds that all give the same number (a student at the teacher) have a standard error of 0,
-    and z says nothing: the note says so."""
-    if simulation.error == 0.0:
-        notes = (*notes, "every seed gives this value")
-    return Row(what, theory, simulation, "; ".join(note for note in notes if note))
-
-
-def unstable(replicon: float) -> str:
-    """A word where the replica-symmetric ansatz is unstable."""
-    return "" if replicon < 1.0 else f"replicon {replicon:.2f}"
-
-
-def agreement(rows: Sequence[Row], what: str, method: str = "descent") -> tuple[str, bool]:
-    """One sentence on how far simulation and theory lie apart in `rows` (of eps), and whether they agree."""
-    pairs = [(row.simulation, row.theory) for row in rows if row.theory is not None and row.simulation is not None]
-    gaps = [abs(simulation.mean - theory) for simulation, theory in pairs]
-    near = [
-        gap <= (3.0 * simulation.error if simulation.error > 0.0 else _RESOLUTION)
-        for gap, (simulation, _) in zip(gaps, pairs, strict=True)
-    ]
-    good = [gap <= 3.0 * simulation.error + ALLOWANCE for gap, (simulation, _) in zip(gaps, pairs, strict=True)]
-    compared = [row.what for row in rows if row.theory is not None and row.simulation is not None]
-    apart = [what for what, fine in zip(compared, good, strict=True) if not fine]
-    sentence = (
-        f"{what}: theory and {method} agree within 3 standard errors at {sum(near)} of {len(pairs)} points, and within "
-        f"{ALLOWANCE:g} more at {sum(good)}; largest difference {max(gaps):.3f}"
-    )
-    return sentence + (f"; apart at {', '.join(apart)}." if apart else "."), not apart

@@ -8,7 +8,7 @@ from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, settings, theory_row
 
-SOURCES = (*perceptrons.SOURCES, __name__)
+SOURCES = perceptrons.SOURCES
 _CHANGES: dict[str, dict[str, Any]] = {
     "as documented": {},
     "rate / 4": {"learning_rate": 0.005},

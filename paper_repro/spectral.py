@@ -16,8 +16,9 @@ from statmech_cl.solution import Estimate
 from statmech_cl.spectral import random_coherence
 
 from . import perceptrons
+from .agreement import ALLOWANCE
 from .framework import Context, Data, Row, Verdict
-from .perceptrons import ALLOWANCE, settings, two_task_theory_row
+from .perceptrons import settings, two_task_theory_row
 
 SOURCES = (
     *perceptrons.SOURCES,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import perceptrons
+from .agreement import agreement, compared, unstable
 from .framework import Context, Data, Verdict
-from .perceptrons import agreement, compared, prepare, seeds, settings, two_task_solutions_row, unstable
+from .perceptrons import prepare, seeds, settings, two_task_solutions_row
 
-SOURCES = (*perceptrons.SOURCES, __name__)
+SOURCES = perceptrons.SOURCES
 _SHARED = {"alpha_1": 2.0, "alpha_2": [1.0, 2.0, 4.0], "r0": 0.0, "gamma": 1.0, "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {**_SHARED, "n": 500, "n_seeds": 8},

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import perceptrons
+from .agreement import agreement, compared, unstable
 from .framework import Context, Data, Row, Verdict
-from .perceptrons import agreement, compared, prepare, seeds, settings, theory_row, two_task_solutions_row, unstable
+from .perceptrons import prepare, seeds, settings, theory_row, two_task_solutions_row
 
-SOURCES = (*perceptrons.SOURCES, "statmech_cl.paper_repro.two_tasks")
+SOURCES = perceptrons.SOURCES
 _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 
@@ -21,11 +22,20 @@ _GIBBS = {"alpha_2": [1.0], "warmup": 200, "draws": 60, "leapfrogs": 16}
 _FINITE_SIZE = 0.01  # corrections of order 1/N to eps at N = 200 and more
 
 
-def scales(*, gamma: float, alpha_1: float = 2.0, prior: str = "none", beta: float = 20.0) -> dict[str, Any]:
-    """The sizes of a figure. Theory runs on a finer grid of alpha_2 than descent."""
+def scales(
+    *,
+    gamma: float,
+    gammas: tuple[float, ...] | None = None,
+    alpha_1: float = 2.0,
+    prior: str = "none",
+    beta: float = 20.0,
+) -> dict[str, Any]:
+    """The sizes of a figure. Theory runs on a finer grid of alpha_2 than descent; `gammas` descend together, all of
+    them for whichever figure asks first."""
     shared = {
         "alpha_1": alpha_1,
         "gamma": gamma,
+        "gammas": list(gammas or (gamma,)),
         "r0": [-0.5, 0.0, 0.5],
         "prior": prior,
         "beta": beta,
@@ -46,7 +56,7 @@ def scales(*, gamma: float, alpha_1: float = 2.0, prior: str = "none", beta: flo
 
 def compute(context: Context) -> Data:
     """Theory on the fine grid, descent on the coarse one, and samples of the Gibbs measure, for every r0."""
-    from statmech_cl.simulations.measure import gibbs_two_task_row, two_task_row
+    from statmech_cl.simulations.measure import gibbs_two_task_row, two_task_rows
 
     prepare()
     size = context.parameters
@@ -60,9 +70,16 @@ def compute(context: Context) -> Data:
     ]
     descent = settings(epochs=size["epochs"], records=1)
     common = {**case, "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
-    grid = [{**common, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["alpha_2"]]
-    found = context.points("two tasks/descent", two_task_row, grid, "descent")
+    grid = [
+        {**common, "gamma": gamma, "r0": r0, "alpha_2": a}
+        for gamma in size["gammas"]
+        for r0 in size["r0"]
+        for a in size["alpha_2"]
+    ]
+    found = context.groups("two tasks/descent", two_task_rows, grid, "descent", together=["alpha_2"])
     for point, row in zip(grid, found, strict=True):
+        if point["gamma"] != size["gamma"]:
+            continue
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
         rows.append({"kind": "descent", **case, "r0": point["r0"], **kept})
     sampler = {name: value for name, value in size["gibbs"].items() if name not in ("alpha_2", "n_seeds")}

@@ -1,10 +1,11 @@
 """theta <- theta - eta v,  v <- momentum v + dE_B/dtheta + (B/P) [gamma dA/dtheta + weight_decay theta].
 
 Gradient descent of a teacher-student perceptron of binary weights in field space (Phys. Rev. E 108, 014309, section
-II), task after task, all seeds in one tensor program: `theta : (n_seeds, n_replicas, N)`. E_B sums over the B patterns
-of a mini-batch, so one epoch moves the fields by eta times the gradient of the whole E = sum over P patterns, whatever
-B is: learning rates are independent of N, P and B. Descent minimises E; it does not sample exp(-beta E), so it
-has no beta.
+II), task after task, all seeds in one tensor program: `theta : (n_seeds, n_rows, N)`, a row for each replica of each
+problem. Problems of equal sizes descend together and share the patterns, which are read once for all of them: a seed
+draws the same x for every problem, and teachers differ in labels alone. E_B sums over the B patterns of a mini-batch,
+so one epoch moves the fields by eta times the gradient of the whole E = sum over P patterns, whatever B is: learning
+rates are independent of N, P and B. Descent minimises E; it does not sample exp(-beta E), so it has no beta.
 """
 
 from __future__ import annotations
@@ -181,21 +182,36 @@ def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
 
 
 class _Data:
-    """The disorder of one chain on one device: teachers, and the patterns of one task at a time."""
+    """The disorder of chains of equal sizes on one device: teachers, and the patterns of one task at a time.
 
-    def __init__(self, chain: Chain, n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device):
+    teachers : (n_problems, n_tasks, n_seeds, N) int8.
+    """
+
+    def __init__(
+        self, chains: Sequence[Chain], n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device
+    ) -> None:
         self.seeds, self.device, self.settings = seeds, device, settings
-        drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
-        self.teachers = torch.stack(drawn, dim=1).to(device)
+        drawn = [
+            [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds] for chain in chains
+        ]
+        self.teachers = torch.stack([torch.stack(of_one, dim=1) for of_one in drawn]).to(device)
 
-    def patterns(self, task: int, count: int, purpose: str = "patterns") -> torch.Tensor:
-        """Signed patterns y x of a task, `(n_seeds, count, n)` int8."""
-        n_seeds, n = self.teachers.shape[1:]
-        out = torch.empty((n_seeds, count, n), dtype=torch.int8, device=self.device)
+    def patterns(
+        self, task: int, count: int, dtype: torch.dtype, purpose: str = "patterns"
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Signed patterns y x of a task for the first problem, `(n_seeds, count, n)` int8, and what turns them into
+        those of every row, `(n_seeds, n_rows, count)` of +-1; None where all rows have the same teacher.
+        """
+        of_task = self.teachers[:, task]
+        n_problems, n_seeds, n = of_task.shape
+        signed = torch.empty((n_seeds, count, n), dtype=torch.int8, device=self.device)
+        flips = torch.empty((n_seeds, n_problems, count), dtype=dtype, device=self.device)
         for index, seed in enumerate(self.seeds):
             rng = teachers.generator(seed, task, purpose)
-            out[index] = teachers.signed_patterns(self.teachers[task, index].cpu(), count, rng)
-        return out
+            signed[index], flips[index] = teachers.shared_patterns(of_task[:, index].cpu(), count, rng)
+        if (flips == 1).all():
+            return signed, None
+        return signed, flips.repeat_interleave(self.settings.replicas, dim=1)
 
 
 class _Optimizer:
@@ -220,73 +236,95 @@ class _Optimizer:
         theta.addcdiv_(self.first, size, value=-rate / (1.0 - momentum**self.steps))
 
 
-def hold_q_star(theta: torch.Tensor, q_star: float) -> None:
-    """Scale the fields of every seed and replica, in place, so that mean tanh^2 theta = q_star.
+def hold_q_star(theta: torch.Tensor, q_star: float | torch.Tensor) -> None:
+    """Scale the fields of every seed and row, in place, so that mean tanh^2 theta = q_star.
 
-    Newton on ln(scale), started from the last step's near miss: the mean of tanh^2 rises with the scale.
+    q_star : one for all rows, or `(n_rows, 1)` with nan for the rows that are left alone. Newton on ln(scale), started
+    from the last step's near miss: the mean of tanh^2 rises with the scale.
     """
     scale = torch.ones_like(theta[..., :1])
     for _ in range(20):
         scaled = theta * scale
-        m = torch.tanh(scaled)
+        m, var = perceptron.moments(scaled)
         miss = m.square().mean(-1, keepdim=True) - q_star
-        slope = (2.0 * m * perceptron.variance(scaled) * scaled).mean(-1, keepdim=True)
+        slope = (2.0 * m * var * scaled).mean(-1, keepdim=True)
         # a step of at most a factor e keeps a start far off on the road
         scale *= torch.exp((-miss / slope).clamp(-1.0, 1.0))
         if not (miss.abs() > 1e-6).any():  # nan counts as done: it is reported as a divergence
             break
+    if isinstance(q_star, torch.Tensor):
+        scale = torch.where(q_star.isnan(), 1.0, scale)
     theta.mul_(scale)
 
 
-def _pieces(signed: torch.Tensor, like: torch.Tensor) -> Iterator[torch.Tensor]:
-    """`signed : (n_seeds, P, N)` int8, piece by piece in the number type of `like`, each in the same small buffer."""
+def _held(tasks: Sequence[Task], theta: torch.Tensor) -> torch.Tensor | None:
+    """The q_star at which each row is held, for `hold_q_star`; `tasks` holds one for each row."""
+    if all(task.q_star is None for task in tasks):
+        return None
+    return theta.new_tensor([float("nan") if task.q_star is None else task.q_star for task in tasks]).unsqueeze(-1)
+
+
+def _pieces(
+    signed: torch.Tensor, flips: torch.Tensor | None, like: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """`signed : (n_seeds, P, N)` int8, piece by piece in the number type of `like`, each in the same small buffer, with
+    the piece of `flips` that belongs to it."""
     n_seeds, count, n = signed.shape
     size = max(1, min(count, _PIECE[signed.device.type] // (n_seeds * n)))
     buffer = torch.empty((n_seeds, size, n), dtype=like.dtype, device=like.device)
-    for piece in signed.split(size, dim=1):
-        yield buffer[:, : piece.shape[1]].copy_(piece)
+    for start in range(0, count, size):
+        piece = signed[:, start : start + size]
+        flipped = None if flips is None else flips[..., start : start + size]
+        yield buffer[:, : piece.shape[1]].copy_(piece), flipped
 
 
-def evaluate_loss(theta: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
-    """E/P on all patterns, `signed : (n_seeds, P, N)` int8: (n_seeds, n_replicas)."""
+def evaluate_loss(theta: torch.Tensor, signed: torch.Tensor, flips: torch.Tensor | None = None) -> torch.Tensor:
+    """E/P on all patterns, `signed : (n_seeds, P, N)` int8, for each seed and row: (n_seeds, n_rows)."""
     total = torch.zeros(theta.shape[:2], dtype=theta.dtype, device=theta.device)
-    for piece in _pieces(signed, theta):
-        total += perceptron.energy(theta, piece)
+    for piece, flipped in _pieces(signed, flips, theta):
+        total += perceptron.energy(theta, piece, flipped)
     return total / max(1, signed.shape[1])
 
 
-def _test_error(theta: torch.Tensor, data: _Data, count: int) -> torch.Tensor:
-    """Share of fresh patterns on which sign(theta) and each teacher disagree: (n_tasks, n_seeds).
+def _test_errors(theta: torch.Tensor, data: _Data, count: int) -> torch.Tensor:
+    """Share of fresh patterns on which sign(theta) and each teacher disagree: (n_problems, n_tasks, n_seeds).
 
     Patterns with W . x = 0 (a share of sqrt(2 / (pi n)) for even n) have no right answer and are left out; a student
     with sign(theta) . x = 0 is wrong by one half.
     """
-    errors = []
-    for task, teacher in enumerate(data.teachers.to(theta.dtype)):
-        signed = data.patterns(task, count, "test").to(theta.dtype)
-        decided = perceptron.fields(teacher.unsqueeze(1), signed) != 0
-        wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed)))
-        errors.append(((wrong * decided).sum(-1) / decided.sum(-1)).mean(1))
+    n_problems, n_tasks, n_seeds, _ = data.teachers.shape
+    errors = theta.new_full((n_problems, n_tasks, n_seeds), torch.nan)
+    if count == 0:
+        return errors
+    for task in range(n_tasks):
+        signed, flips = data.patterns(task, count, theta.dtype, "test")
+        signed = signed.to(theta.dtype)
+        wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed, flips)))
+        decided = perceptron.fields(data.teachers[:, task].transpose(0, 1).to(theta.dtype), signed) != 0
+        wrong = wrong.unflatten(1, (n_problems, -1)) * decided.unsqueeze(2)
+        errors[:, task] = (wrong.sum(-1) / decided.sum(-1).unsqueeze(2)).mean(2).T
     # torch.sign(nan) is 0, which would look like an error of one half
-    return torch.where(torch.isfinite(theta).all(dim=(1, 2)), torch.stack(errors), torch.nan)
+    finite = torch.isfinite(theta).all(-1).unflatten(1, (n_problems, -1)).all(2).T
+    return torch.where(finite.unsqueeze(1), errors, torch.nan)
 
 
 class _Recorder:
-    """Collects observables of all seeds at the recorded epochs."""
+    """Collects observables of all seeds of one problem at the recorded epochs."""
 
-    def __init__(self) -> None:
+    def __init__(self, teachers: torch.Tensor) -> None:
+        self.teachers = teachers
         self.rows: list[dict[str, np.ndarray]] = []
         self.epochs: list[int] = []
 
-    def add(self, epoch: int, theta: torch.Tensor, data: _Data, signed: torch.Tensor) -> None:
-        seen = perceptron.overlaps(theta, data.teachers)
+    def add(self, epoch: int, theta: torch.Tensor, loss: torch.Tensor) -> None:
+        seen = perceptron.overlaps(theta, self.teachers)
         p = seen["p"].clamp(-1.0, 1.0)
         row = {
             "r": seen["r"].mean(1).T,
             "p": p.mean(1).T,
             "eps_g": (torch.arccos(p) / torch.pi).mean(1).T,
             "q_star": seen["q_star"].mean(1),
-            "loss": evaluate_loss(theta, signed).mean(1),
+            "loss": loss.mean(1),
             "q": seen.get("q", torch.full_like(seen["q_star"][:, 0], torch.nan)),
         }
         self.rows.append({name: value.double().cpu().numpy() for name, value in row.items()})
@@ -312,21 +350,24 @@ def _train(
     settings: DescentSettings,
     order: torch.Generator,
     *,
-    q_star: float | None,
+    flips: torch.Tensor | None = None,
+    q_star: float | torch.Tensor | None = None,
     on_epoch: Callable[[int], None],
     term: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> None:
     """Descend in place for `settings.epochs` sweeps over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
     count = signed.shape[1]
-    blocks = signed.split(min(settings.batch or count, count), dim=1) if count else [signed]
+    size = min(settings.batch or count, count)
+    starts = range(0, count, size) if count else [0]
     optimizer = _Optimizer(settings, theta)
     for epoch in range(1, settings.epochs + 1):
-        for index in torch.randperm(len(blocks), generator=order).tolist():
-            block = blocks[index]
-            share = block.shape[1] / count if count else 1.0
+        for index in torch.randperm(len(starts), generator=order).tolist():
+            block = slice(starts[index], starts[index] + size)
+            patterns = signed[:, block]
+            share = patterns.shape[1] / count if count else 1.0
             grad = torch.zeros_like(theta)
-            for piece in _pieces(block, theta):
-                grad += perceptron.gradient(theta, piece)
+            for piece, flipped in _pieces(patterns, None if flips is None else flips[..., block], theta):
+                grad += perceptron.gradient(theta, piece, flipped)
             pull = anchor.gradient(theta)
             if isinstance(pull, torch.Tensor):
                 grad.add_(pull, alpha=share)
@@ -380,68 +421,142 @@ def descend(
     ------
     ValueError : an argument out of range, an unknown or absent device, a `start` that does not fit.
     """
-    chain = Chain((problem,)) if isinstance(problem, Task) else problem
+    (result,) = descend_many(
+        [problem],
+        n=n,
+        seeds=seeds,
+        settings=settings,
+        start=start,
+        device=device,
+        dtype=dtype,
+        term=term,
+        observe=observe,
+        progress=progress,
+    )
+    return result
+
+
+def descend_many(
+    problems: Sequence[Task | Chain],
+    *,
+    n: int,
+    seeds: Sequence[int] | int,
+    settings: DescentSettings | None = None,
+    start: DescentResult | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    term: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    observe: Callable[[int, int, torch.Tensor], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[DescentResult]:
+    """`descend` of several problems at once, in one tensor program that reads the patterns once for all of them.
+
+    Each result is what `descend` gives for that problem alone, to rounding (which descent amplifies where its outcome
+    hangs in the balance); a problem that diverges leaves the others alone.
+
+    Parameters
+    ----------
+    problems : tasks or chains with the same number of tasks and the same alpha of each; overlaps, gammas, anchors,
+        memories, priors and q_star may differ.
+    start : the descent of the first task that all of them share.
+    Everything else as in `descend`.
+
+    Raises
+    ------
+    ValueError : as `descend`; problems of different sizes, or none.
+    """
+    chains = [Chain((problem,)) if isinstance(problem, Task) else problem for problem in problems]
+    sizes = [tuple(task.alpha for task in chain.tasks) for chain in chains]
+    if len(set(sizes)) != 1:
+        said = "none" if not sizes else ", ".join(str(size) for size in dict.fromkeys(sizes))
+        raise ValueError(f"problems must have the same alphas, task by task, got {said}")
     settings = settings or DescentSettings()
     n = check_count("n", n, low=2)
     seeds = check_seeds(seeds)
     where = check_device(device)
-    data = _Data(chain, n, seeds, settings, where)
-    stages, diverged = _begun(start, chain, n, seeds, settings)
-    if start is None:
-        theta = torch.stack([_start(seed, n, settings) for seed in seeds]).to(where, dtype)
-    else:
-        theta = stages[-1].theta.to(where, dtype).clone()
-    total = settings.epochs * (len(chain.tasks) - len(stages))
+    data = _Data(chains, n, seeds, settings, where)
+    begun = [_begun(start, chain, n, seeds, settings) for chain in chains]
+    stages, diverged = [stages for stages, _ in begun], [diverged for _, diverged in begun]
+    begin = start.stages[-1].theta if start else torch.stack([_start(seed, n, settings) for seed in seeds])
+    theta = begin.to(where, dtype).repeat(1, len(chains), 1)
+    first = len(stages[0])
+    total = settings.epochs * (len(sizes[0]) - first)
     done = 0
     keep = record_epochs(settings.epochs, settings.records)
-    for index in range(len(stages), len(chain.tasks)):
-        task = chain.tasks[index]
-        signed = data.patterns(index, teachers.n_patterns(task.alpha, n))
-        anchor = Anchor(task, theta.clone() if index > 0 else None)
-        if task.q_star is not None:
-            hold_q_star(theta, task.q_star)
-        recorder = _Recorder()
-        recorder.add(0, theta, data, signed)
-        if observe is not None:
-            observe(index, 0, theta)
+    for index in range(first, len(sizes[0])):
+        tasks = [chain.tasks[index] for chain in chains]
+        by_row = [task for task in tasks for _ in range(settings.replicas)]
+        signed, flips = data.patterns(index, teachers.n_patterns(tasks[0].alpha, n), dtype)
+        held = _held(by_row, theta)
+        if held is not None:
+            hold_q_star(theta, held)
+        recorders = [_Recorder(of_one) for of_one in data.teachers]
         alive = torch.isfinite(theta).all(-1)
 
-        def on_epoch(
-            epoch: int, *, index=index, theta=theta, data=data, signed=signed, recorder=recorder, alive=alive
+        def record(
+            epoch: int, *, index=index, theta=theta, tasks=tasks, patterns=(signed, flips), to=recorders, alive=alive
         ) -> None:
+            loss = evaluate_loss(theta, *patterns)
+            for number, recorder in enumerate(to):
+                rows = slice(number * settings.replicas, (number + 1) * settings.replicas)
+                recorder.add(epoch, theta[:, rows], loss[:, rows])
+            if observe is not None:
+                observe(index, epoch, theta)
+            now = torch.isfinite(theta).all(-1)
+            for s, row in (alive & ~now).nonzero().tolist():
+                number, replica = divmod(row, settings.replicas)
+                left = Divergence(seeds[s], replica, index, epoch, _parameters(tasks[number], n, settings))
+                _log.warning("%s", left)
+                diverged[number].append(left)
+            alive &= now
+
+        def on_epoch(epoch: int, *, record=record) -> None:
             nonlocal done
             done += 1
             if epoch in keep:
-                recorder.add(epoch, theta, data, signed)
-                if observe is not None:
-                    observe(index, epoch, theta)
-                now = torch.isfinite(theta).all(-1)
-                for s, a in (alive & ~now).nonzero().tolist():
-                    where_and_when = Divergence(seeds[s], a, index, epoch, _parameters(chain.tasks[index], n, settings))
-                    _log.warning("%s", where_and_when)
-                    diverged.append(where_and_when)
-                alive &= now
+                record(epoch)
             if progress is not None:
                 progress(done, total)
 
-        order = teachers.generator(0, index, "order")
-        extra = term if index > 0 else None
-        _train(theta, signed, anchor, settings, order, q_star=task.q_star, on_epoch=on_epoch, term=extra)
-        if settings.test_patterns:
-            eps_test = _test_error(theta, data, settings.test_patterns)
-        else:
-            eps_test = torch.full(data.teachers.shape[:2], torch.nan)
-        stages.append(recorder.stage(eps_test, theta))
-    return DescentResult(
-        chain=chain,
-        n=n,
-        seeds=seeds,
-        settings=settings,
-        device=str(where),
-        dtype=str(dtype).removeprefix("torch."),
-        stages=tuple(stages),
-        diverged=tuple(diverged),
-    )
+        record(0)
+        _train(
+            theta,
+            signed,
+            _anchor(by_row, theta, first=index == 0),
+            settings,
+            teachers.generator(0, index, "order"),
+            flips=flips,
+            q_star=held,
+            on_epoch=on_epoch,
+            term=term if index > 0 else None,
+        )
+        eps_test = _test_errors(theta, data, settings.test_patterns)
+        for number, recorder in enumerate(recorders):
+            rows = slice(number * settings.replicas, (number + 1) * settings.replicas)
+            stages[number].append(recorder.stage(eps_test[number], theta[:, rows]))
+    return [
+        DescentResult(
+            chain=chain,
+            n=n,
+            seeds=seeds,
+            settings=settings,
+            device=str(where),
+            dtype=str(dtype).removeprefix("torch."),
+            stages=tuple(stages[number]),
+            diverged=tuple(diverged[number]),
+        )
+        for number, chain in enumerate(chains)
+    ]
+
+
+def _anchor(tasks: Sequence[Task], theta: torch.Tensor, *, first: bool) -> Anchor:
+    """What ties each row to where its task starts; a first task to nothing, or by its prior to the origin."""
+    if not first:
+        return Anchor(tasks, theta.clone())
+    if len({task.prior for task in tasks}) == 1:
+        return Anchor(tasks[0], None)
+    priors = [dataclasses.replace(task, anchor=task.prior, gamma=1.0) for task in tasks]
+    return Anchor(priors, torch.zeros_like(theta))
 
 
 def anneal(
@@ -468,10 +583,10 @@ def anneal(
     levels = [check_number("q_stars", q, low=0.0, high=1.0, open_low=True, open_high=True) for q in q_stars]
     chain = Chain((Task(alpha=alpha),))
     n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
-    data = _Data(chain, n, seeds, settings, where)
-    signed = data.patterns(0, teachers.n_patterns(chain.tasks[0].alpha, n))
+    data = _Data([chain], n, seeds, settings, where)
+    signed, _ = data.patterns(0, teachers.n_patterns(chain.tasks[0].alpha, n), dtype)
     theta = torch.stack([_start(seed, n, settings) for seed in seeds]).to(where, dtype)
-    recorder = _Recorder()
+    recorder = _Recorder(data.teachers[0])
     order = teachers.generator(0, 0, "order")
     for index, level in enumerate(levels):
         hold_q_star(theta, level)
@@ -481,7 +596,7 @@ def anneal(
                 progress(index * settings.epochs + epoch, len(levels) * settings.epochs)
 
         _train(theta, signed, Anchor(chain.tasks[0], None), settings, order, q_star=level, on_epoch=on_epoch)
-        recorder.add(index, theta, data, signed)
+        recorder.add(index, theta, evaluate_loss(theta, signed))
     rows = recorder.rows
     found = {name: np.stack([row[name] for row in rows]) for name in ("q_star", "loss")}
     return found | {name: np.stack([row[name][0] for row in rows]) for name in ("r", "p", "eps_g")}

@@ -16,8 +16,8 @@ import numpy as np
 from statmech_cl.problem import Chain, Task
 from statmech_cl.solution import Estimate
 
-from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend
-from .gibbs import GibbsSettings, sample
+from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend, descend_many
+from .gibbs import GibbsResult, GibbsSettings, sample
 
 DESCENT_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "eps_test", "loss")
 GIBBS_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "energy")
@@ -56,7 +56,28 @@ def descent_row(
     return row
 
 
-def two_task_row(
+def two_task_row(**point: Any) -> dict[str, Any]:
+    """Gradient descent of two tasks: eps_1, eps_2 (and p_1, p_2, eps_test_1, eps_test_2) after the second, eps_1_before
+    (after the first), q_star and loss of the second.
+
+    point : alpha_1, alpha_2, gamma, r0, n, seeds, and where they differ from their defaults prior ("none"; task 1's),
+        anchor ("kl"), device ("cpu") and fields of DescentSettings.
+    """
+    return two_task_rows([point])[0]
+
+
+def two_task_rows(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """`two_task_row` of points that differ in r0, gamma and anchor only, descended together: a row for each."""
+    chains, shared = zip(*(_chain_and_run(**point) for point in points), strict=True)
+    if len(set(shared)) != 1:
+        raise ValueError(f"points must differ in r0, gamma and anchor only, got {list(points)!r}")
+    n, seeds, device, settings = shared[0]
+    first = _first_task(chains[0].tasks[0], n, seeds, settings, device)
+    results = descend_many(chains, n=n, seeds=seeds, settings=settings, device=device, start=first)
+    return [_two_task_row(result) for result in results]
+
+
+def _chain_and_run(
     *,
     alpha_1: float,
     alpha_2: float,
@@ -68,12 +89,15 @@ def two_task_row(
     seeds: Sequence[int],
     device: str = "cpu",
     **settings: Any,
-) -> dict[str, Any]:
-    """Gradient descent of two tasks: eps_1, eps_2 (and p_1, p_2, eps_test_1, eps_test_2) after the second, eps_1_before
-    (after the first), q_star and loss of the second. `prior` is task 1's.
-    """
-    result = _two_tasks(alpha_1, alpha_2, gamma, r0, prior, anchor, n, tuple(seeds), device, settings)
-    row: dict[str, Any] = {"alpha_2": float(alpha_2), "n": n, "n_seeds": len(seeds), "diverged": len(result.diverged)}
+) -> tuple[Chain, tuple[int, tuple[int, ...], str, DescentSettings]]:
+    """A point of two tasks taken apart: what is descended, and how."""
+    tasks = (Task(alpha=alpha_1, prior=prior), Task(alpha=alpha_2, gamma=gamma, anchor=anchor))
+    return Chain(tasks, overlaps=(r0,)), (n, tuple(seeds), device, DescentSettings(**settings))
+
+
+def _two_task_row(result: DescentResult) -> dict[str, Any]:
+    alpha_2, n_seeds = result.chain.tasks[1].alpha, len(result.seeds)
+    row: dict[str, Any] = {"alpha_2": alpha_2, "n": result.n, "n_seeds": n_seeds, "diverged": len(result.diverged)}
     for task in (0, 1):
         for name in ("eps_g", "p", "eps_test"):
             put_estimate(row, f"{name.removesuffix('_g')}_{task + 1}", result.values(name, on=task))
@@ -192,7 +216,9 @@ def gibbs_two_task_row(
         (Task(alpha=alpha_1, beta=beta, prior=prior), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)),
         overlaps=(r0,),
     )
-    result = sample(chain, n=n, seeds=tuple(seeds), settings=GibbsSettings(**settings), device=device)
+    chosen = GibbsSettings(**settings)
+    first = _first_sample(chain.tasks[0], n, tuple(seeds), chosen, device)
+    result = sample(chain, n=n, seeds=tuple(seeds), settings=chosen, device=device, start=first)
     row: dict[str, Any] = {"alpha_2": float(alpha_2), "n": n, "n_seeds": len(seeds)}
     for task in (0, 1):
         put_estimate(row, f"p_{task + 1}", result.values("p", on=task))
@@ -210,30 +236,16 @@ def _diagnostics(stage: Any) -> dict[str, float]:
     }
 
 
-def _two_tasks(
-    alpha_1: float,
-    alpha_2: float,
-    gamma: float,
-    r0: float,
-    prior: str,
-    anchor: str,
-    n: int,
-    seeds: tuple[int, ...],
-    device: str,
-    settings: dict[str, Any],
-) -> DescentResult:
-    chosen = DescentSettings(**settings)
-    chain = Chain((Task(alpha=alpha_1, prior=prior), Task(alpha=alpha_2, gamma=gamma, anchor=anchor)), overlaps=(r0,))
-    first = _first_task(alpha_1, prior, n, seeds, chosen, device)
-    return descend(chain, n=n, seeds=seeds, settings=chosen, device=device, start=first)
+@functools.lru_cache(maxsize=1)
+def _first_task(task: Task, n: int, seeds: tuple[int, ...], settings: DescentSettings, device: str) -> DescentResult:
+    """The descent of the first task that many second tasks start from."""
+    return descend(task, n=n, seeds=seeds, settings=settings, device=device)
 
 
 @functools.lru_cache(maxsize=1)
-def _first_task(
-    alpha: float, prior: str, n: int, seeds: tuple[int, ...], settings: DescentSettings, device: str
-) -> DescentResult:
-    """The descent of the first task that many second tasks start from."""
-    return descend(Task(alpha=alpha, prior=prior), n=n, seeds=seeds, settings=settings, device=device)
+def _first_sample(task: Task, n: int, seeds: tuple[int, ...], settings: GibbsSettings, device: str) -> GibbsResult:
+    """The samples of the first task that many second tasks take their reference from."""
+    return sample(task, n=n, seeds=seeds, settings=settings, device=device)
 
 
 def _put_series(row: dict[str, Any], name: str, values: np.ndarray) -> None:

@@ -56,9 +56,19 @@ def signed_patterns(teacher: torch.Tensor, n_patterns: int, rng: torch.Generator
 
     A pattern with W . x = 0 (n even) gets y = +1: by the symmetry x -> -x that is a fair coin.
     """
-    x = draw_signs((n_patterns, teacher.shape[-1]), rng)
-    field = x.to(torch.float32) @ teacher.to(torch.float32)  # sums of +-1: exact in float32 up to 2^24
-    return x.mul_(torch.where(field < 0, -1, 1).to(torch.int8).unsqueeze(-1))
+    return shared_patterns(teacher.unsqueeze(0), n_patterns, rng)[0]
+
+
+def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same fresh patterns x_mu labelled by several teachers, `teachers : (n_teachers, n)`.
+
+    Returns y_1mu x_mu, `(n_patterns, n)` int8, signed by the first teacher, and y_kmu y_1mu, `(n_teachers, n_patterns)`
+    int8: what turns it into the signed patterns of teacher k. The patterns are kept once, however many teachers.
+    """
+    x = draw_signs((n_patterns, teachers.shape[-1]), rng)
+    fields = teachers.to(torch.float32) @ x.to(torch.float32).T  # sums of +-1: exact in float32 up to 2^24
+    y = torch.where(fields < 0, -1, 1).to(torch.int8)
+    return x.mul_(y[0].unsqueeze(-1)), y * y[0]
 
 
 def n_patterns(alpha: float, n: int) -> int:

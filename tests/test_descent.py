@@ -12,6 +12,7 @@ from statmech_cl.simulations.descent import (
     check_device,
     convergence_epochs,
     descend,
+    descend_many,
     hold_q_star,
     record_epochs,
 )
@@ -228,3 +229,64 @@ def test_bad_arguments_name_themselves():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="no CUDA device"):
             check_device("cuda")
+
+
+def _several():
+    """Two-task problems that differ in all that problems of one size may differ in."""
+    first = {"none": Task(alpha=0.8), "kl": Task(alpha=0.8, prior="kl"), "held": Task(alpha=0.8, q_star=0.5)}
+    return [
+        Chain((first["none"], Task(alpha=0.5, gamma=0.5)), overlaps=0.2),
+        Chain((first["kl"], Task(alpha=0.5, gamma=1.0, anchor="ewc")), overlaps=-0.6),
+        Chain((first["none"], Task(alpha=0.5, gamma=0.3, anchor="l2", memory=0.5)), overlaps=0.2),
+        Chain((first["held"], Task(alpha=0.5, gamma=0.0, anchor="none", q_star=0.7)), overlaps=0.0),
+    ]
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_problems_together_equal_each_alone(replicas):
+    settings = DescentSettings(epochs=4, records=2, test_patterns=100, replicas=replicas, batch=9)
+    kw = {"n": 30, "seeds": (3, 11), "settings": settings, "dtype": torch.float64}
+    problems = _several()
+    for problem, together in zip(problems, descend_many(problems, **kw), strict=True):
+        alone = descend(problem, **kw)
+        assert together.chain == alone.chain
+        for one, all_ in zip(alone.stages, together.stages, strict=True):
+            torch.testing.assert_close(one.theta, all_.theta, rtol=1e-9, atol=1e-10)
+            for name in ("r", "p", "eps_g", "q_star", "loss", "q", "eps_test"):
+                np.testing.assert_allclose(getattr(one, name), getattr(all_, name), atol=1e-9, err_msg=name)
+
+
+def test_problems_together_share_the_first_task():
+    settings = DescentSettings(epochs=3, records=1, test_patterns=0)
+    kw = {"n": 40, "seeds": 2, "settings": settings, "dtype": torch.float64}
+    first = descend(Task(alpha=1.0), **kw)
+    problems = [Chain((Task(alpha=1.0), Task(alpha=1.5, gamma=g)), overlaps=r0) for g in (0.1, 1.0) for r0 in (-0.5, 0)]
+    whole = descend_many(problems, **kw)
+    for joined, alone in zip(descend_many(problems, start=first, **kw), whole, strict=True):
+        torch.testing.assert_close(joined.stages[1].theta, alone.stages[1].theta, rtol=1e-9, atol=1e-10)
+    with pytest.raises(ValueError, match="first task alone"):
+        descend_many([problems[0], Chain((Task(alpha=1.0, prior="kl"), Task(alpha=1.5)))], start=first, **kw)
+
+
+def test_a_diverging_problem_leaves_the_others_alone():
+    """A strong anchor makes the step of its problem unstable; the problems beside it do not notice."""
+    wild = Chain((Task(alpha=0.5), Task(alpha=0.5, gamma=1e30, anchor="l2")), overlaps=0.3)
+    tame = Chain((Task(alpha=0.5), Task(alpha=0.5, gamma=0.5)), overlaps=0.3)
+    kw = {"n": 30, "seeds": 2, "settings": SHORT}
+    spoiled = descend_many([tame, wild, tame], **kw)
+    alone = descend(tame, **kw)
+    assert {(left.seed, left.task) for left in spoiled[1].diverged} == {(0, 1), (1, 1)}
+    assert "gamma=1e+30" in str(spoiled[1].diverged[0])
+    assert np.isnan(spoiled[1].values("eps_g")).all() and np.isfinite(spoiled[1].values("eps_g", after=0)).all()
+    for result in (spoiled[0], spoiled[2]):
+        assert not result.diverged
+        for name in ("r", "p", "eps_g", "q_star", "loss", "eps_test"):
+            np.testing.assert_allclose(result.values(name), alone.values(name), rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_problems_of_different_sizes_are_refused():
+    kw = {"n": 30, "seeds": 2, "settings": SHORT}
+    with pytest.raises(ValueError, match=r"problems must have the same alphas, task by task, got \(1.0,\), \(1.5,\)"):
+        descend_many([Task(alpha=1.0), Task(alpha=1.5)], **kw)
+    with pytest.raises(ValueError, match="problems must have the same alphas, task by task, got none"):
+        descend_many([], **kw)

@@ -152,3 +152,18 @@ def test_observables_are_all_reported():
     found = sample(Task(alpha=0.5), n=10, seeds=2, settings=GibbsSettings(warmup=10, draws=4, leapfrogs=2))
     for name in gibbs.OBSERVABLES:
         assert np.isfinite(found.values(name)).all(), name
+
+
+def test_starting_from_the_samples_of_the_first_task_equals_sampling_both():
+    settings = GibbsSettings(warmup=10, draws=6, chains=2, leapfrogs=3)
+    kw = {"n": 20, "seeds": 2, "settings": settings}
+    first = sample(Task(alpha=0.5), **kw)
+    for r0 in (-0.5, 0.3):
+        chain = Chain((Task(alpha=0.5), Task(alpha=0.8, gamma=0.5)), overlaps=r0)
+        joined, whole = sample(chain, start=first, **kw), sample(chain, **kw)
+        assert torch.equal(joined.stages[1].theta, whole.stages[1].theta)
+        np.testing.assert_array_equal(joined.values("p", on=0), whole.values("p", on=0))
+    with pytest.raises(ValueError, match="n, seeds, settings and dtype"):
+        sample(chain, start=first, **{**kw, "n": 21})
+    with pytest.raises(ValueError, match="first task alone"):
+        sample(Chain((Task(alpha=0.6), Task(alpha=0.8))), start=first, **kw)

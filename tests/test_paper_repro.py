@@ -29,6 +29,7 @@ from statmech_cl.paper_repro import (
 
 from statmech_cl import Estimate, cli, figures, paper_repro
 from statmech_cl.commands import reproduce as reproduce_command
+from statmech_cl.store import Store
 
 calls: list[float] = []
 
@@ -199,3 +200,22 @@ def test_all_goes_on_after_a_failure_and_writes_the_report(
     del entries["broken"]
     assert cli.main(["reproduce", "all", "--out", str(tmp_path)]) == 0
     assert len(calls) == 4
+
+
+def _squares(points: list[Any]) -> list[dict[str, Any]]:
+    calls.append(float(len(points)))
+    return [{"y": point["x"] ** 2, "call": len(calls)} for point in points]
+
+
+def test_groups_are_computed_together_and_stored_singly(tmp_path: Path) -> None:
+    grid = [{"x": x, "size": size} for size in (1, 2) for x in (1.0, 2.0, 3.0)]
+    with Store(tmp_path / "store.sqlite") as store:
+        context = Context(parameters={}, scale="quick", device="cpu", seed=0, store=store, quiet=True)
+        rows = context.groups("squares", _squares, grid, "toy", together=["size"])
+        assert [row["y"] for row in rows] == [1.0, 4.0, 9.0, 1.0, 4.0, 9.0]
+        assert calls == [3.0, 3.0] and len(store) == 6
+        assert context.groups("squares", _squares, grid[1:4], "toy", together=["size"]) == rows[1:4]
+        assert calls == [3.0, 3.0]
+        more = [*grid, {"x": 4.0, "size": 2}]  # one row of a group is missing: all of it is computed, that one stored
+        assert context.groups("squares", _squares, more, "toy", together=["size"]) == [*rows, {"y": 16.0, "call": 3}]
+        assert calls == [3.0, 3.0, 4.0] and len(store) == 7

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from statmech_cl.paper_repro import framework, registry, reproduce
 
+from statmech_cl.store import Store
+
 FEW = {"alpha_2": [1.0], "n": 20, "n_seeds": 3, "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior"}
 SMALL: dict[str, dict[str, Any]] = {
     "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, "n": 40, "n_seeds": 3},
@@ -80,3 +82,44 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, monkeypatch: pyt
     for first, second in zip(whole.files, resumed.files, strict=True):
         if not first.name.endswith(".run.json"):  # times and dates
             assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = "fig3a"
+    shrink(figure, monkeypatch)
+    whole = reproduce(figure, out=tmp_path / "whole", quiet=True)
+    plain = Store.put
+    put: list[str] = []
+
+    def killed(self: Store, kind: str, parameters: Any, row: Any) -> dict[str, Any]:
+        put.append(kind)
+        if put.count("two tasks/descent") == 2:  # the group has two rows, one for each gamma
+            raise KeyboardInterrupt
+        return plain(self, kind, parameters, row)
+
+    monkeypatch.setattr(Store, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(figure, out=tmp_path / "resumed", quiet=True)
+    monkeypatch.setattr(Store, "put", plain)
+    resumed = reproduce(figure, out=tmp_path / "resumed", quiet=True)
+    for first, second in zip(whole.files, resumed.files, strict=True):
+        if not first.name.endswith(".run.json"):  # times and dates
+            assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_rows_of_two_tasks_together_equal_each_alone() -> None:
+    from statmech_cl.simulations.measure import two_task_row, two_task_rows
+
+    common = {"alpha_1": 1.0, "alpha_2": 0.5, "n": 30, "seeds": [0, 1], "epochs": 3, "records": 1}
+    points = [{**common, "gamma": gamma, "r0": r0} for gamma in (1.0, 0.1) for r0 in (-0.5, 0.5)]
+    for point, row in zip(points, two_task_rows(points), strict=True):
+        alone = two_task_row(**point)
+        assert list(alone) == list(row)
+        for name in ("eps_1", "eps_2", "q_star", "loss", "eps_1_before"):
+            assert row[name] == pytest.approx(alone[name], abs=2e-3), name
+    with pytest.raises(ValueError, match="points must differ in r0, gamma and anchor only"):
+        two_task_rows([points[0], {**points[1], "n": 31}])
+    with pytest.raises(ValueError, match="problems must have the same alphas"):
+        two_task_rows([points[0], {**points[1], "alpha_2": 0.7}])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statmech_cl.simulations.teachers import draw_signs, generator, signed_patterns, teachers
+from statmech_cl.simulations.teachers import draw_signs, generator, shared_patterns, signed_patterns, teachers
 
 from statmech_cl import Chain, Task
 
@@ -68,3 +68,15 @@ def test_bad_arguments():
         teachers(Chain([TASK]), 10, 0, signs="fixed")
     with pytest.raises(ValueError, match="n must be"):
         teachers(Chain([TASK]), 0, 0)
+
+
+def test_patterns_shared_by_teachers_are_each_teachers_own():
+    """Flipped, the patterns signed by the first teacher are what each teacher alone would be given; ties included."""
+    chain = Chain((Task(alpha=1.0), Task(alpha=1.0), Task(alpha=1.0)), overlaps=0.2)
+    w = teachers(chain, 40, 5)
+    signed, flips = shared_patterns(w, 300, generator(5, 0, "patterns"))
+    assert (flips[0] == 1).all() and (flips[1:] == -1).any()
+    for teacher, flip in zip(w, flips, strict=True):
+        alone = signed_patterns(teacher, 300, generator(5, 0, "patterns"))
+        assert torch.equal(alone, signed * flip.unsqueeze(-1))
+    assert ((w.float() @ signed.float().T) == 0).any()
