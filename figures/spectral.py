@@ -6,42 +6,63 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .axes import new, points
 
 Rows = Sequence[Mapping[str, Any]]
 _COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73")
+_FIELDS_ALONG = {
+    "coherence": r"$\Phi$ of the fields",
+    "beta": "BB a weight",
+    "eps_1": r"$\epsilon_1$",
+}
+_LAYERS_ALONG = {
+    "coherence": r"mean $\Phi$ of the layers",
+    "relative_beta": r"BB / $\frac{1}{2}||W_{prev}||^2$",
+    "fall": "fall on task 1 (%)",
+}
 
 
 def overview(rows: Rows, *, published: tuple[float, float], notes: Mapping[str, str]) -> Figure:
-    """Eight panels of `rows`, which are told apart by their `kind`:
+    """Twelve panels of `rows`, which are told apart by their `kind`:
 
     "theory" (alpha_2, eps_1, eps_2) and "perceptron" (label, alpha_2, eps_1, eps_2 and errors): lines and points;
+    "trade-off" (label, strength, a, b and errors): accuracies after both tasks, in per cent;
     "chance" (n, coherence): the line in the panel of the layers; "layer" (n, coherence, method, label): trained layers;
-    "fields" (alpha_2, coherence, relative_beta, forgetting): one point a perceptron;
-    "epoch" (label, epoch, coherence, relative_beta): means over seeds, along training;
-    "run" (label, forgetting, relative_beta, coherence): one point a run;
-    "trade-off" (label, strength, a, b and errors): accuracies after both tasks, in per cent.
+    "along" (alpha_2, anchor, strength, lam, after_task, epoch, coherence, beta, eps_1 and errors): perceptrons, record
+    by record;
+    "epoch" (method, label, epoch, coherence, relative_beta, fall): deep networks along training, means over seeds;
+    "fields" (anchor, alpha_2, beta, forgetting): one point a perceptron;
+    "run" (method, label, forgetting, relative_beta, coherence): one point a run.
     published : (a, b) of the published point. notes : titles of the panels "fields", "coherence" and "relative_beta".
     """
-    figure, axes = new(4, 2, width=3.5, height=2.5)
+    figure, axes = new(4, 3, width=3.4, height=2.7)
     _theory(axes[0, 0], rows)
     _trade_off(axes[0, 1], rows, published)
-    _layers(axes[1, 0], rows)
-    _fields(axes[1, 1], rows)
-    axes[1, 1].set_title(notes["fields"])
-    names = {"coherence": r"mean $\Phi$ of the layers", "relative_beta": r"BB / $\frac{1}{2}||W_{prev}||^2$"}
-    for column, (name, label) in enumerate(names.items()):
-        _along_training(axes[2, column], rows, name)
-        axes[2, column].set_ylabel(label)
-        _beside_forgetting(axes[3, column], rows, name)
-        axes[3, column].set_xlabel(f"{label} after task 2")
-        axes[3, column].set_title(notes[name])
-    handles, labels = axes[3, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=6, title="methods in deep networks")
+    _layers(axes[0, 2], rows)
+    for ax, (name, label) in zip(axes[1], _FIELDS_ALONG.items(), strict=True):
+        _along_descent(ax, rows, name)
+        ax.set_ylabel(label)
+    axes[1, 1].set_title(rf"perceptrons, $\alpha_2={_of(rows, 'along')[0]['alpha_2']:g}$, epoch by epoch")
+    for ax, (name, label) in zip(axes[2], _LAYERS_ALONG.items(), strict=True):
+        _along_training(ax, rows, name)
+        ax.set_ylabel(label)
+    axes[2, 1].set_title("deep networks, epoch by epoch")
+    _fields(axes[3, 0], rows)
+    axes[3, 0].set_title(notes["fields"])
+    for ax, name in zip(axes[3, 1:], ("coherence", "relative_beta"), strict=True):
+        _beside_forgetting(ax, rows, name)
+        ax.set_xlabel(f"{_LAYERS_ALONG[name]} after task 2")
+        ax.set_title(notes[name])
+    methods = list(dict.fromkeys(row["method"] for row in _of(rows, "run")))
+    handles = [Line2D([], [], label=method, **_style(index)) for index, method in enumerate(methods)]
+    title = "methods in deep networks; several points or lines of one method are its strengths"
+    figure.legend(handles=handles, loc="outside lower center", ncols=7, fontsize=6, title=title)
     return figure
 
 
@@ -54,7 +75,7 @@ def _labels(rows: Rows) -> list[str]:
 
 
 def _style(index: int) -> dict[str, Any]:
-    """A colour and a marker for each of up to 21 labels."""
+    """A colour and a marker for each of up to 21 names."""
     colors = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
     return {"color": colors[index % len(colors)], "marker": "os^"[index // len(colors) % 3]}
 
@@ -106,48 +127,85 @@ def _layers(ax: Axes, rows: Rows) -> None:
     line = sorted(_of(rows, "chance"), key=lambda row: row["n"])
     ax.plot([row["n"] for row in line], [row["coherence"] for row in line], color="0.5", label="random weights, rms")
     found = _of(rows, "layer")
-    for index, label in enumerate(_labels(found)):
-        mine = [row for row in found if row["label"] == label]
+    for index, method in enumerate(dict.fromkeys(row["method"] for row in found)):
+        mine = [row for row in found if row["method"] == method]
         x = [row["n"] * (1.0 + 0.04 * (index - 6)) for row in mine]
-        ax.plot(x, [row["coherence"] for row in mine], linestyle="none", markersize=2.5, **_style(index))
+        ax.plot(x, [row["coherence"] for row in mine], linestyle="none", markersize=2, **_style(index))
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_xlabel("weights in the layer (methods drawn side by side)")
+    ax.set_xlabel("weights in the layer (methods side by side)")
     ax.set_ylabel(r"coherence $\Phi$ after task 2")
     ax.set_title("trained layers and chance")
     ax.legend(fontsize=6)
 
 
-def _fields(ax: Axes, rows: Rows) -> None:
-    found = _of(rows, "fields")
-    for index, alpha in enumerate(sorted({row["alpha_2"] for row in found})):
-        mine = [row for row in found if row["alpha_2"] == alpha]
-        x, y = [row["relative_beta"] for row in mine], [row["forgetting"] for row in mine]
-        ax.plot(x, y, linestyle="none", markersize=2.5, label=rf"$\alpha_2={alpha:g}$", **_style(index))
+def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
+    """`name` against the epoch of the task, with bands of one standard error: the first task once, the second under
+    each anchor. Its start is drawn at 1/2."""
+    found = _of(rows, "along")
+    cases = list(dict.fromkeys((row["anchor"], row["strength"], row["lam"]) for row in found))
+    drawn = [(1, cases[0])] * (name != "beta") + [(2, case) for case in cases]
+    seen: dict[tuple[str, bool], int] = {}
+    for task, case in drawn:
+        anchor, strength, lam = case
+        mine = [row for row in found if (row["anchor"], row["strength"], row["lam"]) == case]
+        mine = [row for row in mine if row["after_task"] == task and (name, row["epoch"]) != ("beta", 0)]  # BB = 0
+        x = np.maximum([row["epoch"] for row in mine], 0.5)
+        y, error = (np.array([row[column] for row in mine], dtype=float) for column in (name, f"{name}_error"))
+        if task == 1:
+            style: dict[str, Any] = {"color": "0.6", "linestyle": ":"}
+            label = "task 1"
+        else:
+            family = anchor, lam > 0.0
+            shade = seen[family] = seen.get(family, -1) + 1
+            tone = {("l2", False): "Blues", ("kl", False): "Oranges"}.get(family, "Greens")
+            style = {"color": colormaps[tone](0.45 + 0.25 * shade), "linestyle": "--" if lam else "-"}
+            label = rf"$\lambda={lam:g}N$, {anchor.upper()} {strength:g}" if lam else f"{anchor.upper()} {strength:g}"
+        ax.plot(x, y, linewidth=0.9, label=label, **style)
+        ax.fill_between(x, y - error, y + error, color=style["color"], alpha=0.25, linewidth=0)
     ax.set_xscale("log")
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("BB a weight, perceptron's fields")
-    ax.set_ylabel(r"rise of $\epsilon_1$ over task 2")
-    ax.legend(fontsize=6)
+    if name != "eps_1":
+        ax.set_yscale("log")
+    else:
+        ax.legend(fontsize=5, ncols=2)
+    ax.set_xlabel("epoch of the task (left end: start)")
 
 
 def _along_training(ax: Axes, rows: Rows, name: str) -> None:
-    found = [row for row in _of(rows, "epoch") if row.get(name) is not None]
-    for index, label in enumerate(_labels(_of(rows, "epoch"))):
-        mine = [row for row in found if row["label"] == label]
-        epochs = sorted({row["epoch"] for row in mine})
-        mean = [np.mean([row[name] for row in mine if row["epoch"] == epoch]) for epoch in epochs]
-        ax.plot(epochs, mean, markersize=2.5, linewidth=0.8, **_style(index))
-    ax.set_yscale("log")
+    found = _of(rows, "epoch")
+    for index, method in enumerate(dict.fromkeys(row["method"] for row in found)):
+        for label in _labels([row for row in found if row["method"] == method]):
+            mine = [row for row in found if row["label"] == label and row.get(name) is not None]
+            epochs = sorted({row["epoch"] for row in mine})
+            mean = np.array([np.mean([row[name] for row in mine if row["epoch"] == epoch]) for epoch in epochs])
+            ax.plot(epochs, mean * (100.0 if name == "fall" else 1.0), markersize=2, linewidth=0.7, **_style(index))
+    if name != "fall":
+        ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch, both tasks")
 
 
+def _fields(ax: Axes, rows: Rows) -> None:
+    found = _of(rows, "fields")
+    for index, alpha in enumerate(sorted({row["alpha_2"] for row in found})):
+        for anchor, marker in (("l2", "o"), ("kl", "x")):
+            mine = [row for row in found if row["alpha_2"] == alpha and row["anchor"] == anchor]
+            x, y = [row["beta"] for row in mine], [row["forgetting"] for row in mine]
+            style = {**_style(index), "marker": marker}
+            label = rf"{anchor.upper()}, $\alpha_2={alpha:g}$"
+            ax.plot(x, y, linestyle="none", markersize=2.5, label=label, **style)
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("BB a weight, perceptron's fields")
+    ax.set_ylabel(r"rise of $\epsilon_1$ over task 2")
+    ax.legend(fontsize=5)
+
+
 def _beside_forgetting(ax: Axes, rows: Rows, name: str) -> None:
     found = _of(rows, "run")
-    for index, label in enumerate(_labels(found)):
-        mine = [row for row in found if row["label"] == label]
+    for index, method in enumerate(dict.fromkeys(row["method"] for row in found)):
+        mine = [row for row in found if row["method"] == method]
         x, y = [row[name] for row in mine], [100.0 * row["forgetting"] for row in mine]
-        ax.plot(x, y, linestyle="none", markersize=3, label=label, **_style(index))
+        ax.plot(x, y, linestyle="none", markersize=2.5, **_style(index))
     ax.set_xscale("log")
     ax.set_ylabel("forgetting of task 1 (%)")

@@ -7,6 +7,7 @@ beside forgetting.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,19 @@ SOURCES = (
     "statmech_cl.paper_repro.spectral",
 )
 PUBLISHED = (71.16, 86.69)  # digits 0-4 retained, digits 5-9, at lam = 1, eta = 3
-_FIELD = ("vcl", "vcl-ewc", "vcl-l2", "vcl-none", "vcl-sgd", "bayesbinn", "bimu")
-_ANCHORED = [[name, {option: s}] for name, option in (("rana", "eta"), ("l2", "strength")) for s in (0.1, 1.0, 10.0)]
+# Every method; those with an anchor at strengths over three decades.
+_ALONE = ("plain", "phi-only", "vcl-none", "vcl-ewc", "bayesbinn", "bimu", "metaplasticity")
+_STRENGTHS = {
+    "l2": ("strength", (0.01, 0.1, 1.0, 10.0)),
+    "rana": ("eta", (0.01, 0.1, 1.0, 10.0)),
+    "ewc": ("strength", (1.0, 10.0, 100.0, 1000.0)),
+    "vcl": ("gamma", (0.01, 0.1, 1.0, 10.0)),
+    "vcl-l2": ("gamma", (0.01, 0.1, 1.0, 10.0)),
+    "vcl-sgd": ("gamma", (0.02, 0.05, 0.2, 0.5)),
+}
 _METHODS = [
-    *([name, {}] for name in ("plain", "phi-only", "ewc", *_FIELD, "metaplasticity")),
-    *_ANCHORED,
+    *([name, {}] for name in _ALONE),
+    *([name, {option: s}] for name, (option, strengths) in _STRENGTHS.items() for s in strengths),
 ]
 _PERCEPTRON = {
     "alpha_1": 2.0,
@@ -52,6 +61,16 @@ _PERCEPTRON = {
     "lam": [["L2 anchor alone", 0.0, False], [r"$\lambda=1$", 1.0, False], [r"$\lambda=N$", 1.0, True]],
     "strong": [[r"$\lambda=10N$", 10.0, True]],
     "etas": [0.03, 0.1, 0.3, 1.0, 3.0],
+    "anchors": ["l2", "kl"],
+    # Followed epoch by epoch: anchor, its strength, and that of 1 - Phi for each weight.
+    "along": {
+        "alpha_2": 1.0,
+        "cases": [
+            *(["l2", eta, 0.0] for eta in (0.1, 1.0, 10.0)),
+            *(["kl", gamma, 0.0] for gamma in (0.1, 1.0, 10.0)),
+            *(["l2", 1.0, lam] for lam in (1.0, 10.0)),
+        ],
+    },
     "epochs": 200,
 }
 SCALES = {
@@ -59,7 +78,7 @@ SCALES = {
         "subset": True,
         "perceptron": {**_PERCEPTRON, "n": 300, "n_seeds": 6},
         "trade_off": {"strengths": [0.3, 1.0, 3.0, 10.0], "epochs": 1, "n_seeds": 2},
-        "deep": {"methods": _METHODS, "epochs": 3, "batches": 156, "widths": [128, 128], "n_seeds": 2},
+        "deep": {"methods": _METHODS, "epochs": 3, "batches": 125, "widths": [128, 128], "n_seeds": 2},
     },
     "paper": {
         "subset": False,
@@ -73,7 +92,7 @@ SCALES = {
 def compute(context: Context) -> Data:
     """Theory, perceptrons, split MNIST, and every method on two permuted tasks."""
     perceptrons.prepare()
-    rows = [*_theory(context), *_perceptrons(context), *_trade_off(context), *_deep(context)]
+    rows = [*_theory(context), *_perceptrons(context), *_along(context), *_trade_off(context), *_deep(context)]
     for what, found in _correlations(rows).items():
         rows.append(
             {"kind": "correlation", "what": what, "value": found.mean, "value_error": found.error, "n": found.n}
@@ -93,23 +112,21 @@ def _theory(context: Context) -> list[dict[str, Any]]:
 
 
 def _perceptrons(context: Context) -> list[dict[str, Any]]:
-    """The points beside the theory line, and, in the rows of kind "fields", a sweep of eta at their first alpha_2."""
+    """The points beside the theory line, and, in the rows of kind "fields", one for each seed of a sweep over anchors,
+    their strengths and alpha_2."""
     from statmech_cl.simulations.spectral_runs import perceptron_row
 
     p = context.parameters["perceptron"]
-    seeds = list(range(context.seed, context.seed + p["n_seeds"]))
-    shared = {"alpha_1": p["alpha_1"], "r0": p["r0"], "n": p["n"], "seeds": seeds, "device": context.device}
-    shared |= settings(epochs=p["epochs"], records=1, test_patterns=0)
+    shared, seeds = _shared(context, records=1)
     grid, about = [], []
     for label, lam, by_weight in [*p["lam"], *p["strong"]]:
         strength = lam if by_weight else lam / p["n"]
         for a in p["alpha_2"]:
             grid.append({**shared, "alpha_2": a, "eta": p["eta"], "lam_per_weight": strength})
             about.append({"kind": "perceptron", "label": label, "alpha_2": a})
-    for eta in p["etas"]:
-        for a in p["alpha_2"]:
-            grid.append({**shared, "alpha_2": a, "eta": eta, "lam_per_weight": 0.0})
-            about.append({"kind": "fields", "eta": eta, "alpha_2": a})
+    for anchor, eta, a in product(p["anchors"], p["etas"], p["alpha_2"]):
+        grid.append({**shared, "alpha_2": a, "eta": eta, "anchor": anchor, "lam_per_weight": 0.0})
+        about.append({"kind": "fields", "anchor": anchor, "strength": eta, "alpha_2": a})
     found = context.points("spectral/perceptron", perceptron_row, grid, "perceptrons")
     rows: list[dict[str, Any]] = []
     for place, row in zip(about, found, strict=True):
@@ -121,8 +138,41 @@ def _perceptrons(context: Context) -> list[dict[str, Any]]:
             for seed, f, phi, beta in zip(
                 seeds, row["forgetting_seeds"], row["coherence_seeds"], row["beta_seeds"], strict=True
             ):
-                rows.append({**place, "seed": seed, "forgetting": f, "coherence": phi, "relative_beta": beta})
+                rows.append({**place, "seed": seed, "forgetting": f, "coherence": phi, "beta": beta})
     return rows
+
+
+def _along(context: Context) -> list[dict[str, Any]]:
+    """Phi and BB of the fields, and eps_1, at the first ten epochs of each task and ever more sparsely afterwards."""
+    from statmech_cl.simulations.spectral_runs import perceptron_row
+
+    p = context.parameters["perceptron"]
+    shared, _ = _shared(context, records=p["epochs"])
+    alpha_2 = p["along"]["alpha_2"]
+    cases = p["along"]["cases"]
+    grid = [
+        {**shared, "alpha_2": alpha_2, "anchor": anchor, "eta": s, "lam_per_weight": lam} for anchor, s, lam in cases
+    ]
+    steps = {*range(11), *np.geomspace(10, p["epochs"], 16).round().astype(int).tolist()}
+    rows: list[dict[str, Any]] = []
+    for (anchor, strength, lam), found in zip(
+        cases, context.points("spectral/perceptron", perceptron_row, grid, "epoch by epoch"), strict=True
+    ):
+        place = {"kind": "along", "alpha_2": alpha_2, "anchor": anchor, "strength": strength, "lam": lam}
+        for line in found["along"]:
+            epoch = line["epoch"] - (line["after_task"] - 1) * p["epochs"]
+            if epoch in steps:
+                numbers = {k: v for k, v in line.items() if not k.endswith("_seeds")}
+                rows.append({**place, **numbers, "epoch": epoch, "n_seeds": found["n_seeds"]})
+    return rows
+
+
+def _shared(context: Context, *, records: int) -> tuple[dict[str, Any], list[int]]:
+    """What all perceptrons have in common, and their seeds."""
+    p = context.parameters["perceptron"]
+    seeds = list(range(context.seed, context.seed + p["n_seeds"]))
+    shared = {"alpha_1": p["alpha_1"], "r0": p["r0"], "n": p["n"], "seeds": seeds, "device": context.device}
+    return shared | settings(epochs=p["epochs"], records=records, test_patterns=0), seeds
 
 
 def _trade_off(context: Context) -> list[dict[str, Any]]:
@@ -170,11 +220,15 @@ def _deep(context: Context) -> list[dict[str, Any]]:
     for point, found in zip(grid, context.points("spectral/deep", deep_row, grid, "methods"), strict=True):
         label = " ".join([point["method"], *(f"{value:g}" for value in point["options"].values())])
         who = {"label": label, "method": point["method"], "seed": point["seed"]}
+        who |= {"strength": next(iter(point["options"].values()), None)}
+        learned = next(line["accuracy_1"] for line in found["epochs"] if line["epoch"] == d["epochs"])
         for line in found["epochs"]:
             layer = {k: line[k] for k in ("tensor", "n", "coherence", "beta", "relative_beta") if k in line}
             epoch = (line["after_task"] - 1) * d["epochs"] + line["epoch"]
             whole = line["tensor"] == "all"
             rows.append({"kind": "epoch" if whole else "layer epoch", **who, "epoch": epoch, **layer})
+            if whole and line["after_task"] == 2:
+                rows[-1]["fall"] = learned - line["accuracy_1"]
             if epoch == 2 * d["epochs"]:
                 rows.append({"kind": "run" if whole else "layer", **who, **layer})
                 if whole:
@@ -185,36 +239,62 @@ def _deep(context: Context) -> list[dict[str, Any]]:
     return rows
 
 
+def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float:
+    """Rank correlation of x and y, (n,) each; 0 where one of them is constant."""
+    from scipy.stats import rankdata
+
+    a, b = rankdata(x), rankdata(y)
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0.0 and b.std() > 0.0 else 0.0
+
+
 def rank_correlation(x: Sequence[float], y: Sequence[float], groups: Sequence[Any]) -> Estimate:
     """Spearman's rank correlation of x and y, (n,) each, with a bootstrap error over `groups`: runs of one setting that
     differ in the seed alone are no independent evidence."""
-    from scipy.stats import rankdata
-
     members = [np.flatnonzero([g == group for g in groups]) for group in dict.fromkeys(groups)]
     both = np.array([x, y], dtype=float)
-
-    def correlation(chosen: np.ndarray) -> float:
-        a, b = rankdata(both[:, chosen], axis=1)
-        return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0.0 and b.std() > 0.0 else 0.0
-
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(members), (400, len(members)))
-    again = [correlation(np.concatenate([members[i] for i in draw])) for draw in draws]
-    return Estimate(correlation(np.arange(both.shape[1])), float(np.std(again, ddof=1)), len(members))
+    again = [spearman(*both[:, np.concatenate([members[i] for i in draw])]) for draw in draws]
+    return Estimate(spearman(x, y), float(np.std(again, ddof=1)), len(members))
 
 
 def _correlations(rows: list[dict[str, Any]]) -> dict[str, Estimate]:
-    """Rank correlations of forgetting with Phi and BB: over the deep methods, within rana and l2, over perceptrons."""
+    """Rank correlations of forgetting with Phi and BB: over all deep runs, within each method over its strengths, and
+    over perceptrons."""
     runs = [row for row in rows if row["kind"] == "run"]
-    anchored = [row for row in runs if row["method"] in ("rana", "l2")]
     fields = [row for row in rows if row["kind"] == "fields"]
     found = {}
-    for what, mine in (("all methods", runs), ("rana and l2", anchored), ("perceptrons", fields)):
-        groups = [row.get("label") or (row["eta"], row["alpha_2"]) for row in mine]
-        for name in ("coherence", "relative_beta"):
-            x, y = [row[name] for row in mine], [row["forgetting"] for row in mine]
-            found[f"{name}, {what}"] = rank_correlation(x, y, groups)
+    for name in ("coherence", "relative_beta"):
+        found[f"{name}, all methods"] = _correlation(runs, name)
+        within = {method: _within(runs, method, name) for method in _STRENGTHS}
+        each = {method: value for method, value in within.items() if value is not None}
+        found |= {f"{name}, within {method}": value for method, value in each.items()}
+        if len(each) > 1:
+            means = np.array([value.mean for value in each.values()])
+            found[f"{name}, mean within a method"] = Estimate.from_samples(means)
+    for name in ("coherence", "beta"):
+        for anchor in dict.fromkeys(row["anchor"] for row in fields):
+            mine = [row for row in fields if row["anchor"] == anchor]
+            found[f"{name}, perceptrons {anchor}"] = _correlation(mine, name)
+        found[f"{name}, perceptrons"] = _correlation(fields, name)
     return found
+
+
+def _correlation(rows: list[dict[str, Any]], name: str) -> Estimate:
+    groups = [row.get("label") or (row["anchor"], row["strength"], row["alpha_2"]) for row in rows]
+    return rank_correlation([row[name] for row in rows], [row["forgetting"] for row in rows], groups)
+
+
+def _within(runs: list[dict[str, Any]], method: str, name: str) -> Estimate | None:
+    """Rank correlation over the strengths of one method, seed by seed: its mean and the error of that; None where there
+    are fewer than three strengths or two seeds."""
+    mine = [row for row in runs if row["method"] == method]
+    seeds = sorted({row["seed"] for row in mine})
+    if len({row["strength"] for row in mine}) < 3 or len(seeds) < 2:
+        return None
+    of_seeds = [[row for row in mine if row["seed"] == seed] for seed in seeds]
+    values = [spearman([row[name] for row in of_one], [row["forgetting"] for row in of_one]) for of_one in of_seeds]
+    return Estimate.from_samples(np.array(values))
 
 
 def _found_correlations(data: Data) -> dict[str, Estimate]:
@@ -223,12 +303,18 @@ def _found_correlations(data: Data) -> dict[str, Estimate]:
 
 
 def draw(data: Data) -> Figure:
-    """Eight panels."""
+    """Twelve panels."""
     from statmech_cl.figures.spectral import overview
 
     found = _found_correlations(data)
-    notes = {name: f"rank correlation {found[f'{name}, all methods']}" for name in ("coherence", "relative_beta")}
-    notes["fields"] = f"perceptrons, L2 anchor: rank correlation {found['relative_beta, perceptrons']}"
+    notes = {}
+    for name in ("coherence", "relative_beta"):
+        notes[name] = f"rank correlation {found[f'{name}, all methods']}"
+        if f"{name}, mean within a method" in found:
+            notes[name] += f"; within a method {found[f'{name}, mean within a method']}"
+    anchors = data.parameters["perceptron"]["anchors"]
+    each = ", ".join(f"{anchor.upper()} {found[f'beta, perceptrons {anchor}']}" for anchor in anchors)
+    notes["fields"] = f"perceptrons: rank correlation {each}"
     return overview(data.rows, published=PUBLISHED, notes=notes)
 
 
@@ -258,8 +344,9 @@ def verdict(data: Data) -> Verdict:
     sentence = (
         f"under BB, with 1 - Phi of strength 0, 1 and N, perceptrons follow the theory of the L2 anchor at "
         f"{sum(near)} of {len(near)} values; the published pair A {PUBLISHED[0]:g}, B {PUBLISHED[1]:g} {met} at any "
-        f"eta tried at this scale; over all methods, forgetting has rank correlation "
-        f"{found['relative_beta, all methods']} with BB / (1/2)||W_prev||^2 and "
-        f"{found['coherence, all methods']} with Phi."
+        f"eta tried at this scale; over all methods and strengths, forgetting has rank correlation "
+        f"{found['relative_beta, all methods']} with BB / (1/2)||W_prev||^2 and {found['coherence, all methods']} with "
+        f"Phi; over perceptrons with BB {found['beta, perceptrons l2']} under the L2 anchor and "
+        f"{found['beta, perceptrons kl']} under the KL anchor."
     )
     return Verdict(rows, sentence, all(near))

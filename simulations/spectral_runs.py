@@ -102,23 +102,25 @@ def deep_row(
 ) -> dict[str, Any]:
     """One run of `method` on two permuted-MNIST tasks.
 
-    Returns {"epochs": [...], "forgetting": ...}: one entry for each epoch, task and layer with n, coherence, and in the
-    second task beta and relative_beta (to the weights at the end of the first); forgetting is the fall of the accuracy
-    on the first task over the second.
+    Returns {"epochs": [...], "forgetting": ...}: one entry for each epoch, task and layer, and for all layers together,
+    with n, coherence, accuracy_1 (on the first task, of the method's first view) and, in the second task, beta and
+    relative_beta (to the weights at the end of the first); forgetting is the fall of accuracy_1 over the second task.
     """
     rows: list[dict[str, Any]] = []
     reference: dict[str, Tensor] = {}
 
     def look(learner: Method, result: RunResult) -> None:
         task, epoch = result.log[-1]["after_task"], result.log[-1]["epoch"]
+        first = [row for row in result.rows if row["on_task"] == 1 and row["view"] == learner.views[0]]
+        seen = {"after_task": task, "epoch": epoch, "accuracy_1": first[-1]["accuracy"]}
         now = {name: w.detach().cpu() for name, w in learner.weight_tensors().items()}
         for row in arrays.summary(now, reference or None):
-            rows.append({"after_task": task, "epoch": epoch, **{k: v for k, v in row.items() if k != "chance"}})
+            rows.append({**seen, **{k: v for k, v in row.items() if k != "chance"}})
         if task == 1 and epoch == epochs:
             reference.update({name: w.clone() for name, w in now.items()})
 
     tasks = scenario("permuted-mnist", n_tasks=2, subset=subset)
     protocol = Protocol(epochs=epochs, batches=batches, widths=tuple(widths))
-    result = run(method, tasks, protocol, seed=seed, options=options, device=device, on_epoch=look, curve=False)
+    result = run(method, tasks, protocol, seed=seed, options=options, device=device, on_epoch=look)
     metrics = result.metrics(str(result.rows[0]["view"]))
     return {"epochs": rows, "forgetting": -metrics["backward_transfer"], "average": metrics["average"]}

@@ -100,6 +100,20 @@ def test_rank_correlation() -> None:
     assert spectral.rank_correlation(x, np.ones(12), groups).mean == 0.0
 
 
+def test_correlation_within_a_method_is_taken_over_its_strengths_alone() -> None:
+    rows = [
+        {"method": "l2", "seed": seed, "strength": s, "beta": 1.0 / s + 100.0 * seed, "forgetting": 1.0 / s - seed}
+        for seed in range(3)
+        for s in (0.1, 1.0, 10.0)
+    ]
+    within = spectral._within(rows, "l2", "beta")
+    assert within is not None
+    assert (within.mean, within.error, within.n) == (pytest.approx(1.0), pytest.approx(0.0, abs=1e-12), 3)
+    assert spectral._correlation([{**row, "label": row["strength"]} for row in rows], "beta").mean < 0.0
+    assert spectral._within(rows[:3], "l2", "beta") is None
+    assert spectral._within(rows, "ewc", "beta") is None
+
+
 def test_figure_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def line(*, alpha_2: float, **_: Any) -> dict[str, float]:  # the chain solver takes seconds a point
         return {"eps_1": 0.1 * alpha_2, "eps_2": 0.5 - 0.1 * alpha_2}
@@ -108,18 +122,31 @@ def test_figure_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     small = {
         "subset": True,
         "perceptron": {
-            **spectral._PERCEPTRON, "alpha_2": [0.5, 1.0], "etas": [0.1, 1.0], "epochs": 5, "n": 20, "n_seeds": 2,
+            **spectral._PERCEPTRON, "alpha_2": [0.5, 1.0], "etas": [0.1, 1.0], "epochs": 12, "n": 20, "n_seeds": 2,
         },
         "trade_off": {"strengths": [], "epochs": 1, "n_seeds": 2},
         "deep": {
-            "methods": [["plain", {}], ["rana", {"eta": 1.0}]], "epochs": 1, "batches": 2, "widths": [8], "n_seeds": 2,
+            "methods": [["plain", {}], *(["l2", {"strength": s}] for s in (0.1, 1.0, 10.0))],
+            "epochs": 1, "batches": 2, "widths": [8], "n_seeds": 2,
         },
     }  # fmt: skip
     monkeypatch.setitem(spectral.SCALES, "quick", small)
     result = reproduce("spectral", out=tmp_path, quiet=True)
     kinds = {row["kind"] for row in result.data.rows}
-    assert kinds == {"theory", "perceptron", "fields", "epoch", "layer epoch", "layer", "run", "chance", "correlation"}
-    assert len(result.data.select(kind="run")) == 4
+    assert kinds == {
+        "theory", "perceptron", "fields", "along", "epoch", "layer epoch", "layer", "run", "chance", "correlation"
+    }  # fmt: skip
+    assert len(result.data.select(kind="run")) == 8
+    last = {(row["label"], row["seed"]): row["fall"] for row in result.data.select(kind="epoch") if row["epoch"] == 2}
+    assert last == pytest.approx({(r["label"], r["seed"]): r["forgetting"] for r in result.data.select(kind="run")})
+    along = result.data.select(kind="along")
+    cases = spectral._PERCEPTRON["along"]["cases"]
+    assert {(row["after_task"], row["epoch"]) for row in along} == {(t, e) for t in (1, 2) for e in (*range(13),)}
+    assert len(along) == 26 * len(cases)
+    assert all(row["coherence_error"] >= 0.0 and row["eps_1_error"] >= 0.0 for row in along)
+    found = {row["what"] for row in result.data.select(kind="correlation")}
+    assert {"relative_beta, within l2", "relative_beta, all methods", "beta, perceptrons kl"} <= found
+    assert "relative_beta, within rana" not in found
     assert all(math.isfinite(row["relative_beta"]) for row in result.data.select(kind="run"))
     assert (tmp_path / "spectral.png").stat().st_size > 10_000
     assert "rank correlation" in result.verdict.sentence
