@@ -353,7 +353,7 @@ def test_solve_table_csv_and_files(capsys: pytest.CaptureFixture[str], tmp_path:
 
 def test_one_alpha_that_fails_does_not_lose_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "solve", "--alpha", "1.8,2", "--branch", "low", "--json")
-    assert status == 1 and err.startswith("statmech-cl: error: 1 of 2 alphas failed; alpha=2: branch 'low' ends at")
+    assert status == 1 and err.startswith("statmech-cl: error: 1 of 2 points failed; alpha=2: branch 'low' ends at")
     first, second = json.loads(out)
     assert first["status"] == "converged" and second["status"] == "failed" and second["alpha"] == 2.0
     assert "branch 'low' ends at alpha" in refused(capsys, "solve", "--alpha", "2", "--branch", "low")

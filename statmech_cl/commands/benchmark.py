@@ -12,6 +12,7 @@ from ..problem import check_choice, check_count
 from ..progress import bar
 from ..store import Store
 from .options import Choice, Count, quiet_option
+from .results import kept_in
 
 SCENARIOS = ("permuted-mnist", "mnist-fashion", "split-mnist")
 # Where a scenario is usually run otherwise than on five epochs of 500 batches on the mlp.
@@ -107,13 +108,10 @@ def command(
     for source in probe.sources:
         click.echo(source + (" (judged on held-out training images)" if validation else ""), err=True)
     results: list[Any] = []
-    try:
-        with Store(folder / "store.sqlite") as store:
-            found = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
-            for _, result in bar(found, "benchmark", total=len(points), quiet=quiet):
-                results.append(result)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; finished epochs are kept in {out}, run again to go on") from None
+    with kept_in(out, "epochs"), Store(folder / "store.sqlite") as store:
+        found = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
+        for _, result in bar(found, "benchmark", total=len(points), quiet=quiet):
+            results.append(result)
     order = {name: index for index, name in enumerate(names)}
     results.sort(key=lambda result: (order[result.method], result.seed))
     _write(folder / f"benchmark-{scenario}", results, shared, list(probe.sources), options)

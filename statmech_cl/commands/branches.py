@@ -10,6 +10,7 @@ import click
 from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
 from ..problem import PRIORS, Task, check_number
 from .options import Choice
+from .results import choose_form, deliver, result_options
 
 if TYPE_CHECKING:
     from ..branches import Branch
@@ -45,12 +46,8 @@ class _NumberOrSpan(click.ParamType):
 @click.option("--beta", type=_NumberOrSpan(), default="20", show_default=True, help="Inverse temperature.")
 @click.option("--q-star", "q_star", type=_NumberOrSpan(), help="Prescribe E<m^2>.")
 @click.option("--prior", type=Choice(PRIORS), default="none", show_default=True, help="Prior on the weights.")
-@click.option("--json", "form", flag_value="json", help="Write JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Write the points as CSV.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the branches (.pdf, .png, .svg).")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file; its suffix chooses the form."
-)
+@result_options(as_json="Write JSON.", as_csv="Write the points as CSV.")
 def command(
     alpha: float | tuple[float, float],
     beta: float | tuple[float, float],
@@ -75,25 +72,15 @@ def command(
         raise ValueError(f"exactly one of alpha, beta and q_star must be a span low:high, got {names}")
     ((parameter, span),) = spans.items()
     problem = Task(**{**given, parameter: span[0]}, prior=prior)  # type: ignore[arg-type]
-    for file in (plot, output):
-        if file is not None:
-            check_writable_file(file)
-    if plot is not None and plot.suffix not in (".pdf", ".png", ".svg"):
+    form = choose_form(form, output)
+    if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
         raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
     from statmech_cl import trace
 
     found = trace(problem, parameter=parameter, span=span)
     if plot is not None:
         _draw(found, plot)
-    text = _written(found, form or _suffix_form(output))
-    if output is not None:
-        write_atomic(output, text)
-    else:
-        click.echo(text, nl=False)
-
-
-def _suffix_form(output: Path | None) -> str:
-    return output.suffix[1:] if output is not None and output.suffix in (".json", ".csv") else "table"
+    deliver(_written(found, form), output)
 
 
 def _written(found: Branch, form: str) -> str:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..output import to_csv, to_json, to_table
 from ..problem import ANCHORS, PRIORS, Chain, Task, check_choice
-from ..solution import ChainSolution, ConvergenceError
+from ..solution import ChainSolution
 from .options import Choice, Numbers
+from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
 from .solve import BRANCHES
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _FILE_NAMES = ("tasks", "overlaps", "law")
 _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")
@@ -36,10 +30,9 @@ _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "sta
 @click.option(
     "--branch", type=Choice(BRANCHES), default="best", show_default=True, help="Which solution of the last task."
 )
-@click.option("--json", "form", flag_value="json", help="Write JSON: an object, or a list for a range or --branch all.")
-@click.option("--csv", "form", flag_value="csv", help="Write CSV: one row for each after_task and on_task.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file; its suffix chooses the form."
+@result_options(
+    as_json="Write JSON: an object, or a list for a range or --branch all.",
+    as_csv="Write CSV: one row for each after_task and on_task.",
 )
 def command(file: Path | None, branch: str, form: str | None, output: Path | None, **given: tuple[Any, ...]) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
@@ -64,8 +57,7 @@ def command(file: Path | None, branch: str, form: str | None, output: Path | Non
       alpha = 1.0
       anchor = "ewc"
     """
-    if output is not None:
-        check_writable_file(output)
+    form = choose_form(form, output)
     if file is not None:
         named = [name for name, values in given.items() if values]
         if named:
@@ -73,37 +65,9 @@ def command(file: Path | None, branch: str, form: str | None, output: Path | Non
         points: list[tuple[dict[str, float], Chain]] = [({}, _read(file))]
     else:
         points = _points(given)
-    rows, failures = _solve(points, branch)
-    form = form or (output.suffix[1:] if output is not None and output.suffix in (".json", ".csv") else "table")
-    text = _written(rows, form, single=len(points) == 1 and branch != "all")
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        write_atomic(output, text)
-    if failures:
-        click.echo(f"statmech-cl: error: {len(failures)} of {len(points)} points failed; {failures[0]}", err=True)
-        raise click.exceptions.Exit(1)
-
-
-def _solve(
-    points: Sequence[tuple[dict[str, float], Chain]], branch: str
-) -> tuple[list[tuple[dict[str, float], ChainSolution | str]], list[str]]:
-    """(what is swept, its solution or why there is none) for every point, and the failures."""
-    from statmech_cl import solve
-
-    rows: list[tuple[dict[str, float], ChainSolution | str]] = []
-    failures = []
-    for swept, chain in points:
-        try:
-            found = solve(chain, branch=branch)
-        except (ValueError, ConvergenceError) as error:
-            if len(points) == 1:
-                raise
-            failures.append(f"{', '.join(f'{name}={value:g}' for name, value in swept.items())}: {error}")
-            rows.append((swept, str(error)))
-            continue
-        rows.extend((swept, one) for one in (found if isinstance(found, list) else [found]))  # type: ignore[misc]
-    return rows, failures
+    rows, failures = solve_each(points, branch)
+    deliver(_written(rows, form, single=len(points) == 1 and branch != "all"), output)
+    end_with(failures, len(points))
 
 
 def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Chain]]:
@@ -158,13 +122,7 @@ def _chain(columns: dict[str, list[Any]], n_tasks: int, index: int | None) -> Ch
 
 def _read(file: Path) -> Chain:
     """The chain in a TOML file: tables `tasks`, and `overlaps` or `law` (a table {"+-" = 0.25, ...})."""
-    try:
-        with file.open("rb") as opened:
-            content = tomllib.load(opened)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} is not a TOML file: {error}") from None
-    except OSError as error:
-        raise type(error)(f"{file} cannot be read: {error.strerror}") from None
+    content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _FILE_NAMES)
     listed = content.pop("tasks", None)
@@ -188,10 +146,12 @@ def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:
     return {tuple(1 if sign == "+" else -1 for sign in key): weight for key, weight in given.items()}
 
 
-def _written(rows: list[tuple[dict[str, float], ChainSolution | str]], form: str, *, single: bool) -> str:
+def _written(rows: list[tuple[dict[str, float], ChainSolution | Failed]], form: str, *, single: bool) -> str:
     if form == "json":
         objects = [
-            {**swept, "status": "failed", "message": found} if isinstance(found, str) else {**swept, **found.to_dict()}
+            {**swept, "status": "failed", "message": found}
+            if isinstance(found, Failed)
+            else {**swept, **found.to_dict()}
             for swept, found in rows
         ]
         return to_json(objects[0] if single else objects)
@@ -200,9 +160,9 @@ def _written(rows: list[tuple[dict[str, float], ChainSolution | str]], form: str
     return "\n".join(_text(swept, found) for swept, found in rows)
 
 
-def _long(swept: dict[str, float], found: ChainSolution | str) -> list[dict[str, Any]]:
+def _long(swept: dict[str, float], found: ChainSolution | Failed) -> list[dict[str, Any]]:
     """One row for each after_task and on_task."""
-    if isinstance(found, str):
+    if isinstance(found, Failed):
         return [{**swept, "status": "failed", "message": found}]
     return [
         {
@@ -221,10 +181,10 @@ def _long(swept: dict[str, float], found: ChainSolution | str) -> list[dict[str,
     ]
 
 
-def _text(swept: dict[str, float], found: ChainSolution | str) -> str:
+def _text(swept: dict[str, float], found: ChainSolution | Failed) -> str:
     """Two tables: each task's order parameters, and eps_g after each task on each task."""
     title = "".join(f"{name} = {value:g}\n" for name, value in swept.items())
-    if isinstance(found, str):
+    if isinstance(found, Failed):
         return f"{title}failed: {found}\n"
     numbers = range(1, len(found.tasks) + 1)
     tasks = [{"task": str(t), **task.to_dict()} for t, task in zip(numbers, found.tasks, strict=True)]

@@ -9,6 +9,7 @@ import click
 
 from ..output import check_writable_folder, to_csv, to_json, write_atomic
 from ..store import Store
+from .results import kept_in
 from .simulation import grid, simulation_options
 
 
@@ -35,15 +36,13 @@ def command(alpha: tuple[float, ...], quiet: bool, out: Path, **options: Any) ->
 
     method, beta, prior = options["method"], options["beta"], options["prior"]
     function = descent_row if method == "descent" else gibbs_row
-    try:
-        with Store(folder / runner.STORE_NAME, version=source_version(*one_task.SOURCES)) as store:
-            context = Context(
-                parameters={}, scale="", device=options["device"], seed=options["seed"], store=store, quiet=quiet
-            )
-            rows = one_task.theory(context, alphas=alpha, beta=beta, prior=prior)
-            rows += one_task.simulation(context, method, function, points)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; finished points are kept in {out}, run again to go on") from None
+    sources = source_version(*one_task.SOURCES)
+    with kept_in(out), Store(folder / runner.STORE_NAME, version=sources) as store:
+        context = Context(
+            parameters={}, scale="", device=options["device"], seed=options["seed"], store=store, quiet=quiet
+        )
+        rows = one_task.theory(context, alphas=alpha, beta=beta, prior=prior)
+        rows += one_task.simulation(context, method, function, points)
     data = Data(rows, {"method": method, "beta": beta, "alphas": list(alpha), **{**points[0], "alpha": None}})
     del data.parameters["alpha"]
     verdict = one_task.verdict(data, one_task.OBSERVABLES, judged="eps_g", method=method)

@@ -12,6 +12,7 @@ from statmech_cl.paper_repro import FIGURES, Result
 
 from ..output import to_table
 from .options import Choice, Count, quiet_option
+from .results import kept_in
 
 
 class _Figure(click.ParamType):
@@ -60,13 +61,11 @@ def command(figure: str | None, listing: bool, scale: str, out: Path, device: st
     expected = "" if entry is None else (entry.quick if scale == "quick" else entry.paper)
     if expected and not quiet and sys.stderr.isatty():  # with the progress bars: not in a pipe
         click.echo(f"{figure} at scale {scale}: {expected} on two CPU cores, less what is stored already", err=True)
-    try:
+    with kept_in(out):
         if figure != "all":
             _echo(figure, reproduce(figure, **options))
             return
         report = reproduce_all(**options, on_result=_echo)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; finished points are kept in {out}, run again to go on") from None
     standing = sum(result.verdict.holds for result in report.results.values())
     click.echo(f"{standing} of {len(report.results) + len(report.failures)} verdicts hold; wrote {report.page}")
     if not report.holds:

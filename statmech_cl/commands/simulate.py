@@ -8,18 +8,17 @@ from typing import Any
 
 import click
 
-from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..output import to_csv, to_json, to_table
 from ..progress import bar
 from ..store import Store
+from .results import choose_form, deliver, result_options
 from .simulation import flat, grid, printable, simulated, simulation_options, simulation_version
 
 
 @click.command("simulate")
 @simulation_options
-@click.option("--json", "form", flag_value="json", help="Write JSON, the values of the single seeds included.")
-@click.option("--csv", "form", flag_value="csv", help="Write CSV: means and standard errors.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file; its suffix chooses the form."
+@result_options(
+    as_json="Write JSON, the values of the single seeds included.", as_csv="Write CSV: means and standard errors."
 )
 @click.option(
     "--store", type=click.Path(path_type=Path), help="Keep finished points in this file, and find them there."
@@ -41,10 +40,8 @@ def command(
       statmech-cl simulate --alpha 0.5,1,2 --n 500 --seeds 8
       statmech-cl simulate --alpha 0.1:2:0.1 --n 1000 --seeds 20 -o descent.csv --store descent.sqlite
     """
-    if output is not None:
-        check_writable_file(output)
+    form = choose_form(form, output)
     points = grid(alpha, **options)
-    form = form or (output.suffix[1:] if output is not None and output.suffix in (".json", ".csv") else "table")
     rows: list[dict[str, Any]] = []
     with Store(store, version=simulation_version()) if store is not None else nullcontext() as opened:
         try:
@@ -64,7 +61,4 @@ def _write(rows: list[dict[str, Any]], form: str, output: Path | None, *, single
         text = to_csv([flat(row) for row in rows])
     else:
         text = to_table([printable(row) for row in rows]) + "\n"
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        write_atomic(output, text)
+    deliver(text, output)

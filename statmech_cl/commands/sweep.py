@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..output import check_writable_file, to_csv, to_json, write_atomic
+from ..output import check_writable_file, to_csv, to_json
 from ..problem import Chain, Task, check_choice
 from ..sweep import METHODS, Problem, Simulation, sweep
 from .options import parse_numbers, quiet_option
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .results import deliver, kept_in, read_toml
 
 _TABLES = ("problem", "parameters", "grid")
 _KINDS = ("task", "chain", *METHODS)
@@ -53,21 +48,15 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
         check_writable_file(output)
     problem, grid = _read(file)
     where = store if store is not None else file.with_suffix(".sqlite")
-    try:
+    with kept_in(where):
         if dask is None:
             table = sweep(problem, grid, store=where, quiet=quiet)
         else:
             with _client(dask) as client:
                 table = sweep(problem, grid, executor=client.get_executor(), store=where, quiet=quiet)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; finished points are kept in {where}, run again to go on") from None
     rows = [{str(name): _cell(value) for name, value in row.items()} for row in table.to_dict("records")]
-    if output is None:
-        click.echo(to_csv(rows), nl=False)
-    elif output.suffix == ".json":
-        write_atomic(output, to_json({**table.attrs, "rows": rows}))
-    else:
-        write_atomic(output, to_csv(rows))
+    as_json = output is not None and output.suffix == ".json"
+    deliver(to_json({**table.attrs, "rows": rows}) if as_json else to_csv(rows), output)
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
         click.echo(f"statmech-cl: {failed} of {len(rows)} points failed; their rows say why", err=True)
@@ -80,13 +69,7 @@ def _cell(value: Any) -> Any:
 
 
 def _read(file: Path) -> tuple[Problem, dict[str, list[Any]]]:
-    try:
-        with file.open("rb") as opened:
-            content = tomllib.load(opened)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} is not a TOML file: {error}") from None
-    except OSError as error:
-        raise type(error)(f"{file} cannot be read: {error.strerror}") from None
+    content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _TABLES)
     kind = check_choice(f"{file}: problem", content.get("problem", "task"), _KINDS)
