@@ -9,8 +9,8 @@ Every function takes an Axes and returns it; `style()` is a quiet journal style 
 embedded fonts), kept in one file, `statmech_cl.mplstyle`.
 """
 
-from .axes import COLORS, curve, new, points, style
+from .axes import COLORS, curve, new, points, rendered, style
 from .branches import branches
 from .chains import forgetting_matrix, front
 
-__all__ = ["COLORS", "branches", "curve", "forgetting_matrix", "front", "new", "points", "style"]
+__all__ = ["COLORS", "branches", "curve", "forgetting_matrix", "front", "new", "points", "rendered", "style"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
@@ -49,6 +51,16 @@ def new(
     """
     figure = Figure(figsize=(columns * width, rows * height))
     return figure, figure.subplots(rows, columns, **options)
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The file of a figure, `kind` "png", "pdf" or "svg": without date or random names, so the same picture has the
+    same bytes."""
+    buffer = io.BytesIO()
+    stamp = {"png": "Software", "pdf": "CreationDate", "svg": "Date"}[kind]
+    with matplotlib.rc_context({"svg.hashsalt": "statmech-cl"}):
+        figure.savefig(buffer, format=kind, metadata={stamp: None})
+    return buffer.getvalue()
 
 
 def _values(source: Any, name: str) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import io
 import os
 import platform
 import subprocess
@@ -96,7 +95,8 @@ def reproduce(
     check_choice("scale", scale, SCALES)
     seed = check_count("seed", seed, low=0)
     module = load(figure)
-    from statmech_cl.figures import style  # draws: loads matplotlib, which an unknown figure need not wait for
+    # Loads matplotlib, which an unknown figure need not wait for.
+    from statmech_cl.figures import rendered, style
 
     folder = check_writable_folder(out)
     parameters = dict(module.SCALES[scale])
@@ -177,15 +177,6 @@ def reproduce_all(
         if on_result is not None:
             on_result(figure, done)
     return Report(results, failures, write_report(folder, failures))
-
-
-def rendered(drawing: Any, kind: str) -> bytes:
-    """The file of a matplotlib Figure ("png" or "pdf"): the same picture, the same bytes."""
-    buffer = io.BytesIO()
-    # no creation date
-    metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-    drawing.savefig(buffer, format=kind, metadata=metadata)
-    return buffer.getvalue()
 
 
 def _circumstances(seconds: float, cpu_seconds: float) -> dict[str, Any]:

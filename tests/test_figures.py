@@ -103,3 +103,14 @@ def test_colours_differ_for_colour_blind_readers() -> None:
     seen = linear @ np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]).T
     distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[np.triu_indices(len(cycle), 1)]
     assert distance.min() > 0.1
+
+
+@pytest.mark.parametrize(("kind", "starts"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_the_same_picture_has_the_same_bytes(kind: str, starts: bytes) -> None:
+    files = []
+    for _ in range(2):
+        with figures.style():
+            fig, ax = figures.new()
+            ax.plot([0, 1], [0, 1], marker="o", clip_on=True)
+            files.append(figures.rendered(fig, kind))
+    assert files[0] == files[1] and files[0].startswith(starts)

@@ -144,7 +144,7 @@ def _overrides(names: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, d
 def _write(
     stem: Path, results: list[Any], shared: dict[str, Any], sources: list[str], options: dict[str, dict[str, Any]]
 ) -> None:
-    from statmech_cl.figures import style
+    from statmech_cl.figures import rendered, style
     from statmech_cl.figures.deep import accuracy_against_epoch
     from statmech_cl.paper_repro.runner import versions
     from statmech_cl.simulations.continual import table
@@ -170,6 +170,6 @@ def _write(
     write_atomic(stem.with_suffix(".json"), to_json(record))
     with style():
         figure = accuracy_against_epoch(rows, title=shared["scenario_name"])
-        figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
+        write_atomic(stem.with_suffix(".png"), rendered(figure, "png"))
     click.echo(to_table(lines))
     click.echo(f"\nwrote {stem}.csv {stem}-log.csv {stem}.json {stem}.png")

@@ -101,16 +101,7 @@ def _written(found: Branch, form: str) -> str:
 
 
 def _draw(found: Branch, path: Path) -> None:
-    import io
-
-    import matplotlib
-
     from statmech_cl import figures
 
-    # No date and no random identifiers: the same branches give the same bytes.
-    with figures.style(), matplotlib.rc_context({"svg.hashsalt": "branches"}):
-        figure = figures.branches(found)
-        buffer = io.BytesIO()
-        stamp = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {"Software": None}}[path.suffix]
-        figure.savefig(buffer, format=path.suffix[1:], metadata=stamp)
-    write_atomic(path, buffer.getvalue())
+    with figures.style():
+        write_atomic(path, figures.rendered(figures.branches(found), path.suffix[1:]))

@@ -52,7 +52,7 @@ def command(alpha: tuple[float, ...], quiet: bool, out: Path, **options: Any) ->
             one_task.draw_panel(ax, data, names)
             ax.legend()
         panels[0].set_title(rf"$\beta={beta:g}$, $N={options['n']}$, prior {prior}")
-        pictures = {kind: runner.rendered(figure, kind) for kind in ("png", "pdf")}
+        pictures = {kind: figures.rendered(figure, kind) for kind in ("png", "pdf")}
     record = {"parameters": data.parameters, "verdict": verdict.to_dict(), "versions": runner.versions()}
     contents: dict[str, str | bytes] = {**pictures, "csv": to_csv(data.rows), "json": to_json(record)}
     for suffix, content in contents.items():
