@@ -267,6 +267,7 @@ def test_ctrl_c_leaves_the_finished_points(tmp_path: Path) -> None:
         import os, signal, sys
         from statmech_cl import cli
         from statmech_cl.simulations import measure
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
         true = measure.descend
         def descend(task, **options):
             if task.alpha > 0.7:

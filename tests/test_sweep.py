@@ -212,6 +212,7 @@ def test_ctrl_c_keeps_the_finished_points(tmp_path: Path) -> None:
         module.compute_row = compute
 
         if __name__ == "__main__":
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
             sys.exit(cli.main(["sweep", "grid.toml"]))
     """
     (tmp_path / "grid.toml").write_text("[grid]\nalpha = [0.25, 0.5, 0.75, 1.0]\n")

@@ -1,0 +1,6 @@
+"""For every test: hypothesis sets no deadlines, as a busy machine, or a first compilation, breaks any."""
+
+from hypothesis import settings
+
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
