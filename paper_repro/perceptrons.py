@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from statmech_cl.problem import Chain, Task
 
@@ -142,14 +145,54 @@ def two_task_solutions_row(
     """Every solution of the Franz-Parisi potential: eps_1, eps_2, p_1, p_2 and the order parameters of the second task,
     by rising overlap r with teacher 2, saddles between two others left out; none where no iteration converged.
     """
-    from statmech_cl import ConvergenceError, solve
+    from statmech_cl import solve
 
     tasks = (
         Task(alpha=alpha_1, beta=beta, prior=prior),
         Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor),
     )
+    return _second_task(lambda: solve(Chain(tasks, overlaps=(r0,)), branch="all"))
+
+
+_SMOOTHING = 0.1  # in theta: the kernel that makes a density of measured fields
+_STEP = 0.004
+
+
+def given_reference_row(
+    *,
+    theta: list[float],
+    share: list[float],
+    alpha_1: float,
+    alpha_2: float,
+    gamma: float,
+    r0: float,
+    beta: float,
+    prior: str = "none",
+    anchor: str = "kl",
+) -> dict[str, Any]:
+    """As `two_task_solutions_row`, given the fields that a simulated first task left: `share` of the sites at `theta`,
+    in the gauge where teacher 1 is 1.
+
+    The patterns of task 2 are independent of the reference, which enters the theory through the density of its fields
+    alone: this is the theory of the second task, whatever is wrong with that of the first.
+    """
+    from statmech_cl.chain import solve_given
+
+    tasks = (
+        Task(alpha=alpha_1, beta=beta, prior=prior),
+        Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor),
+    )
+    sites, weights = np.array(theta), np.array(share)
+    grid = np.arange(sites.min() - 6.0 * _SMOOTHING, sites.max() + 6.0 * _SMOOTHING, _STEP)
+    density = np.exp(-0.5 * ((grid[:, None] - sites) / _SMOOTHING) ** 2) @ weights
+    return _second_task(lambda: solve_given(Chain(tasks, overlaps=(r0,)), grid, density))
+
+
+def _second_task(solve: Callable[[], Any]) -> dict[str, Any]:
+    from statmech_cl import ConvergenceError
+
     try:
-        found: Any = solve(Chain(tasks, overlaps=(r0,)), branch="all")
+        found = solve()
     except ConvergenceError:
         found = []
     named = ("q", "r", "q_star", "replicon", "free_entropy", "residual", "quadrature_error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from . import perceptrons
 from .agreement import agreement, compared, unstable
 from .framework import Context, Data, Row, Verdict
-from .perceptrons import prepare, seeds, settings, theory_row, two_task_solutions_row
+from .perceptrons import given_reference_row, prepare, seeds, settings, theory_row, two_task_solutions_row
 
 SOURCES = perceptrons.SOURCES
 _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
@@ -56,7 +57,12 @@ def scales(
 
 def compute(context: Context) -> Data:
     """Theory on the fine grid, descent on the coarse one, and samples of the Gibbs measure, for every r0."""
-    from statmech_cl.simulations.measure import gibbs_two_task_row, two_task_rows
+    from statmech_cl.simulations.measure import (
+        gibbs_reference_row,
+        gibbs_two_task_row,
+        reference_row,
+        two_task_rows,
+    )
 
     prepare()
     size = context.parameters
@@ -69,7 +75,8 @@ def compute(context: Context) -> Data:
         for solution in line["solutions"]
     ]
     descent = settings(epochs=size["epochs"], records=1)
-    common = {**case, "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
+    run = {"n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
+    common = {**case, **run}
     grid = [
         {**common, "gamma": gamma, "r0": r0, "alpha_2": a}
         for gamma in size["gammas"]
@@ -82,18 +89,39 @@ def compute(context: Context) -> Data:
             continue
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
         rows.append({"kind": "descent", **case, "r0": point["r0"], **kept})
+    first_task = {"alpha": size["alpha_1"], "prior": size["prior"]}
+    (left,) = context.points("one task/reference", reference_row, [{**first_task, **run}], "first task")
+    rows += _given(context, left, "descent", size["alpha_2"])
     sampler = {name: value for name, value in size["gibbs"].items() if name not in ("alpha_2", "n_seeds")}
     drawn = list(range(context.seed, context.seed + size["gibbs"]["n_seeds"]))
-    common = {**case, **sampler, "beta": size["beta"], "seeds": drawn, "device": context.device}
+    sampler |= {"beta": size["beta"], "seeds": drawn, "device": context.device}
+    common = {**case, **sampler}
     grid = [{**common, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["gibbs"]["alpha_2"]]
     found = context.points("two tasks/gibbs", gibbs_two_task_row, grid, "gibbs")
     for point, row in zip(grid, found, strict=True):
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
         rows.append({"kind": "gibbs", **case, "r0": point["r0"], "diverged": 0, **kept})
-    grid = [{"alpha": size["alpha_1"], "beta": size["beta"], "prior": size["prior"]}]
-    (first,) = context.points("one task/theory", theory_row, grid, "first task")
-    reference = {name: first[name] for name in ("q", "r", "q_star", "eps_g", "replicon")}
+    (sampled,) = context.points("one task/gibbs reference", gibbs_reference_row, [{**first_task, **sampler}], "gibbs")
+    rows += _given(context, sampled, "gibbs", size["gibbs"]["alpha_2"])
+    (first,) = context.points("one task/theory", theory_row, [{**first_task, "beta": size["beta"]}], "first task")
+    reference: dict[str, Any] = {name: first[name] for name in ("q", "r", "q_star", "eps_g", "replicon")}
+    for method, row in (("descent", left), ("gibbs", sampled)):
+        reference[method] = {name: row[name] for name in row if name not in ("theta", "share", "diverged")}
     return Data(rows, {**size, "descent": descent, "first_task": reference})
+
+
+def _given(context: Context, reference: dict[str, Any], method: str, alphas: Sequence[float]) -> list[dict[str, Any]]:
+    """Rows of theory given the reference that a method's first task left, at the alpha_2 that it simulates."""
+    size = context.parameters
+    case = {name: size[name] for name in ("alpha_1", "gamma", "prior", "beta")}
+    points = [{**case, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in alphas]
+    fields = {name: reference[name] for name in ("theta", "share")}
+    lines = context.points("two tasks/given", given_reference_row, [{**point, **fields} for point in points], "theory")
+    return [
+        {"kind": "given", "reference": method, **point, **solution}
+        for point, line in zip(points, lines, strict=True)
+        for solution in line["solutions"]
+    ]
 
 
 def draw(data: Data, tasks: tuple[int, ...]) -> Any:

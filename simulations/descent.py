@@ -1,4 +1,4 @@
-"""theta <- theta - eta v,  v <- momentum v + dE_B/dtheta + (B/P) [gamma dA/dtheta + weight_decay theta].
+"""theta <- theta - eta v,  v <- momentum v + dE_B/dtheta + (B/P) [gamma dA/dtheta, or weight_decay theta without A].
 
 Gradient descent of a teacher-student perceptron of binary weights in field space (Phys. Rev. E 108, 014309, section
 II), task after task, all seeds in one tensor program: `theta : (n_seeds, n_rows, N)`, a row for each replica of each
@@ -36,11 +36,15 @@ class DescentSettings:
 
     optimizer : "sgd" (with momentum) or "adam".
     learning_rate : eta > 0, on the gradient summed over patterns.
+    warmup : epochs over which the rate of each task rises linearly to learning_rate. Without them the steep start of a
+        task throws fields far out, where 1 - m^2 is too small for anything to bring them back.
     momentum : of SGD, or the first-moment decay of Adam, in [0, 1).
     batch : patterns in a mini-batch; None takes all P at once. The P patterns are cut into mini-batches once (they are
         independent draws), and every epoch visits the mini-batches in a fresh random order.
     epochs : sweeps over the patterns, for each task.
-    weight_decay : strength of the (1/2) weight_decay sum theta^2 that is added to E.
+    weight_decay : strength of the (1/2) weight_decay sum theta^2 that is added to E of a task that neither a prior nor
+        an anchor holds: the fields of such a task would grow for ever. Where a prior or an anchor stands it is left
+        out, for the measure that the theory describes knows no such term.
     start_spread : standard deviation of the normal fields that a first task starts from; together with weight_decay it
         decides how far from the origin descent ends (docs/simulations.md shows what each setting moves).
     records : number of epochs (besides the start) at which observables are recorded, evenly spaced.
@@ -51,6 +55,7 @@ class DescentSettings:
 
     optimizer: str = "sgd"
     learning_rate: float = 0.02
+    warmup: int = 10
     momentum: float = 0.9
     batch: int | None = 32
     epochs: int = 200
@@ -64,6 +69,7 @@ class DescentSettings:
     def __post_init__(self) -> None:
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_number("learning_rate", self.learning_rate, low=0.0, open_low=True)
+        check_count("warmup", self.warmup, low=0)
         check_number("momentum", self.momentum, low=0.0, high=1.0, open_high=True)
         if self.batch is not None:
             check_count("batch", self.batch)
@@ -223,13 +229,16 @@ class _Optimizer:
         self.second = torch.zeros_like(theta) if settings.optimizer == "adam" else None
         self.steps = 0
 
-    def step(self, theta: torch.Tensor, grad: torch.Tensor) -> None:
+    def step(self, theta: torch.Tensor, grad: torch.Tensor, warmup: int) -> None:
+        """One step; the rate rises over the first `warmup` of them."""
+        self.steps += 1
         rate, momentum = self.settings.learning_rate, self.settings.momentum
+        if self.steps < warmup:
+            rate *= self.steps / warmup
         if self.second is None:
             self.first.mul_(momentum).add_(grad)
             theta.add_(self.first, alpha=-rate)
             return
-        self.steps += 1
         self.first.lerp_(grad, 1.0 - momentum)
         self.second.mul_(0.999).addcmul_(grad, grad, value=0.001)
         size = self.second.sqrt().div_((1.0 - 0.999**self.steps) ** 0.5).add_(1e-8)
@@ -360,6 +369,7 @@ def _train(
     size = min(settings.batch or count, count)
     starts = range(0, count, size) if count else [0]
     optimizer = _Optimizer(settings, theta)
+    decay = settings.weight_decay * anchor.free
     for epoch in range(1, settings.epochs + 1):
         for index in torch.randperm(len(starts), generator=order).tolist():
             block = slice(starts[index], starts[index] + size)
@@ -373,9 +383,11 @@ def _train(
                 grad.add_(pull, alpha=share)
             if term is not None:
                 grad.add_(term(theta), alpha=share)
-            if settings.weight_decay > 0.0:
-                grad.add_(theta, alpha=share * settings.weight_decay)
-            optimizer.step(theta, grad)
+            if isinstance(decay, torch.Tensor):
+                grad.addcmul_(theta, decay, value=share)
+            elif decay > 0.0:
+                grad.add_(theta, alpha=share * decay)
+            optimizer.step(theta, grad, settings.warmup * len(starts))
             if q_star is not None:
                 hold_q_star(theta, q_star)
         on_epoch(epoch)

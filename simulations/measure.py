@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from statmech_cl.problem import Chain, Task
 from statmech_cl.solution import Estimate
 
+from . import teachers
 from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend, descend_many
 from .gibbs import GibbsResult, GibbsSettings, sample
 
@@ -105,6 +107,49 @@ def _two_task_row(result: DescentResult) -> dict[str, Any]:
     put_estimate(row, "q_star", result.values("q_star"))
     put_estimate(row, "loss", result.values("loss"))
     return row
+
+
+def reference_row(
+    *, alpha: float, prior: str = "none", n: int, seeds: Sequence[int], device: str = "cpu", **settings: Any
+) -> dict[str, Any]:
+    """The density of theta W (W: the teacher) that descent of one task leaves, over sites and seeds: `theta`, centres
+    of bins, and `share` of the sites in each; and eps_g, q_star, r of that task.
+    """
+    result = _first_task(Task(alpha=alpha, prior=prior), n, tuple(seeds), DescentSettings(**settings), device)
+    row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(seeds), "diverged": len(result.diverged)}
+    for name in ("eps_g", "q_star", "r"):
+        put_estimate(row, name, result.values(name))
+    return row | _density(result.stages[0].theta[:, 0], result.chain, result.seeds, result.settings.teacher_signs)
+
+
+def gibbs_reference_row(
+    *,
+    alpha: float,
+    beta: float = 20.0,
+    prior: str = "none",
+    n: int,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    **settings: Any,
+) -> dict[str, Any]:
+    """As `reference_row`, of the draws from one task's Gibbs measure that are handed to the next task."""
+    task = Task(alpha=alpha, beta=beta, prior=prior)
+    result = _first_sample(task, n, tuple(seeds), GibbsSettings(**settings), device)
+    row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(seeds), "diverged": 0}
+    for name in ("eps_g", "q_star", "r"):
+        put_estimate(row, name, result.values(name))
+    return row | _density(result.stages[0].theta[:, 0], result.chain, result.seeds, result.settings.teacher_signs)
+
+
+_BIN = 0.02  # in theta: far below the scales on which a density of fields varies
+
+
+def _density(theta: torch.Tensor, chain: Chain, seeds: Sequence[int], signs: str) -> dict[str, list[float]]:
+    """Bins of theta W over the sites of all seeds, `theta : (n_seeds, N)`; seeds that diverged are left out."""
+    w = torch.stack([teachers.teachers(chain, theta.shape[-1], seed, signs=signs)[0] for seed in seeds])
+    along = (theta.double().cpu() * w)[torch.isfinite(theta).all(-1).cpu()].numpy()
+    number, count = np.unique(np.rint(along / _BIN).astype(int), return_counts=True)
+    return {"theta": (number * _BIN).round(9).tolist(), "share": (count / count.sum()).tolist()}
 
 
 def history_row(

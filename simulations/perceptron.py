@@ -114,6 +114,8 @@ class Anchor:
         if self.ref is not None and _acts(ewc):
             self.stiffness = self.stiffness + ewc * variance(self.ref)
         self.none = not _acts(self.kl) and not _acts(self.stiffness)
+        # 1 for the rows that nothing holds, 0 for the others
+        self.free = _column([float(task.anchor == "none" or task.gamma == 0.0) for task in tasks], theta_ref)
 
     def energy(self, theta: torch.Tensor) -> torch.Tensor | float:
         """gamma A, one number for each seed and row."""

@@ -243,6 +243,23 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     return walk.solution()
 
 
+def solve_given(chain: Chain, theta: np.ndarray, masses: np.ndarray) -> list[ChainSolution]:
+    """Every solution of the second task of `chain` given a reference that was measured, in place of the theory's own.
+
+    theta : (n,) rising, masses : (n,) the density of theta_1 in the gauge where teacher 1 is 1, on a grid fine enough
+    to follow (it is convolved with narrow Gaussians). The first task's entries in the solutions remain the theory's.
+
+    Raises
+    ------
+    ConvergenceError : no iteration converged.
+    """
+    if len(chain.tasks) != 2:
+        raise ValueError(f"chain must have two tasks, got {len(chain.tasks)}")
+    reference = Reference(theta, masses[:, None] / masses.sum(), np.ones((1, 1), dtype=np.int8))
+    walk = replace(_Walk.begin(chain, "best", "raise"), reference=reference)
+    return [end.solution() for end in walk.step(1, "all", "raise")]
+
+
 @lru_cache(maxsize=32)
 def _first(task: Task, branch: str, on_failure: str) -> tuple[Solution, np.ndarray, np.ndarray]:
     """A first task's solution and the density of its theta: (n,), (n, 1)."""
