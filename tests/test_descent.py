@@ -40,16 +40,17 @@ def test_same_command_same_numbers():
     assert torch.equal(first.stages[0].theta, second.stages[0].theta)
 
 
+@pytest.mark.parametrize("prior", ["none", "kl"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer):
+def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer, prior):
     settings = DescentSettings(
-        optimizer=optimizer, batch=None, epochs=7, learning_rate=0.03, weight_decay=0.1, momentum=0.8, test_patterns=0
+        optimizer=optimizer, batch=None, epochs=7, learning_rate=0.03, weight_decay=0.1, momentum=0.8, warmup=0
     )
     rng = torch.Generator().manual_seed(1)
     theta = torch.randn((1, 1, 20), generator=rng, dtype=torch.float64)
     signed = torch.randint(0, 2, (1, 15, 20), generator=rng).mul(2).sub(1).to(torch.int8)
     twin = theta.clone().requires_grad_(True)
-    anchor = Anchor(Task(alpha=0.75, prior="kl"), None)
+    anchor = Anchor(Task(alpha=0.75, prior=prior), None)
     _train(theta, signed, anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
     if optimizer == "sgd":
         reference = torch.optim.SGD([twin], lr=0.03, momentum=0.8)
@@ -57,7 +58,7 @@ def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer):
         reference = torch.optim.Adam([twin], lr=0.03, betas=(0.8, 0.999))
     for _ in range(7):
         reference.zero_grad()
-        penalty = anchor.energy(twin) + 0.05 * twin.square().sum(-1)
+        penalty = anchor.energy(twin) if prior == "kl" else 0.05 * twin.square().sum(-1)
         (energy(twin, signed.double()) + penalty).sum().backward()
         reference.step()
     torch.testing.assert_close(theta, twin.detach(), rtol=1e-9, atol=1e-10)
@@ -65,17 +66,31 @@ def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer):
 
 def test_mini_batches_add_up_to_one_gradient_step_for_a_small_rate():
     """Without momentum an epoch moves theta by eta dE/dtheta + O(eta^2), whatever the batch."""
-    kw = {"momentum": 0.0, "learning_rate": 1e-6, "epochs": 1, "weight_decay": 0.5, "test_patterns": 0}
+    kw = {"momentum": 0.0, "learning_rate": 1e-6, "epochs": 1, "weight_decay": 0.5, "warmup": 0, "test_patterns": 0}
 
-    def end(alpha, **change):
-        task = Task(alpha=alpha, prior="kl" if alpha else "none")
+    def end(alpha, prior="none", **change):
+        task = Task(alpha=alpha, prior=prior)
         return descend(task, n=40, seeds=2, dtype=torch.float64, settings=DescentSettings(**{**kw, **change}))
 
-    ends = [end(1.0, batch=None), end(1.0, batch=7)]
-    start = end(0.0, weight_decay=0.0)
-    moves = [end.stages[0].theta - start.stages[0].theta for end in ends]
-    torch.testing.assert_close(moves[0], moves[1], rtol=1e-4, atol=1e-11)
-    assert moves[0].abs().max() > 1e-7
+    start = end(0.0, weight_decay=0.0).stages[0].theta
+    for prior in ("none", "kl"):
+        moves = [end(1.0, prior, batch=batch).stages[0].theta - start for batch in (None, 7)]
+        torch.testing.assert_close(moves[0], moves[1], rtol=1e-4, atol=1e-11)
+        assert moves[0].abs().max() > 1e-7
+
+
+def test_decay_acts_on_what_nothing_else_holds():
+    """A chain of free tasks moves with the decay; where a prior or an anchor stands it changes nothing."""
+
+    def end(decay, **held):
+        chain = Chain((Task(alpha=1.0, prior="kl"), Task(alpha=0.5, **held)))
+        settings = DescentSettings(epochs=2, weight_decay=decay, test_patterns=0)
+        return descend_many([chain], n=20, seeds=1, settings=settings)[0].stages[1].theta
+
+    for held in ({"gamma": 0.1}, {"gamma": 0.1, "anchor": "l2"}):
+        assert torch.equal(end(0.0, **held), end(0.5, **held))
+    for free in ({"gamma": 0.0}, {"anchor": "none"}):
+        assert end(0.5, **free).square().sum() < end(0.0, **free).square().sum() - 1e-3
 
 
 def test_a_task_is_learned():
@@ -206,6 +221,7 @@ def test_recorded_epochs():
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"momentum": 1.0}, "momentum"),
         ({"batch": 0}, "batch"),
+        ({"warmup": -1}, "warmup"),
         ({"epochs": 0}, "epochs"),
         ({"weight_decay": -1.0}, "weight_decay"),
         ({"replicas": 3}, "replicas"),
@@ -290,3 +306,15 @@ def test_problems_of_different_sizes_are_refused():
         descend_many([Task(alpha=1.0), Task(alpha=1.5)], **kw)
     with pytest.raises(ValueError, match="problems must have the same alphas, task by task, got none"):
         descend_many([], **kw)
+
+
+def test_the_rate_warms_up():
+    """Without momentum and mini-batches the first step of a task is `warmup` times shorter."""
+    kw = {"n": 40, "seeds": 1, "dtype": torch.float64}
+    settings = {"momentum": 0.0, "epochs": 1, "batch": None, "test_patterns": 0}
+
+    def end(**change):
+        return descend(Task(alpha=1.0), settings=DescentSettings(**settings, **change), **kw).stages[0].theta
+
+    start = descend(Task(alpha=0.0), settings=DescentSettings(**settings, weight_decay=0.0), **kw).stages[0].theta
+    torch.testing.assert_close(10.0 * (end() - start), end(warmup=0) - start, rtol=1e-9, atol=1e-12)
