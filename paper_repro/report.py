@@ -44,6 +44,7 @@ def write_report(folder: Path, failures: Mapping[str, str]) -> Path:
             "<h1>Statistical mechanics of continual learning: figures reproduced</h1>",
             "<p>Phys. Rev. E 108, 014309 (2023). Theory beside simulation; errors are standard errors, "
             "z = (simulation - theory) / error.</p>",
+            f"<p>{_standing(made, failures)} Times are those of the last run; points that were stored take none.</p>",
             _summary(made, failures),
             *sections,
             "</body>\n</html>\n",
@@ -76,6 +77,12 @@ def _summary(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str])
         rows.append(f"<tr><td>{name}</td>{word}<td>{time}</td>{shows}</tr>")
     head = "<tr><th>figure</th><th>verdict</th><th>time</th><th>shows</th></tr>"
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _standing(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str]) -> str:
+    """How many verdicts hold; the same sentence as on the command line."""
+    standing = sum(record["verdict"]["holds"] for record in made.values())
+    return f"{standing} of {len(made) + len(failures)} verdicts hold."
 
 
 def _word(holds: bool) -> str:
