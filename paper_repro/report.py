@@ -26,6 +26,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.text { white-space: normal; }
 .good { color: var(--good); } .bad { color: var(--bad); } .good, .bad { font-weight: 600; }
+.apart { opacity: .6; }
 summary { cursor: pointer; } pre { overflow-x: auto; font-size: .8rem; }
 """
 
@@ -43,7 +44,7 @@ def write_report(folder: Path, failures: Mapping[str, str]) -> Path:
             f"<title>statmech-cl: figures reproduced</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
             "<h1>Statistical mechanics of continual learning: figures reproduced</h1>",
             "<p>Phys. Rev. E 108, 014309 (2023). Theory beside simulation; errors are standard errors, "
-            "z = (simulation - theory) / error.</p>",
+            "z = (simulation - theory) / error. Pale rows are not judged: there the theory does not claim to hold.</p>",
             f"<p>{_standing(made, failures)} Times are those of the last run; points that were stored take none.</p>",
             _summary(made, failures),
             *sections,
@@ -132,7 +133,9 @@ def _rows(rows: list[dict[str, Any]]) -> str:
             "" if row["z"] is None else f"{row['z']:+.1f}",
             row["note"],
         ]
-        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        # Where the theory does not claim to hold, a row is shown and not judged.
+        kind = "" if row.get("judged", True) else ' class="apart"'
+        lines.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     head = "<tr><th></th><th>theory</th><th>simulation</th><th>z</th><th></th></tr>"
     return f'<div class="wide"><table>{head}{"".join(lines)}</table></div>'
 
