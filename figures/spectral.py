@@ -160,7 +160,9 @@ def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
             shade = seen[family] = seen.get(family, -1) + 1
             tone = {("l2", False): "Blues", ("kl", False): "Oranges"}.get(family, "Greens")
             style = {"color": colormaps[tone](0.45 + 0.25 * shade), "linestyle": "--" if lam else "-"}
-            label = rf"$\lambda={lam:g}N$, {anchor.upper()} {strength:g}" if lam else f"{anchor.upper()} {strength:g}"
+            label = f"{anchor.upper()} {strength:g}"
+            if lam:
+                label += rf", $\lambda={'' if lam == 1.0 else format(lam, 'g')}N$"
         ax.plot(x, y, linewidth=0.9, label=label, **style)
         ax.fill_between(x, y - error, y + error, color=style["color"], alpha=0.25, linewidth=0)
     ax.set_xscale("log")

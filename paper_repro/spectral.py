@@ -309,12 +309,12 @@ def draw(data: Data) -> Figure:
     found = _found_correlations(data)
     notes = {}
     for name in ("coherence", "relative_beta"):
-        notes[name] = f"rank correlation {found[f'{name}, all methods']}"
+        notes[name] = f"rank correlation: all {found[f'{name}, all methods']}"
         if f"{name}, mean within a method" in found:
-            notes[name] += f"; within a method {found[f'{name}, mean within a method']}"
+            notes[name] += f", within {found[f'{name}, mean within a method']}"
     anchors = data.parameters["perceptron"]["anchors"]
     each = ", ".join(f"{anchor.upper()} {found[f'beta, perceptrons {anchor}']}" for anchor in anchors)
-    notes["fields"] = f"perceptrons: rank correlation {each}"
+    notes["fields"] = f"perceptrons, rank correlation: {each}"
     return overview(data.rows, published=PUBLISHED, notes=notes)
 
 

@@ -119,10 +119,12 @@ def test_figure_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return {"eps_1": 0.1 * alpha_2, "eps_2": 0.5 - 0.1 * alpha_2}
 
     monkeypatch.setattr(spectral, "two_task_theory_row", line)
+    cases = [["l2", 1.0, 0.0], ["kl", 0.1, 0.0], ["l2", 1.0, 10.0]]
     small = {
         "subset": True,
         "perceptron": {
             **spectral._PERCEPTRON, "alpha_2": [0.5, 1.0], "etas": [0.1, 1.0], "epochs": 12, "n": 20, "n_seeds": 2,
+            "along": {"alpha_2": 1.0, "cases": cases},
         },
         "trade_off": {"strengths": [], "epochs": 1, "n_seeds": 2},
         "deep": {
@@ -140,7 +142,6 @@ def test_figure_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     last = {(row["label"], row["seed"]): row["fall"] for row in result.data.select(kind="epoch") if row["epoch"] == 2}
     assert last == pytest.approx({(r["label"], r["seed"]): r["forgetting"] for r in result.data.select(kind="run")})
     along = result.data.select(kind="along")
-    cases = spectral._PERCEPTRON["along"]["cases"]
     assert {(row["after_task"], row["epoch"]) for row in along} == {(t, e) for t in (1, 2) for e in (*range(13),)}
     assert len(along) == 26 * len(cases)
     assert all(row["coherence_error"] >= 0.0 and row["eps_1_error"] >= 0.0 for row in along)
