@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import one_task
-from .agreement import agreement, compared, unstable
+from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
 from .one_task import all_row
 from .perceptrons import prepare, seeds, settings
@@ -72,6 +72,6 @@ def verdict(data: Data) -> Verdict:
         estimate = Estimate(last["eps_g"], last["eps_g_error"], data.parameters["n_seeds"])
         others = [f"other branch: {row['eps_g']:.4g}" for row in theory if row is not nearest]
         what = f"eps_g at alpha={alpha:g}, last epoch"
-        rows.append(compared(what, nearest["eps_g"], estimate, unstable(nearest["replicon"]), *others))
+        rows.append(compared(what, nearest["eps_g"], estimate, *others, replicon=nearest["replicon"]))
     sentence, holds = agreement(rows, "The last epoch of descent against the nearest solution")
     return Verdict(rows, sentence, holds)

@@ -103,7 +103,8 @@ def verdict(data: Data) -> Verdict:
         estimate = Estimate(row["eps_g"], row["eps_g_error"], data.parameters["n_seeds"])
         near_cold += abs(estimate.mean - cold["eps_g"]) <= 3.0 * estimate.error
         note = f"beta={data.parameters['beta_cold']:g}: {cold['eps_g']:.4f}, z {estimate.z(cold['eps_g']):+.1f}"
-        rows.append(compared(f"eps_g at q_star={row['q_star']:g}, annealing", theory["eps_g"], estimate, note))
+        what = f"eps_g at q_star={row['q_star']:g}, annealing"
+        rows.append(compared(what, theory["eps_g"], estimate, note, replicon=theory["replicon"]))
     sentence, holds = agreement(rows, "Along the ramp of q_star", "annealing")
     sentence += (
         f" The ramp has no temperature: against the theory at beta = {data.parameters['beta_cold']:g} it is within 3 "

@@ -101,13 +101,15 @@ class Data:
 class Row:
     """One line of a verdict: what is compared, the theory's value, the simulation's, and a word (which branch, say).
 
-    Without a theory, a simulation or a spread among its seeds there is no z.
+    Without a theory, a simulation or a spread among its seeds there is no z. A row that is not `judged` is shown, and
+    counted apart: the theory does not claim to hold there.
     """
 
     what: str
     theory: float | None
     simulation: Estimate | None
     note: str = ""
+    judged: bool = True
 
     @property
     def z(self) -> float | None:
@@ -127,6 +129,7 @@ class Row:
             "n": None if simulation is None else simulation.n,
             "z": z,
             "note": self.note,
+            "judged": self.judged,
         }
 
 

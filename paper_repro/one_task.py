@@ -74,7 +74,8 @@ def comparison(data: Data, names: Iterable[str], method: str = "descent") -> lis
             estimate = Estimate(point[name], point[f"{name}_error"], point["n_seeds"] - point["diverged"])
             nearest = min(solutions, key=lambda solution: abs(solution["eps_g"] - point["eps_g"]))
             note = _note(nearest, solutions, name)
-            rows.append(compared(f"{name} alpha={point['alpha']:g}", nearest[name], estimate, note))
+            what = f"{name} alpha={point['alpha']:g}"
+            rows.append(compared(what, nearest[name], estimate, note, replicon=nearest["replicon"]))
     return rows
 
 
@@ -88,8 +89,6 @@ def _note(nearest: dict[str, Any], solutions: Sequence[dict[str, Any]], name: st
         else:
             (other,) = (solution for solution in solutions if solution["thermodynamic"])
             words.append(f"(thermodynamic: {other[name]:.4g})")
-    if not nearest["stable"]:
-        words.append(f"replicon {nearest['replicon']:.3g}")
     return ", ".join(words)
 
 
@@ -122,8 +121,8 @@ _LOOKS: dict[str, dict[str, Any]] = {"descent": {"fmt": "o"}, "gibbs": {"fmt": "
 def verdict(data: Data, names: Sequence[str], judged: str, method: str = "descent") -> Verdict:
     """Theory beside simulation for `names`; `judged` alone decides whether they agree.
 
-    Judged where the theory has one solution. Where several coexist, which one a finite descent finds is no matter of
-    the theory: those points are in the table and in the sentence.
+    Judged where the theory has one solution and that is stable. Where several coexist, which one a finite descent finds
+    is no matter of the theory: those points are in the table and in the sentence.
     """
     rows = comparison(data, [judged], method)
     alone = {f"{judged} alpha={alpha:g}" for alpha in unique(data)}

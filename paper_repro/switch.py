@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import perceptrons
-from .agreement import agreement, compared, unstable
+from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
 from .perceptrons import prepare, seeds, settings, two_task_solutions_row
 
@@ -76,6 +76,6 @@ def verdict(data: Data, task: int) -> Verdict:
         near = min(theory, key=lambda row: abs(row["eps_1"] - last["eps_1"]) + abs(row["eps_2"] - last["eps_2"]))
         others = [f"also {row[f'eps_{task}']:.4g}" for row in theory if row is not near]
         what = f"eps_{task} at alpha_2={alpha_2:g}, last epoch"
-        rows.append(compared(what, near[f"eps_{task}"], estimate, unstable(near["replicon"]), *others))
+        rows.append(compared(what, near[f"eps_{task}"], estimate, *others, replicon=near["replicon"]))
     sentence, holds = agreement(rows, f"eps_{task} after the switch")
     return Verdict(rows, sentence, holds)
