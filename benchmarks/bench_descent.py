@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from statmech_cl import Task
 from statmech_cl.problem import Chain
 
-N, ALPHA, SEEDS, BATCH = 1000, 2.0, 20, 32
+N, ALPHA, SEEDS, BATCH, PROBLEMS = 1000, 2.0, 20, 32, 6
 
 
 def plain_epoch(signed: torch.Tensor) -> Callable[[], None]:
@@ -60,6 +60,22 @@ def package_epoch(signed: torch.Tensor, batch: int | None) -> Callable[[], None]
     return run
 
 
+def second_task_epoch(count: int, device: torch.device) -> Callable[[], None]:
+    """One epoch of all seeds of `count` second tasks that differ in overlap and gamma."""
+    tasks = [(r0, Task(alpha=ALPHA, gamma=gamma)) for gamma in (1.0, 0.1) for r0 in (-0.5, 0.0, 0.5)][:count]
+    chains = [Chain((Task(alpha=ALPHA), task), overlaps=r0) for r0, task in tasks]
+    settings = DescentSettings(epochs=1)
+    data = _Data(chains, N, range(SEEDS), settings, device)
+    signed, flips = data.patterns(1, round(ALPHA * N), torch.float32)
+    theta = 0.7 * torch.randn(SEEDS, count, N, device=device)
+    anchor, order = Anchor([task for _, task in tasks], theta.clone()), torch.Generator().manual_seed(0)
+
+    def run() -> None:
+        _train(theta, signed, anchor, settings, order, flips=flips, on_epoch=lambda epoch: None)
+
+    return run
+
+
 def rows(device: torch.device, epochs: int) -> Iterator[Row]:
     """Both ways to train, with mini-batches, and this package with all patterns in one step."""
     on_gpu = device.type == "cuda"
@@ -73,8 +89,8 @@ def rows(device: torch.device, epochs: int) -> Iterator[Row]:
 
         return fastest(whole, repeats, clock)
 
-    data = _Data(Chain((Task(alpha=ALPHA),)), N, range(SEEDS), DescentSettings(), device)
-    signed = data.patterns(0, round(ALPHA * N))
+    data = _Data([Chain((Task(alpha=ALPHA),))], N, range(SEEDS), DescentSettings(), device)
+    signed, _ = data.patterns(0, round(ALPHA * N), torch.float32)
     steps = -(-signed.shape[1] // BATCH)
     plain = fastest(plain_epoch(signed), epochs) / steps
     batched = timed(package_epoch(signed, BATCH), 10 * epochs) / steps
@@ -94,6 +110,14 @@ def rows(device: torch.device, epochs: int) -> Iterator[Row]:
             note=f"{1 / seconds:.0f} steps/s; int8 patterns come at {fetched / 1e9:.2f} GB/s ({fetched / triad:.0%})",
             **against,  # type: ignore[arg-type]
         )
+    alone, together = (timed(second_task_epoch(count, device), 10 * epochs) / steps for count in (1, PROBLEMS))
+    yield Row(
+        what=f"mini-batch step of {PROBLEMS} second tasks of {SEEDS} seeds, N = {N}, {device}",
+        seconds=together,
+        reference="one after another",
+        reference_seconds=PROBLEMS * alone,
+        note=f"{1 / together:.0f} steps/s; three overlaps and two gammas share their patterns",
+    )
 
 
 def main() -> None:
