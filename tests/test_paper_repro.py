@@ -96,7 +96,8 @@ def test_files_and_their_content(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*(p.name for p in result.files), "store.sqlite"])
 
 
-def test_same_command_same_bytes(tmp_path: Path) -> None:
+def test_same_command_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "commit", lambda: "the same code")  # work goes on in the checkout meanwhile
     first = reproduce("toy", out=tmp_path / "a").files
     second = reproduce("toy", out=tmp_path / "b").files
     for one, two in zip(first[:4], second[:4], strict=True):
@@ -196,10 +197,17 @@ def test_all_goes_on_after_a_failure_and_writes_the_report(
     page = (tmp_path / "report.html").read_text()
     assert "no &lt;fixed&gt; point" in page and "data:image/png;base64," in page
     assert "Squares within 4 standard errors: yes." in page and 'name="viewport"' in page
+    assert "1 of 2 verdicts hold." in page
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page) and "@import" not in page and "url(" not in page
     del entries["broken"]
     assert cli.main(["reproduce", "all", "--out", str(tmp_path)]) == 0
     assert len(calls) == 4
+
+
+def test_a_row_that_is_not_judged_is_pale_in_the_report() -> None:
+    rows = [Row("stable", 1.0, Estimate(1.0, 0.1, 4)), Row("unstable", 1.0, Estimate(2.0, 0.1, 4), judged=False)]
+    table = report._rows([row.to_dict() for row in rows])
+    assert "<tr><td>stable</td>" in table and '<tr class="apart"><td>unstable</td>' in table
 
 
 def _squares(points: list[Any]) -> list[dict[str, Any]]:
