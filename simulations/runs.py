@@ -45,7 +45,7 @@ def run_points(
     ----------
     points : arguments of `continual.run_point`; options that are left out have the method's defaults.
     checkpoints : folder of the runs under way; a killed run goes on from its last epoch there.
-    jobs : runs at a time, each in a process of its own with one thread.
+    jobs : runs at a time; if more than one, each in a process of its own. Each uses one thread of torch.
 
     Raises
     ------
@@ -65,11 +65,14 @@ def run_points(
         else:
             yield number, RunResult.from_dict(row)
     compute = partial(run_point, data_dir=data_dir, checkpoints=checkpoints)
+    # One thread for each run: torch's own gain less than a second run beside the first, stall on a busy machine, and
+    # add in another order, so that numbers would depend on the machine's cores.
     if jobs == 1:
+        if waiting:
+            _one_thread()
         for number, keyed, point in waiting:
             yield number, RunResult.from_dict(store.put(_KIND, keyed, compute(**point)))
         return
-    # Fresh interpreters, one thread each: torch's own threads gain less than a second run beside the first.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
         futures = {pool.submit(compute, **point): (number, keyed) for number, keyed, point in waiting}
