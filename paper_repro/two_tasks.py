@@ -179,20 +179,23 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
     Where the first task is stable the first is judged, else the second: the theory's own reference is then not what
     the second task starts from.
     """
+    from statmech_cl.solution import Estimate
+
     first = data.parameters["first_task"]
     names = " and ".join(f"eps_{task}" for task in tasks)
     own, several = _beside(data, tasks, "descent", "theory")
-    given, _ = _beside(data, tasks, "descent", "given")
+    given, several_given = _beside(data, tasks, "descent", "given")
     stable = first["replicon"] < 1.0
     sentence, holds = agreement(own if stable else given, f"{names} against alpha_2" + ("" if stable else _GIVEN))
-    if not stable:
+    if stable:
+        sentence += f" Given the fields that descent left after task 1, {_counted(given)}."
+    else:
+        left = Estimate(first["descent"]["eps_g"], first["descent"]["eps_g_error"], data.parameters["n_seeds"])
+        several = several_given
         sentence += (
             f" The first task itself is unstable (replicon {first['replicon']:.1f}): descent leaves it at eps_g = "
-            f"{first['descent']['eps_g']:.3f}({first['descent']['eps_g_error']:.3f}), the theory at "
-            f"{first['eps_g']:.3f}; given the theory's own first task {_counted(own)}."
+            f"{left}, the theory at {first['eps_g']:.3f}; given the theory's own first task {_counted(own)}."
         )
-    else:
-        sentence += f" Given the fields that descent left after task 1, {_counted(given)}."
     if several:
         sentence += f" Two solutions coexist at (r0, alpha_2) = {', '.join(several)}; the nearer is compared."
     sampled, _ = _beside(data, tasks, "gibbs", "theory")
