@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from statmech_cl import spectral as arrays
 from statmech_cl.problem import Chain, Task
 
 from .continual import Protocol, RunResult, run, scenario
-from .descent import DescentSettings, descend
+from .descent import DescentResult, DescentSettings, descend
 from .measure import put_estimate
 from .methods import Method
 from .spectral import coherence_and_gradient
@@ -38,33 +39,28 @@ def perceptron_row(
     eps_1_before (after the first), forgetting (their difference), coherence and coherence_before (Phi of the fields),
     and beta, BB a weight. E is a sum over patterns, of order N, as eta BB is; Phi is at most 1, whatever N.
     "along" holds one row for each record of the descent: after_task, epoch (over both tasks; the start of the second is
-    the end of the first), eps_1, eps_2, coherence and, in the second task, beta.
+    the end of the first), eps_1, coherence and, in the second task, eps_2 and beta.
     """
-    tasks = (Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=eta, anchor=anchor))
     chosen = DescentSettings(**settings)
+    start, coherences = _first_task(alpha_1, n, tuple(seeds), chosen, device)
+    spectral = [{"coherence": values} for values in coherences]
+    learned = start.stages[0].theta[:, 0]
 
     def term(theta: Tensor) -> Tensor:
         gradient = coherence_and_gradient(theta)[1]
         assert gradient is not None
         return gradient.mul_(-lam_per_weight * n)
 
-    spectral: list[dict[str, np.ndarray]] = []
-    learned: list[Tensor] = []
-
     def observe(task: int, epoch: int, theta: Tensor) -> None:
-        fields = theta[:, 0]
-        seen = {"coherence": coherence_and_gradient(fields, with_gradient=False)[0]}
-        if task == 1:
-            if epoch == 0:
-                learned.append(fields.clone())
-            seen["beta"] = 0.5 * (fields - learned[0]).double().square().mean(-1)
-        spectral.append({name: value.double().cpu().numpy() for name, value in seen.items()})
+        beta = 0.5 * (theta[:, 0] - learned.to(theta)).double().square().mean(-1)
+        spectral.append({"coherence": _coherence(theta), "beta": beta.cpu().numpy()})
 
     result = descend(
-        Chain(tasks, overlaps=r0),
+        Chain((Task(alpha=alpha_1), Task(alpha=alpha_2, gamma=eta, anchor=anchor)), overlaps=r0),
         n=n,
         seeds=tuple(seeds),
         settings=chosen,
+        start=start,
         device=device,
         term=term if lam_per_weight > 0.0 else None,
         observe=observe,
@@ -74,7 +70,8 @@ def perceptron_row(
     for (task, record), seen in zip(places, spectral, strict=True):
         stage = result.stages[task]
         line = {"after_task": task + 1, "epoch": task * chosen.epochs + int(stage.epochs[record])}
-        for name, values in {"eps_1": stage.eps_g[record, 0], "eps_2": stage.eps_g[record, 1], **seen}.items():
+        eps = {f"eps_{on + 1}": values for on, values in enumerate(stage.eps_g[record])}
+        for name, values in {**eps, **seen}.items():
             put_estimate(line, name, values)
         along.append(line)
     row: dict[str, Any] = {"n_seeds": len(seeds), "diverged": len(result.diverged), "along": along}
@@ -83,10 +80,32 @@ def perceptron_row(
     put_estimate(row, "eps_2", result.values("eps_g", on=1))
     put_estimate(row, "eps_1_before", before)
     put_estimate(row, "forgetting", after - before)
-    put_estimate(row, "coherence_before", spectral[len(result.stages[0].epochs) - 1]["coherence"])
+    put_estimate(row, "coherence_before", coherences[-1])
     for name, values in spectral[-1].items():
         put_estimate(row, name, values)
     return row
+
+
+@lru_cache(maxsize=1)
+def _first_task(
+    alpha: float, n: int, seeds: tuple[int, ...], settings: DescentSettings, device: str
+) -> tuple[DescentResult, list[np.ndarray]]:
+    """The first task, which all second tasks start from, and Phi of its fields at each record."""
+    coherences: list[np.ndarray] = []
+    result = descend(
+        Task(alpha=alpha),
+        n=n,
+        seeds=seeds,
+        settings=settings,
+        device=device,
+        observe=lambda task, epoch, theta: coherences.append(_coherence(theta)),
+    )
+    return result, coherences
+
+
+def _coherence(theta: Tensor) -> np.ndarray:
+    """Phi of the fields `theta : (n_seeds, 1, N)`: (n_seeds,)."""
+    return coherence_and_gradient(theta[:, 0], with_gradient=False)[0].double().cpu().numpy()
 
 
 def deep_row(
