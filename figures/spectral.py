@@ -169,7 +169,8 @@ def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
     if name != "eps_1":
         ax.set_yscale("log")
     else:
-        ax.legend(fontsize=5, ncols=2)
+        ax.margins(y=0.3)  # room for the legend
+        ax.legend(fontsize=5, ncols=2, loc="upper right")
     ax.set_xlabel("epoch of the task (left end: start)")
 
 
