@@ -60,7 +60,7 @@ def command(figure: str | None, listing: bool, scale: str, out: Path, device: st
     entry = FIGURES.get(figure)
     expected = "" if entry is None else (entry.quick if scale == "quick" else entry.paper)
     if expected and not quiet and sys.stderr.isatty():  # with the progress bars: not in a pipe
-        click.echo(f"{figure} at scale {scale}: {expected} on two CPU cores, less what is stored already", err=True)
+        click.echo(f"{figure} at scale {scale}: {expected} of processor time, less what is stored already", err=True)
     with kept_in(out):
         if figure != "all":
             _echo(figure, reproduce(figure, **options))
