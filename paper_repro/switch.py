@@ -8,6 +8,7 @@ from . import perceptrons
 from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
 from .perceptrons import prepare, seeds, settings, two_task_solutions_row
+from .two_tasks import COLD, given_rows
 
 SOURCES = perceptrons.SOURCES
 _SHARED = {"alpha_1": 2.0, "alpha_2": [1.0, 2.0, 4.0], "r0": 0.0, "gamma": 1.0, "beta": 20.0, "epochs": 200}
@@ -19,7 +20,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def compute(context: Context) -> Data:
     """Histories over both tasks, and the theory of the end."""
-    from statmech_cl.simulations.measure import history_row
+    from statmech_cl.simulations.measure import history_row, reference_row
 
     prepare()
     size = context.parameters
@@ -38,6 +39,12 @@ def compute(context: Context) -> Data:
             named = ("eps_1", "eps_1_error", "eps_2", "eps_2_error", "q_star", "q_star_error")
             values = {name: history[name][index] for name in named}
             rows.append({"kind": "descent", "alpha_2": alpha_2, "epoch": epoch, **values})
+    run = {**settings(epochs=size["epochs"], records=1), **{name: common[name] for name in ("n", "seeds", "device")}}
+    (left,) = context.points(
+        "one task/reference", reference_row, [{"alpha": size["alpha_1"], "prior": "none", **run}], ""
+    )
+    points = [{"alpha_2": a, **case, "prior": "none", "beta": COLD} for a in size["alpha_2"]]
+    rows += given_rows(context, left, "descent", points)
     return Data(rows, {**size, "descent": descent})
 
 
@@ -65,17 +72,24 @@ def draw(data: Data, task: int) -> Any:
 
 
 def verdict(data: Data, task: int) -> Verdict:
-    """The last epoch of task 2 beside the nearest solution of the theory."""
+    """The last epoch of task 2 beside the nearest solution of the theory of descent (cold, given the fields that it
+    left after task 1), which is judged; the note says what the theory of the Gibbs measure gives."""
     from statmech_cl.solution import Estimate
+
+    def nearest(kind: str) -> dict[str, Any]:
+        rows = data.select(kind=kind, alpha_2=alpha_2)
+        nowhere = {f"eps_{task}": None, "replicon": 0.0}
+        gap = {id(row): abs(row["eps_1"] - last["eps_1"]) + abs(row["eps_2"] - last["eps_2"]) for row in rows}
+        return min(rows, key=lambda row: gap[id(row)], default=nowhere)
 
     rows = []
     for alpha_2 in data.parameters["alpha_2"]:
         last = data.select(kind="descent", alpha_2=alpha_2)[-1]
         estimate = Estimate(last[f"eps_{task}"], last[f"eps_{task}_error"], data.parameters["n_seeds"])
-        theory = data.select(kind="theory", alpha_2=alpha_2)
-        near = min(theory, key=lambda row: abs(row["eps_1"] - last["eps_1"]) + abs(row["eps_2"] - last["eps_2"]))
-        others = [f"also {row[f'eps_{task}']:.4g}" for row in theory if row is not near]
+        near, line = nearest("given"), nearest("theory")
         what = f"eps_{task} at alpha_2={alpha_2:g}, last epoch"
-        rows.append(compared(what, near[f"eps_{task}"], estimate, *others, replicon=near["replicon"]))
-    sentence, holds = agreement(rows, f"eps_{task} after the switch")
+        gibbs = line[f"eps_{task}"]
+        note = "" if gibbs is None else f"Gibbs measure at beta={data.parameters['beta']:g}: {gibbs:.4g}"
+        rows.append(compared(what, near[f"eps_{task}"], estimate, note, replicon=near["replicon"]))
+    sentence, holds = agreement(rows, f"eps_{task} after the switch, given the fields that descent left after task 1")
     return Verdict(rows, sentence, holds)

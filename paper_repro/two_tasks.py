@@ -20,6 +20,8 @@ COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 
 # The sampler of the Gibbs measure, at one alpha_2: enough to tell theory from descent where they differ.
 _GIBBS = {"alpha_2": [1.0], "warmup": 200, "draws": 60, "leapfrogs": 16}
+# Descent has no temperature: what it does is set against the theory at this beta, the coldest that is certified.
+COLD = 200.0
 _FINITE_SIZE = 0.01  # corrections of order 1/N to eps at N = 200 and more
 
 
@@ -91,7 +93,8 @@ def compute(context: Context) -> Data:
         rows.append({"kind": "descent", **case, "r0": point["r0"], **kept})
     first_task = {"alpha": size["alpha_1"], "prior": size["prior"]}
     (left,) = context.points("one task/reference", reference_row, [{**first_task, **run}], "first task")
-    rows += _given(context, left, "descent", size["alpha_2"])
+    points = [{**case, "beta": COLD, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["alpha_2"]]
+    rows += given_rows(context, left, "descent", points)
     sampler = {name: value for name, value in size["gibbs"].items() if name not in ("alpha_2", "n_seeds")}
     drawn = list(range(context.seed, context.seed + size["gibbs"]["n_seeds"]))
     sampler |= {"beta": size["beta"], "seeds": drawn, "device": context.device}
@@ -102,19 +105,19 @@ def compute(context: Context) -> Data:
         kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
         rows.append({"kind": "gibbs", **case, "r0": point["r0"], "diverged": 0, **kept})
     (sampled,) = context.points("one task/gibbs reference", gibbs_reference_row, [{**first_task, **sampler}], "gibbs")
-    rows += _given(context, sampled, "gibbs", size["gibbs"]["alpha_2"])
+    points = [{**case, "beta": size["beta"], "r0": point["r0"], "alpha_2": point["alpha_2"]} for point in grid]
+    rows += given_rows(context, sampled, "gibbs", points)
     (first,) = context.points("one task/theory", theory_row, [{**first_task, "beta": size["beta"]}], "first task")
     reference: dict[str, Any] = {name: first[name] for name in ("q", "r", "q_star", "eps_g", "replicon")}
     for method, row in (("descent", left), ("gibbs", sampled)):
         reference[method] = {name: row[name] for name in row if name not in ("theta", "share", "diverged")}
-    return Data(rows, {**size, "descent": descent, "first_task": reference})
+    return Data(rows, {**size, "beta_cold": COLD, "descent": descent, "first_task": reference})
 
 
-def _given(context: Context, reference: dict[str, Any], method: str, alphas: Sequence[float]) -> list[dict[str, Any]]:
-    """Rows of theory given the reference that a method's first task left, at the alpha_2 that it simulates."""
-    size = context.parameters
-    case = {name: size[name] for name in ("alpha_1", "gamma", "prior", "beta")}
-    points = [{**case, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in alphas]
+def given_rows(
+    context: Context, reference: dict[str, Any], method: str, points: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rows of theory at `points`, given the reference that a method's first task left."""
     fields = {name: reference[name] for name in ("theta", "share")}
     lines = context.points("two tasks/given", given_reference_row, [{**point, **fields} for point in points], "theory")
     return [
@@ -150,7 +153,7 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
         *axes[0, 0].get_legend_handles_labels(),
         loc="outside lower center",
         ncols=3,
-        title="lines: theory, circles: descent, diamonds: Gibbs; bars: theory given what descent left of task 1",
+        title="lines: theory, circles: descent, diamonds: Gibbs\nbars: theory of descent, given what it left of task 1",
         title_fontsize=7,
     )
     return figure
@@ -173,45 +176,41 @@ def branches(points: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
-    """Descent and the sampled Gibbs measure, each beside the nearest solution of two theories of the second task: given
-    the theory's own first task, and given the reference that the simulated first task left.
-
-    Where the first task is stable the first is judged, else the second: the theory's own reference is then not what
-    the second task starts from.
+    """Descent beside the theory of what it does (cold, given the fields that it left after task 1), which is judged,
+    and beside the theory of the Gibbs measure; the sampled Gibbs measure beside the latter, which is judged as well
+    where the first task is stable, and given its own draws of task 1.
     """
-    from statmech_cl.solution import Estimate
-
-    first = data.parameters["first_task"]
+    size = data.parameters
+    first = size["first_task"]
+    given, several = _beside(data, tasks, "descent", "given")
+    own, _ = _beside(data, tasks, "descent", "theory")
     names = " and ".join(f"eps_{task}" for task in tasks)
-    own, several = _beside(data, tasks, "descent", "theory")
-    given, several_given = _beside(data, tasks, "descent", "given")
-    stable = first["replicon"] < 1.0
-    sentence, holds = agreement(own if stable else given, f"{names} against alpha_2" + ("" if stable else _GIVEN))
-    if stable:
-        sentence += f" Given the fields that descent left after task 1, {_counted(given)}."
-    else:
-        left = Estimate(first["descent"]["eps_g"], first["descent"]["eps_g_error"], data.parameters["n_seeds"])
-        several = several_given
-        sentence += (
-            f" The first task itself is unstable (replicon {first['replicon']:.1f}): descent leaves it at eps_g = "
-            f"{left}, the theory at {first['eps_g']:.3f}; given the theory's own first task {_counted(own)}."
-        )
+    sentence, holds = agreement(given, f"{names} against alpha_2, given the fields that descent left after task 1")
     if several:
         sentence += f" Two solutions coexist at (r0, alpha_2) = {', '.join(several)}; the nearer is compared."
     sampled, _ = _beside(data, tasks, "gibbs", "theory")
     sampled_given, _ = _beside(data, tasks, "gibbs", "given")
+    near, told = _counted(sampled, _FINITE_SIZE)
     sentence += (
-        f" Of the sampled Gibbs measure (N = {data.parameters['gibbs']['n']}, finite-N allowance {_FINITE_SIZE:g}) "
-        f"{_counted(sampled, _FINITE_SIZE)}; given its own draws of task 1, {_counted(sampled_given, _FINITE_SIZE)}."
+        f" Of the lines (Gibbs measure at beta = {size['beta']:g}), {_counted(own)[1]} for descent; for the sampled "
+        f"measure (N = {size['gibbs']['n']}, finite-N allowance {_FINITE_SIZE:g}) {told}, and given its own draws of "
+        f"task 1 {_counted(sampled_given, _FINITE_SIZE)[1]}."
     )
-    return Verdict([*own, *given, *sampled, *sampled_given], sentence, holds)
+    if first["replicon"] < 1.0:
+        holds = holds and near == len(sampled)
+    else:
+        from statmech_cl.solution import Estimate
+
+        left = Estimate(first["descent"]["eps_g"], first["descent"]["eps_g_error"], size["n_seeds"])
+        sentence += (
+            f" The first task is unstable (replicon {first['replicon']:.1f}), and the lines rest on it: descent leaves "
+            f"it at eps_g = {left}, the theory at {first['eps_g']:.3f}."
+        )
+    return Verdict([*given, *own, *sampled, *sampled_given], sentence, holds)
 
 
-_GIVEN = " given the fields that descent left after task 1"
-
-
-def _counted(rows: Sequence[Row], allowance: float = 0.0) -> str:
-    """How many rows lie within 3 standard errors of the theory, and how far the farthest."""
+def _counted(rows: Sequence[Row], allowance: float = 0.0) -> tuple[int, str]:
+    """How many rows lie within 3 standard errors of the theory; the same in words, with how far the farthest lies."""
     gaps = [
         (abs(row.simulation.mean - row.theory), row.simulation.error)
         for row in rows
@@ -219,7 +218,7 @@ def _counted(rows: Sequence[Row], allowance: float = 0.0) -> str:
     ]
     near = sum(gap <= 3.0 * error + max(allowance, RESOLUTION * (error == 0.0)) for gap, error in gaps)
     largest = max(gap for gap, _ in gaps)
-    return f"{near} of {len(gaps)} points are within 3 standard errors of the theory (largest difference {largest:.3f})"
+    return near, f"{near} of {len(gaps)} points are within 3 standard errors (largest difference {largest:.3f})"
 
 
 def _beside(data: Data, tasks: tuple[int, ...], kind: str, against: str) -> tuple[list[Row], list[str]]:
