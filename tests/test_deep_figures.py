@@ -38,9 +38,10 @@ def test_a_deep_figure_is_computed_drawn_and_judged(
 
 
 def test_the_benchmark_finds_the_runs_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from statmech_cl.cli import main
     from statmech_cl.paper_repro import deep_a
     from statmech_cl.simulations import continual
+
+    from statmech_cl.cli import main
 
     monkeypatch.setitem(deep_a.SCALES, "quick", {**SMALL, "methods": [*METHODS, "plain"]})
     reproduce("deep-a", out=tmp_path, quiet=True)
