@@ -46,10 +46,9 @@ def compute(context: Context) -> Data:
         names = _TWO if two else _ONE
         physics = {name: value for name, value in case.items() if name not in ("sizes", *_SAMPLER)}
         sampler = {name: case[name] for name in _SAMPLER if name in case} | {"leapfrogs": size["leapfrogs"]}
-        theory_of = two_task_theory_row if two else theory_row
-        found = context.points(
-            "two tasks/theory" if two else "one task/theory", theory_of, [{**physics, "beta": size["beta"]}], "theory"
-        )
+        # "two tasks/theory" are the lists of all solutions that other figures store.
+        kind, theory_of = ("two tasks/only", two_task_theory_row) if two else ("one task/theory", theory_row)
+        found = context.points(kind, theory_of, [{**physics, "beta": size["beta"]}], "theory")
         rows.append({"kind": "theory", "case": label, **{name: found[0][name] for name in names}})
         estimates: dict[str, list[Estimate]] = {name: [] for name in names}
         for index, (n, n_seeds) in enumerate(zip(case["sizes"], size["n_seeds"], strict=True)):

@@ -210,6 +210,18 @@ def test_a_row_that_is_not_judged_is_pale_in_the_report() -> None:
     assert "<tr><td>stable</td>" in table and '<tr class="apart"><td>unstable</td>' in table
 
 
+def test_figures_store_different_rows_under_different_kinds() -> None:
+    """Figures share a store: two functions under one kind would find each other's rows."""
+    functions: dict[str, set[str]] = {}
+    for path in Path(registry.__file__).parent.glob("*.py"):
+        text = path.read_text()
+        calls_ = re.findall(r'context\.(?:points|groups)\(\s*"([^"]+)",\s*(\w+)', text)
+        for kind, function in [*calls_, *re.findall(r'\("([^"]+/[^"]+)", (\w+_row)\)', text)]:
+            functions.setdefault(kind, set()).add(function)
+    assert len(functions) > 8
+    assert {kind: found for kind, found in functions.items() if len(found) > 1} == {}
+
+
 def _squares(points: list[Any]) -> list[dict[str, Any]]:
     calls.append(float(len(points)))
     return [{"y": point["x"] ** 2, "call": len(calls)} for point in points]
