@@ -28,6 +28,8 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
 }
 _KIND = "benchmark"
 _PACKAGE = "statmech_cl.simulations"
+# What a module of methods rests on besides itself.
+_RESTS_ON = {f"{_PACKAGE}.spectral": f"{_PACKAGE}.spectral_cpu"}
 _SHARED_SOURCES = tuple(f"{_PACKAGE}.{name}" for name in ("continual", "methods", "networks"))
 
 
@@ -88,7 +90,8 @@ def run_points(
 def _version(method: type) -> str:
     """Digest of what a method's results rest on: a change of one method leaves the stored runs of the others."""
     own = {cls.__module__ for cls in method.__mro__ if cls.__module__.startswith(_PACKAGE)}
-    return source_version(*own, *_SHARED_SOURCES)
+    more = {_RESTS_ON[name] for name in own if name in _RESTS_ON}
+    return source_version(*own, *more, *_SHARED_SOURCES)
 
 
 def _one_thread() -> None:

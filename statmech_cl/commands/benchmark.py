@@ -171,5 +171,5 @@ def _write(
     with style():
         figure = accuracy_against_epoch(rows, title=shared["scenario_name"])
         write_atomic(stem.with_suffix(".png"), rendered(figure, "png"))
-    click.echo(to_table(lines))
+    click.echo(to_table([{k: round(v, 2) if isinstance(v, float) else v for k, v in line.items()} for line in lines]))
     click.echo(f"\nwrote {stem}.csv {stem}-log.csv {stem}.json {stem}.png")
