@@ -36,7 +36,17 @@ METHODS = ("descent", "gibbs")
 # The fields of a task that each simulation reads, and the settings that a grid may vary.
 _SIMULATED = {"descent": ("alpha", "prior", "q_star"), "gibbs": ("alpha", "beta", "prior")}
 _COMMON = ("teacher_signs", "device")
-_DESCENT = ("optimizer", "learning_rate", "momentum", "batch", "epochs", "weight_decay", "start_spread", "records")
+_DESCENT = (
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "batch",
+    "epochs",
+    "weight_decay",
+    "start_spread",
+    "records",
+    "warmup",
+)
 _SETTINGS = {
     "descent": (*_DESCENT, "replicas", "test_patterns", *_COMMON),
     "gibbs": ("warmup", "draws", "chains", "leapfrogs", "acceptance", "start", *_COMMON),
