@@ -30,7 +30,7 @@ _ENTRIES = (
     Entry("fig1a", "eps_g against epoch: one task, SGD, four alphas", "15 s", "45 s", "fig1a"),
     Entry("fig1b", "eps_g of task 1 against epoch over the switch to task 2", "25 s", "2 min", "fig1b"),
     Entry("fig1c", "eps_g of task 2 against epoch over the switch to task 2", "25 s", "2 min", "fig1c"),
-    Entry("fig2a", "q, r, q_star against alpha: theory and gradient descent", "30 s", "", "fig2a"),
+    Entry("fig2a", "q, r, q_star against alpha: theory and gradient descent", "30 s", "2 min", "fig2a"),
     Entry("fig2b", "p and eps_g against alpha: theory and gradient descent", "15 s", "1 min", "fig2b"),
     Entry("fig2c", "convergence time of gradient descent against alpha", "70 s", "~30 min", "fig2c"),
     Entry("fig2d", "eps_g against q_star at alpha = 2: SGD, annealing, theory", "35 s", "1.5 min", "fig2d"),
