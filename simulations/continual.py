@@ -7,8 +7,8 @@ again goes on from its last finished epoch and ends in the same accuracies.
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import resource
 import sys
 import time
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from statmech_cl.output import write_atomic
 from statmech_cl.problem import check_choice, check_count
 from statmech_cl.solution import Estimate
 from statmech_cl.store import point_key
@@ -543,9 +544,9 @@ def _peak_mib() -> float:
 
 
 def _save(path: Path, content: Mapping[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    torch.save(dict(content), part)
-    os.replace(part, path)
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    write_atomic(path, buffer.getvalue())  # two commands may be at the same run
 
 
 def _resume(

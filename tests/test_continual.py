@@ -169,6 +169,22 @@ def test_a_killed_run_goes_on_to_the_same_accuracies(tmp_path: Path, method: str
     assert not path.exists()
 
 
+def test_two_commands_may_save_the_same_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.checkpoint"
+    write = torch.save
+    others = iter([True])
+
+    def save(content: Any, where: Any) -> None:
+        write(content, where)
+        if next(others, False):  # before the first is in its place, the other command saves
+            continual._save(path, content)
+
+    monkeypatch.setattr(torch, "save", save)
+    beside = run("plain", toy_scenario(), PROTOCOL, seed=0, checkpoint=path)
+    assert beside.rows == run("plain", toy_scenario(), PROTOCOL, seed=0).rows
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
 
