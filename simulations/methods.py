@@ -4,7 +4,8 @@ A method is a class with a name. Most derive from one of the two bases and fill 
 
 - `methods_weights.WeightMethod` (full-precision weights, Adam or SGD): override `penalty()`, a term added to the loss,
   and `remember(batches)`, called when a task ends; what must survive goes into `self.memory`.
-- `methods_field.FieldMethod` (binary weights in field space): override `anchor_weight()` or `update()`.
+- `methods_field.FieldMethod` (binary weights in field space): override `update()`, or of its `AdamField` `curvature()`,
+  the anchor's.
 
 A whole new method:
 
