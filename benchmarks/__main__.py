@@ -16,9 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from statmech_cl.paper_repro.runner import versions
-
 from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
+from statmech_cl.paper_repro.runner import versions
 
 from .table import Row, record, text_of
 

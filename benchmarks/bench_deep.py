@@ -20,10 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from statmech_cl.simulations.methods import TaskInfo, get_method
-from statmech_cl.simulations.networks import mlp
 from table import Row, as_time, in_turn, parser_of, product_rate, show
 from torch.nn import functional
+
+from statmech_cl.simulations.deep.methods import TaskInfo, get_method
+from statmech_cl.simulations.deep.networks import mlp
 
 SIZES = (784, 512, 512, 10)
 BATCH, PATTERNS, LR, BETA_F = 64, 60_000, 0.01, 5.0

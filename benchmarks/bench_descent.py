@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from statmech_cl.simulations.descent import DescentSettings, _Data, _train
-from statmech_cl.simulations.perceptron import Anchor
 from table import Row, fastest, parser_of, show, triad_rate
 from torch.utils.data import DataLoader, TensorDataset
 
 from statmech_cl import Task
 from statmech_cl.problem import Chain
+from statmech_cl.simulations.perceptron.descent import DescentSettings, _Data, _train
+from statmech_cl.simulations.perceptron.loss import Anchor
 
 N, ALPHA, SEEDS, BATCH, PROBLEMS = 1000, 2.0, 20, 32, 6
 

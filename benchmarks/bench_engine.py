@@ -21,9 +21,11 @@ from numba import njit
 from scipy import special
 from table import Row, fastest, parser_of, show
 
-from statmech_cl import Task, saddle, solve, trace
+from statmech_cl import Task, solve, trace
+from statmech_cl.equilibrium import saddle
 from statmech_cl.kernels import energetic as energetic_module
 from statmech_cl.kernels.gaussian import TABLE, log_h_hazard
+from statmech_cl.orders import Orders, to_unknowns
 
 BETA = 20.0
 
@@ -37,14 +39,14 @@ def counting() -> Iterator[list[int]]:
         count[0] += 1
         return log_h_hazard(u, table)
 
-    kept = energetic_module.tilted, energetic_module.log_h_hazard, saddle.energetic
+    kept = energetic_module.tilted, energetic_module.log_h_hazard, energetic_module.energetic
     energetic_module.tilted = kept[0].py_func
     energetic_module.log_h_hazard = counted
-    saddle.energetic = kept[2].py_func
+    energetic_module.energetic = kept[2].py_func
     try:
         yield count
     finally:
-        energetic_module.tilted, energetic_module.log_h_hazard, saddle.energetic = kept
+        energetic_module.tilted, energetic_module.log_h_hazard, energetic_module.energetic = kept
 
 
 @njit
@@ -57,7 +59,7 @@ def _bare_loop(u: np.ndarray, table: np.ndarray) -> float:
     return total
 
 
-def numpy_sweep(orders: saddle.Orders, alpha: float) -> tuple[saddle.Orders, tuple[float, float, float]]:
+def numpy_sweep(orders: Orders, alpha: float) -> tuple[Orders, tuple[float, float, float]]:
     """One application of the map, G_E, G_S and replicon in NumPy/SciPy: same rules, inner integrals as matrix rows.
 
     The nodes of the entropic side are placed by the engine's compiled code, so that the ratio is a lower bound.
@@ -111,7 +113,7 @@ def numpy_sweep(orders: saddle.Orders, alpha: float) -> tuple[saddle.Orders, tup
     mean, edge = weight @ m, weight @ short
     variance = (weight * (m - mean[:, None]) ** 2).sum(1)
     first = field_weight @ mean
-    after = saddle.Orders(
+    after = Orders(
         field_weight @ mean**2, first, field_weight @ variance, field_weight @ edge, field_weight @ (mean - first) ** 2
     )
     g_s = field_weight @ (top + np.log(norm))[:, 0]
@@ -180,15 +182,15 @@ def sweeping(repeats: int) -> Iterator[Row]:
         task = Task(alpha=alpha)
         equations = saddle.equations_of(task)
         found = solve(task)
-        orders = saddle.Orders(found.q, found.r, found.q_star - found.q, 1 - found.q_star, found.q - found.r**2)
+        orders = Orders(found.q, found.r, found.q_star - found.q, 1 - found.q_star, found.q - found.r**2)
         with counting() as count:
             solve(task)
         per_solve = count[0]
         with counting() as count:
-            saddle.energetic(*orders, BETA, 1.0, TABLE)
+            energetic_module.energetic(*orders, BETA, 0.0, 1.0, TABLE)
         per_sweep = count[0]
-        energetic = fastest(lambda o=orders: saddle.energetic(*o, BETA, 1.0, TABLE), repeats)
-        y = saddle.to_unknowns(orders)
+        energetic = fastest(lambda o=orders: energetic_module.energetic(*o, BETA, 0.0, 1.0, TABLE), repeats)
+        y = to_unknowns(orders)
         sweep = fastest(lambda e=equations, y=y: e.sweep(y), repeats)
         plain = fastest(lambda o=orders, a=alpha: numpy_sweep(o, a), repeats)
         here, (again, others) = equations.sweep(y), numpy_sweep(orders, alpha)

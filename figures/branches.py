@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from .axes import COLORS, curve, new
 
 if TYPE_CHECKING:
-    from statmech_cl.branches import Branch
+    from statmech_cl.equilibrium.trace import Branch
 
 
 def branches(found: Branch) -> Figure:

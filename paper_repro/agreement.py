@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
 
 from .framework import Row
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from .framework import Context, Data, Row, Verdict
 
-SOURCES = ("statmech_cl.kernels", "statmech_cl.saddle", "statmech_cl.branches", "statmech_cl.chain", __name__)
 _KL = [*np.geomspace(0.003, 0.08, 8).round(4).tolist(), *np.geomspace(0.1, 10.0, 17).round(4).tolist()]
 _L2 = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0]
 _EWC = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0]  # the Fisher information of a sure weight is small: it takes more

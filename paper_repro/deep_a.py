@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
 
-from .deep_runs import COMPARED, SOURCES, accuracy_rows, difference, final, scales
+from .deep_runs import COMPARED, accuracy_rows, difference, final, scales
 from .framework import Context, Data, Row, Verdict
 
 SCALES = scales(
@@ -16,7 +16,7 @@ SCALES = scales(
     methods=COMPARED,
     more=["vcl-none", "vcl-last-update"],
 )
-__all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
+__all__ = ["SCALES", "compute", "draw", "verdict"]
 
 
 def compute(context: Context) -> Data:

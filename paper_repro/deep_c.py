@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
 
-from .deep_runs import SOURCES, difference, results, scales
+from .deep_runs import difference, results, scales
 from .framework import Context, Data, Row, Verdict
 
 SCALES = scales(
@@ -19,7 +19,7 @@ SCALES = scales(
     methods=["vcl-none", "vcl", "vcl-sgd"],
     more=["vcl-last-update"],
 )
-__all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
+__all__ = ["SCALES", "compute", "draw", "verdict"]
 
 
 def compute(context: Context) -> Data:

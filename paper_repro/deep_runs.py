@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
 from statmech_cl.store import Store
 
 from .framework import Context, Data
 
 # The runs themselves are stored as the command `benchmark` stores them, under a digest of their own.
-SOURCES = ("statmech_cl.paper_repro.deep_runs",)
 COMPARED = ["vcl", "vcl-sgd", "metaplasticity", "ewc", "plain"]
 _SHARED = {"batch_size": 64, "widths": [512, 512]}
 
@@ -35,7 +34,7 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
     ------
     ValueError : the whole of a data set is wanted and not there.
     """
-    from statmech_cl.simulations import continual, datasets, runs
+    from statmech_cl.simulations.deep import continual, datasets, runs
 
     sizes = context.parameters
     if not sizes["subset"]:
@@ -78,7 +77,7 @@ def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
 
 def final(data: Data, method: str) -> dict[str, np.ndarray]:
     """Over seeds: `average` accuracy at the end, accuracy just `learned`, and `forgotten` since; of the first view."""
-    from statmech_cl.simulations.continual import RunResult
+    from statmech_cl.simulations.deep.continual import RunResult
 
     rows = data.select(method=method)
     seeds = sorted({row["seed"] for row in rows})

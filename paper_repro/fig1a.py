@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import one_task
 from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
 from .one_task import all_row
 from .perceptrons import prepare, seeds, settings
 
-SOURCES = one_task.SOURCES
 _SHARED = {"alphas": [0.5, 1.0, 1.5, 2.0], "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {**_SHARED, "n": 500, "n_seeds": 8},
@@ -20,7 +18,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def compute(context: Context) -> Data:
     """Histories of descent, and the solutions of the theory at each alpha (two where branches coexist)."""
-    from statmech_cl.simulations.measure import history_row
+    from statmech_cl.simulations.perceptron.rows import history_row
 
     prepare()
     size = context.parameters
@@ -62,7 +60,7 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """The last epoch beside the nearest solution of the theory."""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     rows = []
     for alpha in data.parameters["alphas"]:

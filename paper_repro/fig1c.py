@@ -7,7 +7,7 @@ from typing import Any
 from . import switch
 from .framework import Data, Verdict
 
-SOURCES, SCALES, compute = switch.SOURCES, switch.SCALES, switch.compute
+SCALES, compute = switch.SCALES, switch.compute
 
 
 def draw(data: Data) -> Any:

@@ -13,10 +13,9 @@ from typing import Any
 
 from . import one_task
 from .framework import Context, Data, Row, Verdict
-from .one_task import SOURCES
 from .perceptrons import seeds
 
-__all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
+__all__ = ["SCALES", "compute", "draw", "verdict"]
 
 _GIBBS = {"alphas": [0.2, 0.4, 0.6]}
 SCALES: dict[str, dict[str, Any]] = {
@@ -30,8 +29,8 @@ _FINITE_SIZE = 0.01
 
 def compute(context: Context) -> Data:
     """Theory and descent as in figure 2b (the same points), and the sampler at a few alphas."""
-    from statmech_cl.simulations.gibbs import GibbsSettings
-    from statmech_cl.simulations.measure import gibbs_row
+    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.rows import gibbs_row
 
     data = one_task.compute(context)
     size = context.parameters

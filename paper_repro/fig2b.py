@@ -7,9 +7,9 @@ from typing import Any
 
 from . import one_task
 from .framework import Data, Row, Verdict
-from .one_task import SOURCES, compute
+from .one_task import compute
 
-__all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
+__all__ = ["SCALES", "compute", "draw", "verdict"]
 
 SCALES = one_task.scales()
 NAMES = ("p", "eps_g")

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, settings
 
-SOURCES = perceptrons.SOURCES
 _SHARED = {"tolerance": 0.05, "epochs": 300, "records": 150}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {
@@ -25,7 +23,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def compute(context: Context) -> Data:
     """Time and outcome of descent at every alpha."""
-    from statmech_cl.simulations.measure import convergence_row
+    from statmech_cl.simulations.perceptron.rows import convergence_row
 
     prepare()
     size = context.parameters
@@ -55,7 +53,7 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """Is there a peak of the time inside the range, higher than both ends by 3 standard errors of the difference?"""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     rows = [
         Row(

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import perceptrons
 from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
 from .perceptrons import prepare, seeds, settings, theory_row
 
-SOURCES = perceptrons.SOURCES
 _LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
 _SHARED = {
     "alpha": 2.0,
@@ -31,7 +29,7 @@ SCALES: dict[str, dict[str, Any]] = {
 def compute(context: Context) -> Data:
     """The ramp, the path of free descent, and theory at each q_star, at beta and near beta -> infinity: a ramp that
     descends at every level has no temperature."""
-    from statmech_cl.simulations.measure import annealing_row, history_row
+    from statmech_cl.simulations.perceptron.rows import annealing_row, history_row
 
     prepare()
     size = context.parameters
@@ -95,7 +93,7 @@ def draw(data: Data) -> Any:
 def verdict(data: Data) -> Verdict:
     """Annealing beside the cold theory at every level, for a ramp that descends has no temperature; the note says what
     the theory at beta gives."""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     beta, cold = data.parameters["beta"], data.parameters["beta_cold"]
     rows, gaps = [], []

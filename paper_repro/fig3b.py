@@ -7,7 +7,6 @@ from typing import Any
 from . import two_tasks
 from .framework import Data, Verdict
 
-SOURCES = two_tasks.SOURCES
 SCALES = two_tasks.scales(gamma=1.0, gammas=(1.0, 0.1))
 compute = two_tasks.compute
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from . import one_task
 from .framework import Data, Verdict
-from .one_task import SOURCES, compute
+from .one_task import compute
 
-__all__ = ["SCALES", "SOURCES", "compute", "draw", "verdict"]
+__all__ = ["SCALES", "compute", "draw", "verdict"]
 
 SCALES = one_task.scales(beta=100.0, prior="kl")
 NAMES = ("p", "eps_g")

@@ -8,7 +8,6 @@ import numpy as np
 
 from .framework import Context, Data, Row, Verdict
 
-SOURCES = ("statmech_cl.kernels", "statmech_cl.saddle", "statmech_cl.branches", "statmech_cl.chain", __name__)
 _SIZE = {"alpha": [2.0, 2.0, 2.0, 2.0, 2.0], "beta": 20.0, "r0": 0.0, "gamma": [0.05, 0.3, 1.0]}
 SCALES: dict[str, dict[str, Any]] = {"quick": {**_SIZE}, "paper": {**_SIZE}}
 

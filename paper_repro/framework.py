@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from statmech_cl.estimate import Estimate
 from statmech_cl.output import to_table
 from statmech_cl.progress import bar
-from statmech_cl.solution import Estimate
 from statmech_cl.store import Store
 
 

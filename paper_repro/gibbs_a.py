@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, theory_row, two_task_theory_row
 
-SOURCES = perceptrons.SOURCES
 _ONE = ("q", "r", "q_star", "p")
 _TWO = ("q", "r", "q_star", "p_1", "p_2")
 _SMALL = {"sizes": [100, 200, 400], "warmup": 200, "draws": 100}
@@ -33,10 +31,9 @@ _BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose, a
 
 def compute(context: Context) -> Data:
     """Samples block by block, their means at each N, the extrapolated limits, and the theory."""
-    from statmech_cl.simulations.gibbs import extrapolate
-    from statmech_cl.simulations.measure import gibbs_row, gibbs_two_task_row, put_estimate
-
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
+    from statmech_cl.simulations.perceptron.gibbs import extrapolate
+    from statmech_cl.simulations.perceptron.rows import gibbs_row, gibbs_two_task_row, put_estimate
 
     prepare()
     size = context.parameters
@@ -132,7 +129,7 @@ def _tex(name: str) -> str:
 
 def verdict(data: Data) -> Verdict:
     """The extrapolated limits beside the theory: all within 3 standard errors?"""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     rows = []
     for limit in data.select(kind="limit"):

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import perceptrons
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, theory_row
 
-SOURCES = perceptrons.SOURCES
 _NAMES = ("q", "r", "q_star", "p")
 _FINITE_SIZE = 0.01  # corrections of order 1/N to the order parameters, at N = 200 and more
 _APART = 1.2  # R-hat beyond which the chains of a seed do not sample one and the same region
@@ -30,7 +28,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def compute(context: Context) -> Data:
     """Samples at every alpha, and the low-overlap branch of the theory."""
-    from statmech_cl.simulations.measure import gibbs_row
+    from statmech_cl.simulations.perceptron.rows import gibbs_row
 
     prepare()
     size = context.parameters
@@ -75,7 +73,7 @@ def draw(data: Data) -> Any:
 def verdict(data: Data) -> Verdict:
     """Where the ansatz is stable, sampler and theory should agree (3 standard errors and a finite-N allowance) and the
     chains with each other; where it is not, the table shows what the sampler sees."""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     rows: list[Row] = []
     stable: list[tuple[dict[str, Any], str, float]] = []

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
 
-from . import perceptrons
 from .agreement import agreement, compared
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import LINE_FROM, all_row, line_row, prepare, seeds, settings
 
-SOURCES = perceptrons.SOURCES
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_\star$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
 
@@ -30,7 +28,7 @@ def scales(*, beta: float = 20.0, prior: str = "none") -> dict[str, Any]:
 
 def compute(context: Context) -> Data:
     """Line of theory, solutions at the simulated alphas, descent."""
-    from statmech_cl.simulations.measure import descent_row
+    from statmech_cl.simulations.perceptron.rows import descent_row
 
     size = context.parameters
     descent = settings(replicas=2, records=1)

@@ -13,23 +13,6 @@ from statmech_cl.problem import Chain, Task
 
 from .framework import Context
 
-# All that stored points rest on: a change in any of these makes them stale. What draws and judges is not among them.
-SOURCES = (
-    "statmech_cl.kernels",
-    "statmech_cl.problem",
-    "statmech_cl.saddle",
-    "statmech_cl.branches",
-    "statmech_cl.chain",
-    "statmech_cl.continuation",
-    "statmech_cl.simulations.descent",
-    "statmech_cl.simulations.gibbs",
-    "statmech_cl.simulations.measure",
-    "statmech_cl.simulations.perceptron",
-    "statmech_cl.simulations.teachers",
-    "statmech_cl.paper_repro.perceptrons",
-)
-
-
 LINE_FROM = 0.01  # the alpha at which a drawn line of theory begins
 _LINE_STEP = 0.025  # and its longest step
 _OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
@@ -43,14 +26,14 @@ def seeds(context: Context) -> list[int]:
 
 def settings(**changes: Any) -> dict[str, Any]:
     """The one setting of descent that every figure uses, with what a figure must change (records, epochs)."""
-    from statmech_cl.simulations.descent import DescentSettings  # loads torch
+    from statmech_cl.simulations.perceptron.descent import DescentSettings
 
     return dataclasses.asdict(DescentSettings(**changes))
 
 
 def prepare() -> None:
     """One thread for torch: the steps of a descent are too short for more."""
-    from statmech_cl.simulations.descent import one_thread
+    from statmech_cl.simulations.perceptron.descent import one_thread
 
     one_thread()
 
@@ -176,7 +159,7 @@ def given_reference_row(
     The patterns of task 2 are independent of the reference, which enters the theory through the density of its fields
     alone: this is the theory of the second task, whatever is wrong with that of the first.
     """
-    from statmech_cl.chain import solve_given
+    from statmech_cl.equilibrium.chain import solve_given
 
     tasks = (
         Task(alpha=alpha_1, beta=beta, prior=prior),

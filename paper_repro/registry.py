@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from types import ModuleType
 
-from statmech_cl.problem import check_choice
+from statmech_cl.validation import check_choice
 
 
 class NotBuiltError(ValueError):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from statmech_cl.estimate import Estimate
 from statmech_cl.output import write_atomic
-from statmech_cl.solution import Estimate
 
 from .registry import FIGURES
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import statmech_cl
 from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
-from statmech_cl.problem import check_choice, check_count
-from statmech_cl.store import Store, StoreError, source_version
+from statmech_cl.provenance import code_version, versions
+from statmech_cl.store import Store, StoreError
+from statmech_cl.validation import check_choice, check_count
 
 from .framework import Context, Data, Verdict
 from .registry import FIGURES, load
@@ -24,17 +22,6 @@ from .report import write_report
 
 SCALES = ("quick", "paper")
 STORE_NAME = "store.sqlite"
-# The code that any figure may rest on; a module that knows better says so in its SOURCES.
-_DEFAULT_SOURCES = (
-    "statmech_cl.branches",
-    "statmech_cl.chain",
-    "statmech_cl.kernels",
-    "statmech_cl.problem",
-    "statmech_cl.saddle",
-    "statmech_cl.simulations",
-    "statmech_cl.solution",
-)
-_REPORTED = ("numpy", "scipy", "numba", "torch", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -44,35 +31,6 @@ class Result:
     data: Data
     verdict: Verdict
     files: tuple[Path, ...]
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of the package, of Python and of the libraries that the numbers depend on, and the checkout's commit."""
-    found: dict[str, str | None] = {"statmech-cl": statmech_cl.__version__, "commit": commit()}
-    found["python"] = platform.python_version()
-    for name in _REPORTED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def commit() -> str | None:
-    """Commit of the checkout that the package runs from, with "+" when files differ from it; None when installed."""
-    root = Path(statmech_cl.__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        head = _git(root, "rev-parse", "--short=12", "HEAD")
-        return head + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True, timeout=30)
-    return done.stdout.strip()
 
 
 def reproduce(
@@ -100,9 +58,8 @@ def reproduce(
 
     folder = check_writable_folder(out)
     parameters = dict(module.SCALES[scale])
-    sources = getattr(module, "SOURCES", (*_DEFAULT_SOURCES, module.__name__))
     started, cpu_started = time.monotonic(), time.process_time()
-    with Store(folder / STORE_NAME, version=source_version(*sources)) as store:
+    with Store(folder / STORE_NAME, version=code_version(module.__name__)) as store:
         context = Context(parameters=parameters, scale=scale, device=device, seed=seed, store=store, quiet=quiet)
         data = module.compute(context)
     verdict = module.verdict(data)

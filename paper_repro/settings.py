@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import perceptrons
 from .agreement import ALLOWANCE
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import prepare, seeds, settings, theory_row
 
-SOURCES = perceptrons.SOURCES
 _CHANGES: dict[str, dict[str, Any]] = {
     "as documented": {},
     "rate / 4": {"learning_rate": 0.005},
@@ -39,7 +37,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def compute(context: Context) -> Data:
     """Descent at every alpha with every change, on the same seeds."""
-    from statmech_cl.simulations.measure import descent_row
+    from statmech_cl.simulations.perceptron.rows import descent_row
 
     prepare()
     size = context.parameters
@@ -82,7 +80,7 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """Each changed setting beside the documented one; does any move eps_g by more than a verdict allows?"""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     rows, moved = [], []
     for alpha in data.parameters["alphas"]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
 from statmech_cl.spectral import random_coherence
 
 from . import perceptrons
@@ -21,21 +21,6 @@ from .agreement import ALLOWANCE
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import settings, two_task_theory_row
 
-SOURCES = (
-    *perceptrons.SOURCES,
-    "statmech_cl.spectral",
-    "statmech_cl.simulations.continual",
-    "statmech_cl.simulations.datasets",
-    "statmech_cl.simulations.methods",
-    "statmech_cl.simulations.methods_field",
-    "statmech_cl.simulations.methods_metaplastic",
-    "statmech_cl.simulations.methods_weights",
-    "statmech_cl.simulations.networks",
-    "statmech_cl.simulations.spectral",
-    "statmech_cl.simulations.spectral_cpu",
-    "statmech_cl.simulations.spectral_runs",
-    "statmech_cl.paper_repro.spectral",
-)
 PUBLISHED = (71.16, 86.69)  # digits 0-4 retained, digits 5-9, at lam = 1, eta = 3
 # Every method; those with an anchor at strengths over three decades.
 _ALONE = ("plain", "phi-only", "vcl-none", "vcl-ewc", "bayesbinn", "bimu", "metaplasticity")
@@ -177,7 +162,7 @@ def _shared(context: Context, *, records: int) -> tuple[dict[str, Any], list[int
 
 
 def _trade_off(context: Context) -> list[dict[str, Any]]:
-    from statmech_cl.simulations.continual import RunResult, run_point
+    from statmech_cl.simulations.deep.continual import RunResult, run_point
 
     t = context.parameters["trade_off"]
     shared = {"scenario_name": "split-mnist", "n_tasks": 2, "heads": "single", "validation": False, "batches": 0}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import perceptrons
 from .agreement import agreement, compared
 from .framework import Context, Data, Verdict
 from .perceptrons import prepare, seeds, settings, two_task_solutions_row
 from .two_tasks import COLD, given_rows
 
-SOURCES = perceptrons.SOURCES
 _SHARED = {"alpha_1": 2.0, "alpha_2": [1.0, 2.0, 4.0], "r0": 0.0, "gamma": 1.0, "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {**_SHARED, "n": 500, "n_seeds": 8},
@@ -20,7 +18,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def compute(context: Context) -> Data:
     """Histories over both tasks, and the theory of the end."""
-    from statmech_cl.simulations.measure import history_row, reference_row
+    from statmech_cl.simulations.perceptron.rows import history_row, reference_row
 
     prepare()
     size = context.parameters
@@ -74,7 +72,7 @@ def draw(data: Data, task: int) -> Any:
 def verdict(data: Data, task: int) -> Verdict:
     """The last epoch of task 2 beside the nearest solution of the theory of descent (cold, given the fields that it
     left after task 1), which is judged; the note says what the theory of the Gibbs measure gives."""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     def nearest(kind: str) -> dict[str, Any]:
         rows = data.select(kind=kind, alpha_2=alpha_2)

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from . import perceptrons
 from .agreement import RESOLUTION, agreement, compared
 from .framework import Context, Data, Row, Verdict
 from .perceptrons import given_reference_row, prepare, seeds, settings, theory_row, two_task_solutions_row
 
-SOURCES = perceptrons.SOURCES
 _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 
@@ -59,7 +57,7 @@ def scales(
 
 def compute(context: Context) -> Data:
     """Theory on the fine grid, descent on the coarse one, and samples of the Gibbs measure, for every r0."""
-    from statmech_cl.simulations.measure import (
+    from statmech_cl.simulations.perceptron.rows import (
         gibbs_reference_row,
         gibbs_two_task_row,
         reference_row,
@@ -199,7 +197,7 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
     if first["replicon"] < 1.0:
         holds = holds and near == len(sampled)
     else:
-        from statmech_cl.solution import Estimate
+        from statmech_cl.estimate import Estimate
 
         left = Estimate(first["descent"]["eps_g"], first["descent"]["eps_g_error"], size["n_seeds"])
         sentence += (
@@ -224,7 +222,7 @@ def _counted(rows: Sequence[Row], allowance: float = 0.0) -> tuple[int, str]:
 def _beside(data: Data, tasks: tuple[int, ...], kind: str, against: str) -> tuple[list[Row], list[str]]:
     """Rows of a verdict for one kind of simulation against one of the theories, and the (r0, alpha_2) at which
     solutions coexist."""
-    from statmech_cl.solution import Estimate
+    from statmech_cl.estimate import Estimate
 
     given = {"reference": kind} if against == "given" else {}
     rows: list[Row] = []

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .methods import register
-from .methods_weights import WeightMethod
+from .deep.methods import register
+from .deep.methods_weights import WeightMethod
 
 
 def coherence(w: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ from torch import Tensor
 from statmech_cl import spectral as arrays
 from statmech_cl.problem import Chain, Task
 
-from .continual import Protocol, RunResult, run, scenario
-from .descent import DescentResult, DescentSettings, descend
-from .measure import put_estimate
-from .methods import Method
+from .deep.continual import Protocol, RunResult, run, scenario
+from .deep.methods import Method
+from .perceptron.descent import DescentResult, DescentSettings, descend
+from .perceptron.rows import put_estimate
 from .spectral import coherence_and_gradient
 
 

@@ -4,19 +4,12 @@
 (needs torch), drawing in `statmech_cl.figures`, the paper's figures in `statmech_cl.paper_repro`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._version import __version__
+from .estimate import Estimate
 from .problem import Chain, Task
-from .solution import ChainSolution, ConvergenceError, Estimate, Solution, Status
-
-if TYPE_CHECKING:
-    from .branches import Branch, trace
-    from .saddle import solve
-
-# Loaded at first use: importing numba and SciPy takes longer than many a solve.
-_LAZY = {"solve": ".saddle", "trace": ".branches", "Branch": ".branches"}
+from .solution import ChainSolution, ConvergenceError, Solution, Status
 
 __all__ = [
     "Branch",
@@ -34,8 +27,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name], __name__), name)
+    # Loaded at first use: importing numba and SciPy takes longer than many a solve.
+    if name == "solve":
+        from .equilibrium.solve import solve
+
+        return solve
+    if name in ("trace", "Branch"):
+        from .equilibrium import trace
+
+        return getattr(trace, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

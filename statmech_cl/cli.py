@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 from ._version import __version__
-from .problem import check_choice
 from .solution import ConvergenceError
 from .store import StoreError
+from .validation import check_choice
 
 NAME = "statmech-cl"
 COMMANDS = {

@@ -7,59 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Real
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from . import anchors, channels
+from .channels import PLAIN, Channel
+from .validation import check_choice, check_number
+
 PRIORS = ("none", "kl")
-ANCHORS = ("none", "kl", "ewc", "l2")
-
-
-def check_number(
-    name: str,
-    value: object,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    open_low: bool = False,
-    open_high: bool = False,
-) -> float:
-    """Return `value` as a float, or raise a ValueError that names it, quotes it and says what is allowed."""
-    left = "(" if open_low or low == -math.inf else "["
-    right = ")" if open_high or high == math.inf else "]"
-    allowed = f"a finite number in {left}{low:g}, {high:g}{right}"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    number = float(value)
-    too_low = number < low or (open_low and number == low)
-    too_high = number > high or (open_high and number == high)
-    if not math.isfinite(number) or too_low or too_high:
-        raise ValueError(f"{name} must be {allowed}, got {number!r}")
-    return number
-
-
-def check_count(name: str, value: object, *, low: int = 1) -> int:
-    """Return `value` as an int >= low, or raise a ValueError that names it, quotes it and says what is allowed."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValueError(f"{name} must be a whole number >= {low}, got {value!r}")
-    return int(value)
-
-
-def check_choice(name: str, value: object, allowed: Sequence[str]) -> str:
-    """Return `value` if it is one of `allowed`, or raise a ValueError that names it and the nearest known one."""
-    if value in allowed:
-        return str(value)
-    import difflib
-
-    near = difflib.get_close_matches(str(value), allowed, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One task of a binary-weight perceptron trained in field space.
+    """One task of a network of binary weights trained in field space.
 
     E(theta) = -sum_mu ln H(-y_mu (m . x_mu) / sqrt(sum_i (1 - m_i^2))) + gamma A(theta | reference),  m = tanh theta,
     weighted by exp(-beta E) over m in [-1, 1]^N, with P = alpha N patterns (Phys. Rev. E 108, 014309, sections II-III).
@@ -72,8 +35,10 @@ class Task:
     q_star : prescribes E<m^2> (the annealed variant of figure 2d), 0 < q_star < 1; None leaves it free.
     gamma : strength of the anchor to the previous task's reference, gamma >= 0. A first task has no reference and
         does not read `gamma`, `anchor` and `memory`.
-    anchor : "none", "kl", "ewc" or "l2"; see docs/continual-learning.md.
+    anchor : "none", "kl", "ewc", "l2", or one that was added (`anchors.register`); see docs/continual-learning.md.
     memory : the reference enters the anchor as memory * theta_ref, 0 <= memory <= 1.
+    channel : the network and its teacher's labels: Perceptron(), as in E above, or Perceptron(flips=0.1), whose labels
+        are flipped with probability 0.1.
 
     Raises
     ------
@@ -87,6 +52,7 @@ class Task:
     gamma: float = 1.0
     anchor: str = "kl"
     memory: float = 1.0
+    channel: Channel = PLAIN
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -96,10 +62,32 @@ class Task:
         put("beta", check_number("beta", self.beta, low=0.0, open_low=True))
         put("prior", check_choice("prior", self.prior, PRIORS))
         put("gamma", check_number("gamma", self.gamma, low=0.0))
-        put("anchor", check_choice("anchor", self.anchor, ANCHORS))
+        put("anchor", anchors.get(self.anchor).name)
         put("memory", check_number("memory", self.memory, low=0.0, high=1.0))
         if self.q_star is not None:
             put("q_star", check_number("q_star", self.q_star, low=0.0, high=1.0, open_low=True, open_high=True))
+        if not isinstance(self.channel, Channel):
+            raise ValueError(f"channel must be a channel such as Perceptron(), got {self.channel!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as a plain value; `from_dict` reads it back."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**plain, "channel": channels.to_dict(self.channel)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Task:
+        """The task that `to_dict` wrote; fields that are missing have their defaults.
+
+        Raises
+        ------
+        ValueError : an unknown field (the line names the nearest one), no alpha, a value out of range.
+        """
+        given = _known(cls, values)
+        if "alpha" not in given:
+            raise ValueError(f"alpha must be given for a task, got {dict(values)!r}")
+        if isinstance(given.get("channel"), Mapping):
+            given["channel"] = channels.from_dict(given["channel"])
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -153,6 +141,28 @@ class Chain:
         object.__setattr__(self, "signs", np.array([(1, *signs) for signs, _ in present], dtype=np.int8))
         object.__setattr__(self, "weights", np.array([weight for _, weight in present]))
 
+    def to_dict(self) -> dict[str, Any]:
+        """{"tasks": [...], "overlaps": [...]}, or "law" as a list of [signs, probability]; plain values."""
+        plain: dict[str, Any] = {"tasks": [task.to_dict() for task in self.tasks]}
+        if self.law is not None:
+            return {**plain, "law": [[list(signs), weight] for signs, weight in self.law.items()]}
+        overlaps: Any = self.overlaps  # a tuple once it has been checked
+        return {**plain, "overlaps": list(overlaps)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Chain:
+        """The chain that `to_dict` wrote.
+
+        Raises
+        ------
+        ValueError : an unknown field (the line names the nearest one), no tasks, a value out of range.
+        """
+        given = _known(cls, values)
+        tasks = tuple(Task.from_dict(task) for task in given.pop("tasks", ()))
+        if "law" in given:
+            given["law"] = {tuple(signs): weight for signs, weight in given["law"]}
+        return cls(tasks, **given)
+
     def _checked_overlaps(self, later: int) -> tuple[float, ...]:
         given = 0.0 if self.overlaps is None else self.overlaps
         values: list[object] = [given] * later if isinstance(given, Real) else list(given)  # type: ignore[arg-type]
@@ -171,3 +181,33 @@ class Chain:
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"law must sum to 1, got {total!r}")
         return law
+
+
+Problem: TypeAlias = Task | Chain
+
+
+def to_dict(problem: Problem) -> dict[str, Any]:
+    """{"task": ...} or {"chain": ...}: a whole problem in plain values."""
+    return {"task" if isinstance(problem, Task) else "chain": problem.to_dict()}
+
+
+def from_dict(values: Mapping[str, Any]) -> Problem:
+    """The problem that `to_dict` wrote.
+
+    Raises
+    ------
+    ValueError : not one of "task" and "chain", or what is in it is out of range.
+    """
+    if list(values) == ["task"]:
+        return Task.from_dict(values["task"])
+    if list(values) == ["chain"]:
+        return Chain.from_dict(values["chain"])
+    raise ValueError(f"problem must hold one of task and chain, got {list(values)!r}")
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `values`, once every name in it is known to be a field of `kind`."""
+    names = [f.name for f in fields(kind) if f.init]
+    for name in values:
+        check_choice(f"{kind.__name__.lower()} field", name, names)
+    return dict(values)

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .problem import check_count, check_number
+from .validation import check_count, check_number
 
 Tensors: TypeAlias = "ArrayLike | Mapping[str, ArrayLike]"
 

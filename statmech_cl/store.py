@@ -7,7 +7,6 @@ nothing else. A point is keyed by a hash of (kind, parameters, version of the co
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import json
 import sqlite3
@@ -47,24 +46,6 @@ def _json(value: object, *, sort_keys: bool) -> str:
 def point_key(kind: str, parameters: Mapping[str, Any], version: str = __version__) -> str:
     """sha256 of (kind, parameters, version); the order of the parameters does not matter."""
     return hashlib.sha256(_json([kind, dict(parameters), version], sort_keys=True).encode()).hexdigest()
-
-
-def source_version(*modules: str) -> str:
-    """The package's version and a digest of the source of `modules`, so that edited code never meets old results.
-
-    A package stands for all the modules directly in it. `source_version()` is the bare version.
-    """
-    if not modules:
-        return __version__
-    digest = hashlib.sha256()
-    for name in sorted(modules):
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise ValueError(f"modules must name importable modules with source, got {name!r}")
-        origin = Path(spec.origin)
-        for path in sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin]:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return f"{__version__}+{digest.hexdigest()[:16]}"
 
 
 class Store:

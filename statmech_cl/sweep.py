@@ -22,9 +22,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .problem import Chain, Task, check_choice, check_count
+from .problem import Chain, Task
 from .progress import bar
-from .store import Store, source_version
+from .provenance import code_version
+from .store import Store
+from .validation import check_choice, check_count
 
 if TYPE_CHECKING:
     import pandas
@@ -62,7 +64,7 @@ class Simulation:
     task : its beta is not used by a descent.
     method : "descent" or "gibbs" (Hamiltonian Monte Carlo).
     n, seeds : weights, and number of seeds (0, 1, ...), at least 2.
-    settings : fields of statmech_cl.simulations.descent.DescentSettings (gibbs.GibbsSettings), and `device`.
+    settings : fields of statmech_cl.simulations.perceptron.descent.DescentSettings (gibbs.GibbsSettings), and `device`.
     """
 
     task: Task
@@ -126,8 +128,8 @@ def compute_row(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The result of one point as plain values: what a worker does."""
     if kind in METHODS:
         # By name: the theory does not know the simulations.
-        measure = import_module("statmech_cl.simulations.measure")
-        import_module("statmech_cl.simulations.descent").one_thread()
+        measure = import_module("statmech_cl.simulations.perceptron.rows")
+        import_module("statmech_cl.simulations.perceptron.descent").one_thread()
         row: dict[str, Any] = getattr(measure, f"{kind}_row")(**parameters)
         return {**row, "status": "diverged" if row["diverged"] else "done"}
     from . import solve
@@ -277,11 +279,8 @@ def _tidy(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], row:
 
 
 def _version(kind: str) -> str:
-    modules = ["statmech_cl.problem", "statmech_cl.solution"]
-    if kind in METHODS:
-        return source_version(*modules, "statmech_cl.simulations")
-    modules += ["statmech_cl.kernels", "statmech_cl.saddle", "statmech_cl.branches"]
-    return source_version(*modules, *(["statmech_cl.chain"] if kind == "chain" else []))
+    simulated = kind in METHODS
+    return code_version("statmech_cl.simulations.perceptron.rows" if simulated else "statmech_cl.equilibrium.solve")
 
 
 def _finished(

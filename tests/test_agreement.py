@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from statmech_cl.paper_repro.agreement import ALLOWANCE, agreement, compared
 
 from statmech_cl import Estimate
+from statmech_cl.paper_repro.agreement import ALLOWANCE, agreement, compared
 
 
 def point(gap: float, error: float = 0.01, replicon: float = 0.5, what: str = "x"):

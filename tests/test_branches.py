@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar, root
 
 from statmech_cl import ConvergenceError, Task, cli, solve, trace
-from statmech_cl.saddle import Orders, equations_of, to_unknowns
+from statmech_cl.equilibrium.saddle import equations_of
+from statmech_cl.orders import Orders, to_unknowns
 
 FOLDS = (1.90580252848, 1.49889753830)
 CROSSING = 0.72892604606

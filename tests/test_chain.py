@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import slow_chain as slow
 
-from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, chain, solve, trace
-from statmech_cl.saddle import Equations
+from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, solve, trace
+from statmech_cl.equilibrium import chain
+from statmech_cl.equilibrium.saddle import Equations
 
 FIRST = Task(alpha=2.0)
 
@@ -110,7 +111,7 @@ def test_third_task_by_slow_integration() -> None:
 
 
 def site_of(problem: Chain) -> Equations:
-    walk = chain._Walk.begin(problem, "best", "raise")
+    walk = chain.Walk.begin(problem, "best", "raise")
     return walk.equations(1, problem.tasks[1])
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statmech_cl.paper_repro import anchors, forgetting
 
 from statmech_cl import Chain, Task, figures, solve
+from statmech_cl.paper_repro import anchors, forgetting
 
 
 def test_forgetting_matrix_shows_every_number() -> None:

@@ -8,7 +8,7 @@ from scipy import special
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from statmech_cl.classical import posterior_transitions, solve_posterior
+from statmech_cl.equilibrium.classical import posterior_transitions, solve_posterior
 
 
 def gauss(f) -> float:

@@ -240,7 +240,7 @@ def test_simulate_csv_and_table(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 
 def test_simulate_resumes_from_its_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from statmech_cl.simulations import measure
+    from statmech_cl.simulations.perceptron import rows as measure
 
     arguments = [
         "simulate",
@@ -400,8 +400,8 @@ def test_compare(capsys: pytest.CaptureFixture[str], tmp_path: Path, method: str
 
 
 def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> None:
-    from statmech_cl.simulations.descent import DescentSettings
-    from statmech_cl.simulations.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.descent import DescentSettings
+    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
 
     out = " ".join(run(capsys, "simulate", "--help")[1].split())
     names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from statmech_cl.paper_repro import Context, Data, Entry, Verdict, registry, reproduce, runner
 
 from statmech_cl import figures
+from statmech_cl.paper_repro import Context, Data, Entry, Verdict, registry, reproduce, runner
 from statmech_cl.progress import bar
 from statmech_cl.store import Store
 

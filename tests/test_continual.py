@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from deep_scenario import PROTOCOL, toy_scenario
-from statmech_cl.simulations import continual
-from statmech_cl.simulations.continual import Protocol, RunResult, metrics, run, scenario, summarise, table
-from statmech_cl.simulations.methods import Method
 
 from statmech_cl.cli import main
+from statmech_cl.simulations.deep import continual
+from statmech_cl.simulations.deep.continual import Protocol, RunResult, metrics, run, scenario, summarise, table
+from statmech_cl.simulations.deep.methods import Method
 
 
 def test_permuted_mnist_permutes_pixels_and_nothing_else() -> None:

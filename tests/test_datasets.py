@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from statmech_cl.simulations import datasets
-from statmech_cl.simulations.datasets import DatasetError, read_idx
+
+from statmech_cl.simulations.deep import datasets
+from statmech_cl.simulations.deep.datasets import DatasetError, read_idx
 
 IMAGES = struct.pack(">4I", 0x803, 3, 2, 2) + bytes(range(12))
 # Read before the fixture below hides it from the code under test.

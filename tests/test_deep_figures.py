@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from statmech_cl.paper_repro import reproduce
 
 SMALL = {"n_tasks": 2, "epochs": 2, "batches": 4, "batch_size": 32, "widths": [16], "n_seeds": 2, "subset": True}
@@ -38,10 +39,9 @@ def test_a_deep_figure_is_computed_drawn_and_judged(
 
 
 def test_the_benchmark_finds_the_runs_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from statmech_cl.paper_repro import deep_a
-    from statmech_cl.simulations import continual
-
     from statmech_cl.cli import main
+    from statmech_cl.paper_repro import deep_a
+    from statmech_cl.simulations.deep import continual
 
     monkeypatch.setitem(deep_a.SCALES, "quick", {**SMALL, "methods": [*METHODS, "plain"]})
     reproduce("deep-a", out=tmp_path, quiet=True)

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from statmech_cl.simulations.descent import (
+
+from statmech_cl import Chain, Task
+from statmech_cl.simulations.perceptron.descent import (
     DescentSettings,
     _train,
     anneal,
@@ -16,9 +18,7 @@ from statmech_cl.simulations.descent import (
     hold_q_star,
     record_epochs,
 )
-from statmech_cl.simulations.perceptron import Anchor, energy
-
-from statmech_cl import Chain, Task
+from statmech_cl.simulations.perceptron.loss import Anchor, energy
 
 SHORT = DescentSettings(epochs=6, records=3, test_patterns=200)
 
@@ -144,7 +144,7 @@ def test_a_start_that_does_not_fit_is_refused(change, names):
 
 
 def test_a_diverging_seed_is_named_and_leaves_the_others_alone(monkeypatch):
-    from statmech_cl.simulations import descent
+    from statmech_cl.simulations.perceptron import descent
 
     clean = descend(Task(alpha=1.0), n=50, seeds=3, settings=SHORT)
     drawn = descent._start

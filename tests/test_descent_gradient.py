@@ -3,10 +3,10 @@
 import mpmath
 import pytest
 import torch
-from statmech_cl.simulations import perceptron
-from statmech_cl.simulations.perceptron import Anchor
 
 from statmech_cl import Task
+from statmech_cl.simulations.perceptron import loss as perceptron
+from statmech_cl.simulations.perceptron.loss import Anchor
 
 
 def problem(dtype, *, n=12, n_patterns=9, seeds=3, replicas=2, scale=1.0):

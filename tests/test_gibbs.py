@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from statmech_cl.simulations import gibbs, perceptron, teachers
-from statmech_cl.simulations.gibbs import GibbsSettings, _Target, extrapolate, sample
-from statmech_cl.simulations.perceptron import Anchor
 
 from statmech_cl import Chain, Estimate, Task
+from statmech_cl.simulations.perceptron import gibbs, teachers
+from statmech_cl.simulations.perceptron import loss as perceptron
+from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, _Target, extrapolate, sample
+from statmech_cl.simulations.perceptron.loss import Anchor
 
 N = 3
 

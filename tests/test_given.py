@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statmech_cl.paper_repro.perceptrons import given_reference_row, two_task_solutions_row
-from statmech_cl.simulations.descent import DescentSettings, descend
-from statmech_cl.simulations.measure import gibbs_reference_row, reference_row
 
 from statmech_cl import Chain, Task, solve
-from statmech_cl.chain import _first, solve_given
+from statmech_cl.equilibrium.chain import _first, solve_given
+from statmech_cl.paper_repro.perceptrons import given_reference_row, two_task_solutions_row
+from statmech_cl.simulations.perceptron.descent import DescentSettings, descend
+from statmech_cl.simulations.perceptron.rows import gibbs_reference_row, reference_row
 
 CASE = {"alpha_1": 2.0, "alpha_2": 1.0, "gamma": 1.0, "r0": 0.5, "beta": 100.0, "prior": "kl"}
 CHAIN = Chain((Task(alpha=2.0, beta=100.0, prior="kl"), Task(alpha=1.0, beta=100.0)), overlaps=0.5)

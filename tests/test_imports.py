@@ -78,8 +78,8 @@ def test_only_the_commands_know_the_outer_rooms() -> None:
 
 
 def test_figures_compute_nothing() -> None:
-    computing = ("torch", "scipy", "numba", "statmech_cl.simulations", "statmech_cl.paper_repro", "statmech_cl.saddle")
-    computing += ("statmech_cl.branches", "statmech_cl.chain", "statmech_cl.kernels", "statmech_cl.sweep")
+    computing = ("torch", "scipy", "numba", "statmech_cl.simulations", "statmech_cl.paper_repro")
+    computing += ("statmech_cl.equilibrium", "statmech_cl.kernels", "statmech_cl.sweep")
     assert _offenders(list(ROOMS["figures"].rglob("*.py")), computing) == []
 
 

@@ -119,7 +119,7 @@ def test_curvature_of_f_is_a_variance(beta, w):
 @given(ORDERS, BETAS)
 def test_energetic_against_slow(drawn, beta):
     orders = orders_of(drawn)
-    q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, 1.0, TABLE)
+    q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, 0.0, 1.0, TABLE)
     hats, slow_g_e, slow_bend = slow.energetic(orders, beta)
     for fast, true in zip((q_hat, r_hat, q_star_hat), hats, strict=True):
         assert fast == pytest.approx(true, rel=1e-8, abs=1e-12)
@@ -161,7 +161,7 @@ def test_entropic_against_slow(hats, kappa):
 @given(ORDERS, BETAS)
 def test_energetic_does_not_move_under_refinement(drawn, beta):
     orders = orders_of(drawn)
-    coarse, fine = (energetic(*orders, beta, refine, TABLE) for refine in (1.0, 1.7))
+    coarse, fine = (energetic(*orders, beta, 0.0, refine, TABLE) for refine in (1.0, 1.7))
     np.testing.assert_allclose(coarse[:4], fine[:4], rtol=1e-8)
     assert coarse[4] == pytest.approx(fine[4], rel=1e-6)  # of the replicon, which no solution depends on
 
@@ -187,9 +187,9 @@ def test_hats_are_derivatives_of_the_energetic_potential(q_star, fraction, cosin
     r = cosine * math.sqrt(q)
 
     def g_e(q, r, q_star):
-        return energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 1.0, TABLE)[3]
+        return energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 0.0, 1.0, TABLE)[3]
 
-    q_hat, r_hat, q_star_hat, _, _ = energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 1.0, TABLE)
+    q_hat, r_hat, q_star_hat, _, _ = energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 0.0, 1.0, TABLE)
     step = 0.01 * min(q_star - q, 1.0 - q_star, q - r * r)
     assert _derivative(lambda x: g_e(x, r, q_star), q, step) == pytest.approx(-0.5 * q_hat, rel=1e-5)
     assert _derivative(lambda x: g_e(q, x, q_star), r, step) == pytest.approx(r_hat, rel=1e-5)

@@ -10,14 +10,15 @@ import torch
 from deep_scenario import PROTOCOL, toy_scenario
 from hypothesis import given
 from hypothesis import strategies as st
-from statmech_cl.simulations import methods as registry
-from statmech_cl.simulations.continual import run
-from statmech_cl.simulations.methods import TaskInfo, get_method, register
-from statmech_cl.simulations.methods_field import AdamField, FieldMethod, kl_divergence
-from statmech_cl.simulations.methods_metaplastic import Metaplasticity
-from statmech_cl.simulations.methods_weights import WeightMethod
-from statmech_cl.simulations.networks import WeightNetwork, mlp
 from torch.nn import functional
+
+from statmech_cl.simulations.deep import methods as registry
+from statmech_cl.simulations.deep.continual import run
+from statmech_cl.simulations.deep.methods import TaskInfo, get_method, register
+from statmech_cl.simulations.deep.methods_field import AdamField, FieldMethod, kl_divergence
+from statmech_cl.simulations.deep.methods_metaplastic import Metaplasticity
+from statmech_cl.simulations.deep.methods_weights import WeightMethod
+from statmech_cl.simulations.deep.networks import WeightNetwork, mlp
 
 P = 50
 FIELD_METHODS = ("vcl", "vcl-ewc", "vcl-l2", "vcl-none", "vcl-last-update", "vcl-sgd", "bayesbinn", "bimu")

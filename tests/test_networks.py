@@ -9,8 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from statmech_cl.simulations.networks import Annealing, FieldNetwork, WeightNetwork, cnn, mlp, moments
 from torch.nn import functional
+
+from statmech_cl.simulations.deep.networks import Annealing, FieldNetwork, WeightNetwork, cnn, mlp, moments
 
 
 def generator(seed: int = 0) -> torch.Generator:

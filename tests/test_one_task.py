@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from statmech_cl.paper_repro import Data, fig2a, fig2b, one_task, reproduce
 
 from statmech_cl import Task, solve
+from statmech_cl.paper_repro import Data, fig2a, fig2b, one_task, reproduce
 
 SMALL = {"beta": 20.0, "prior": "none", "alphas": [0.5, 1.6, 2.0], "n": 40, "n_seeds": 2}
 
@@ -66,7 +66,8 @@ def test_every_alpha_has_its_simulated_point_with_errors(data: Data) -> None:
 
 
 def test_figures_2a_and_2b_share_their_points(data: Data, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from statmech_cl.simulations import gibbs, measure
+    from statmech_cl.simulations.perceptron import gibbs
+    from statmech_cl.simulations.perceptron import rows as measure
 
     monkeypatch.setitem(fig2a.SCALES, "quick", {**SMALL, "gibbs": {"alphas": [0.5], "n": 20}})
     monkeypatch.setattr(measure, "descend", None)  # what figure 2b stored must do

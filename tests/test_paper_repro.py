@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from statmech_cl import Estimate, cli, figures, paper_repro
+from statmech_cl.commands import reproduce as reproduce_command
 from statmech_cl.paper_repro import (
     Context,
     Data,
@@ -26,9 +29,6 @@ from statmech_cl.paper_repro import (
     reproduce,
     runner,
 )
-
-from statmech_cl import Estimate, cli, figures, paper_repro
-from statmech_cl.commands import reproduce as reproduce_command
 from statmech_cl.store import Store
 
 calls: list[float] = []

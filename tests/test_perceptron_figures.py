@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from statmech_cl.paper_repro import framework, registry, reproduce
 
+from statmech_cl.paper_repro import framework, registry, reproduce
 from statmech_cl.store import Store
 
 FEW = {"alpha_2": [1.0], "n": 20, "n_seeds": 3, "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior"}
@@ -110,7 +110,7 @@ def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
 
 
 def test_rows_of_two_tasks_together_equal_each_alone() -> None:
-    from statmech_cl.simulations.measure import two_task_row, two_task_rows
+    from statmech_cl.simulations.perceptron.rows import two_task_row, two_task_rows
 
     common = {"alpha_1": 1.0, "alpha_2": 0.5, "n": 30, "seeds": [0, 1], "epochs": 3, "records": 1}
     points = [{**common, "gamma": gamma, "r0": r0} for gamma in (1.0, 0.1) for r0 in (-0.5, 0.5)]

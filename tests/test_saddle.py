@@ -9,8 +9,14 @@ import slow_reference as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statmech_cl import ConvergenceError, Status, Task, saddle, solve
-from statmech_cl.saddle import equations_of, newton, to_orders, to_unknowns
+from statmech_cl import ConvergenceError, Status, Task, solve
+from statmech_cl.channels import angle
+from statmech_cl.equilibrium import saddle
+from statmech_cl.equilibrium.saddle import equations_of, newton
+from statmech_cl.kernels.energetic import energetic
+from statmech_cl.kernels.entropic import entropic
+from statmech_cl.kernels.gaussian import TABLE
+from statmech_cl.orders import Orders, to_orders, to_unknowns
 
 # alpha, beta, prior, branch: scattered over beta in [1, 200] and alpha in (0, 3], low and high overlap.
 QUICK = [
@@ -154,12 +160,12 @@ def test_quadrature_error_is_honest(alpha, beta, prior, branch):
     task = Task(alpha=alpha, beta=beta, prior=prior)
     s = solve(task, branch=branch)
     equations = equations_of(task)
-    root = newton(equations, to_unknowns(saddle.Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)))
+    root = newton(equations, to_unknowns(Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)))
     y = root.sweep.y
     for _ in range(3):
         y = y - np.linalg.solve(equations.jacobian(y, 1.0), equations.sweep(y, 3.0).gap)
     fine = equations.sweep(y, 3.0)
-    eps = saddle.eps_from_flipped(equations.site.flipped(*fine.hats, 3.0))
+    eps = angle(equations.site.flipped(fine.hats, 3.0))
     exact = (fine.before.q, fine.before.r, 1.0 - fine.before.d, eps)
     true_error = max(abs(a - b) for a, b in zip(exact, (s.q, s.r, s.q_star, s.eps_g), strict=True))
     assert true_error < 1e-9
@@ -190,7 +196,7 @@ def test_order_parameters_are_stationary_points_of_phi(alpha, beta, prior):
 
     def phi(x):
         q, r, q_star, q_hat, r_hat, q_star_hat = x
-        g_e = saddle.energetic(q, r, q_star - q, 1 - q_star, q - r * r, beta, 1.0, saddle.TABLE)[3]
+        g_e = energetic(q, r, q_star - q, 1 - q_star, q - r * r, beta, 0.0, 1.0, TABLE)[3]
         g_s = equations.site.sweep(q_hat, r_hat, q_star_hat, 1.0)[5]
         return 0.5 * q_hat * q - q_star_hat * q_star - r_hat * r + g_s + alpha * g_e
 
@@ -211,8 +217,8 @@ def test_free_entropy_grows_with_alpha_as_g_e(branch):
     slope = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * step)
     task = Task(alpha=alpha)
     s = solve(task, branch=branch)
-    orders = saddle.Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)
-    g_e = saddle.energetic(*orders, task.beta, 1.0, saddle.TABLE)[3]
+    orders = Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)
+    g_e = energetic(*orders, task.beta, 0.0, 1.0, TABLE)[3]
     assert slope == pytest.approx(g_e, rel=1e-8)
 
 
@@ -301,7 +307,7 @@ def test_prescribed_q_star_is_enforced(alpha, q_star, prior):
     assert s.quadrature_error < 1e-9
     assert s.q_star == pytest.approx(q_star, abs=1e-14)
     # E<m^2> under the hats, which nothing in the unknowns fixes
-    q, r, _, d, *_ = saddle.entropic(s.q_hat, s.r_hat, s.q_star_hat, kappa_of(s.task), 2.0)
+    q, r, _, d, *_ = entropic(s.q_hat, s.r_hat, s.q_star_hat, kappa_of(s.task), 2.0)
     assert (q, r, 1.0 - d) == pytest.approx((s.q, s.r, q_star), abs=1e-9)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from statmech_cl.paper_repro import reproduce, spectral
-from statmech_cl.simulations.descent import DescentSettings, descend
-from statmech_cl.simulations.spectral_runs import deep_row, perceptron_row
 
 from statmech_cl import Chain, Task
 from statmech_cl import spectral as arrays
+from statmech_cl.paper_repro import reproduce, spectral
+from statmech_cl.simulations.perceptron.descent import DescentSettings, descend
+from statmech_cl.simulations.spectral_runs import deep_row, perceptron_row
 
 SMALL = {"alpha_1": 1.0, "alpha_2": 0.5, "r0": 0.0, "n": 40, "seeds": [0, 1, 2], "epochs": 20, "records": 1}
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statmech_cl.store import Store, StoreError, point_key, source_version
+from statmech_cl.provenance import code_version
+from statmech_cl.store import Store, StoreError, point_key
 
 _NUMBERS = st.floats(allow_nan=False) | st.integers(-(2**53), 2**53) | st.text(max_size=5) | st.booleans() | st.none()
 
@@ -64,16 +65,16 @@ def test_key_ignores_the_order_of_parameters() -> None:
     assert point_key("k", {"a": 1}) != point_key("k", {"a": 2})
 
 
-def test_source_version_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_version_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "some_module_of_this_test.py"
     module.write_text("a = 1\n")
-    before = source_version("some_module_of_this_test")
+    before = code_version("some_module_of_this_test")
     module.write_text("a = 2\n")
-    assert source_version("some_module_of_this_test") != before
-    assert source_version("statmech_cl.problem") == source_version("statmech_cl.problem")
+    assert code_version("some_module_of_this_test") != before
+    assert code_version("statmech_cl.problem") == code_version("statmech_cl.problem")
     with pytest.raises(ValueError, match="modules must name importable modules"):
-        source_version("no_module_of_this_name")
+        code_version("no_module_of_this_name")
 
 
 def test_get_or_compute_computes_once(tmp_path: Path) -> None:

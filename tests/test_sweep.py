@@ -69,8 +69,8 @@ def test_other_problems_come_back(problem: Chain | Simulation) -> None:
 
 
 def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
-    from statmech_cl.simulations.descent import DescentSettings
-    from statmech_cl.simulations.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.descent import DescentSettings
+    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
 
     for kind, settings in (("descent", DescentSettings), ("gibbs", GibbsSettings)):
         assert {*sweep_module._SETTINGS[kind]} == {f.name for f in dataclasses.fields(settings)} | {"device"}

@@ -5,9 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statmech_cl.simulations.teachers import draw_signs, generator, shared_patterns, signed_patterns, teachers
 
 from statmech_cl import Chain, Task
+from statmech_cl.simulations.perceptron.teachers import (
+    draw_signs,
+    generator,
+    shared_patterns,
+    signed_patterns,
+    teachers,
+)
 
 TASK = Task(alpha=1.0)
 

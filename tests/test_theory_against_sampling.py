@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from statmech_cl.simulations.gibbs import GibbsSettings, sample
 
 from statmech_cl import Chain, Task, solve
+from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, sample
 
 torch.set_num_threads(1)
 FINITE_SIZE = 0.015  # corrections of order 1/N at N = 100 and 200

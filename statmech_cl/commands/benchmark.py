@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
-from ..problem import check_choice, check_count
 from ..progress import bar
 from ..store import Store
+from ..validation import check_choice, check_count
 from .options import Choice, Count, quiet_option
 from .results import kept_in
 
@@ -71,8 +71,8 @@ def command(
       statmech-cl benchmark permuted-mnist --methods vcl,bayesbinn,ewc,plain --tasks 5 --seeds 3
       statmech-cl benchmark split-mnist --methods plain,l2,rana --set l2.strength=3
     """
-    from statmech_cl.simulations import continual, datasets, runs
-    from statmech_cl.simulations import methods as registry
+    from statmech_cl.simulations.deep import continual, datasets, runs
+    from statmech_cl.simulations.deep import methods as registry
 
     usual = {**_USUAL, **_USUAL_IN.get(scenario, {})}
     protocol |= {name: value for name, value in usual.items() if protocol[name] is None}
@@ -146,8 +146,8 @@ def _write(
 ) -> None:
     from statmech_cl.figures import rendered, style
     from statmech_cl.figures.deep import accuracy_against_epoch
-    from statmech_cl.paper_repro.runner import versions
-    from statmech_cl.simulations.continual import table
+    from statmech_cl.provenance import versions
+    from statmech_cl.simulations.deep.continual import table
 
     rows = [{"method": r.method, "seed": r.seed, **row} for r in results for row in r.rows]
     logs = [{"method": r.method, "seed": r.seed, **row} for r in results for row in r.log]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
-from ..problem import PRIORS, Task, check_number
+from ..problem import PRIORS, Task
+from ..validation import check_number
 from .options import Choice
 from .results import choose_form, deliver, result_options
 
 if TYPE_CHECKING:
-    from ..branches import Branch
+    from ..equilibrium.trace import Branch
 
 _SHOWN = ("alpha", "beta", "q", "r", "q_star", "eps_g", "free_entropy", "replicon", "quadrature_error")
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from .. import anchors
 from ..output import to_csv, to_json, to_table
-from ..problem import ANCHORS, PRIORS, Chain, Task, check_choice
+from ..problem import PRIORS, Chain, Task
 from ..solution import ChainSolution
+from ..validation import check_choice
 from .options import Choice, Numbers
 from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
 from .solve import BRANCHES
@@ -23,7 +25,7 @@ _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "sta
 @click.option("--beta", type=Numbers(low=0.0, open_low=True), multiple=True, help="Inverse temperature; default 20.")
 @click.option("--overlap", type=Numbers(low=-1.0, high=1.0), multiple=True, help="Of a teacher with the first; 0.")
 @click.option("--gamma", type=Numbers(low=0.0), multiple=True, help="Strength of the anchor; default 1.")
-@click.option("--anchor", type=Choice(ANCHORS), multiple=True, help="Anchor to the task before; default kl.")
+@click.option("--anchor", type=Choice(anchors.names()), multiple=True, help="Anchor to the task before; default kl.")
 @click.option("--memory", type=Numbers(low=0.0, high=1.0), multiple=True, help="What the anchor keeps; default 1.")
 @click.option("--prior", type=Choice(PRIORS), multiple=True, help="Prior: once for all, or once a task; default none.")
 @click.option("--file", type=click.Path(path_type=Path), help="A TOML file with the chain, instead of the options.")

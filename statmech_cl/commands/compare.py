@@ -31,12 +31,12 @@ def command(alpha: tuple[float, ...], quiet: bool, out: Path, **options: Any) ->
     points = grid(alpha, **options)
     from statmech_cl import figures
     from statmech_cl.paper_repro import Context, Data, one_task, runner
-    from statmech_cl.simulations.measure import descent_row, gibbs_row
-    from statmech_cl.store import source_version
+    from statmech_cl.provenance import code_version, versions
+    from statmech_cl.simulations.perceptron.rows import descent_row, gibbs_row
 
     method, beta, prior = options["method"], options["beta"], options["prior"]
     function = descent_row if method == "descent" else gibbs_row
-    sources = source_version(*one_task.SOURCES)
+    sources = code_version(one_task.__name__)
     with kept_in(out), Store(folder / runner.STORE_NAME, version=sources) as store:
         context = Context(
             parameters={}, scale="", device=options["device"], seed=options["seed"], store=store, quiet=quiet
@@ -53,7 +53,7 @@ def command(alpha: tuple[float, ...], quiet: bool, out: Path, **options: Any) ->
             ax.legend()
         panels[0].set_title(rf"$\beta={beta:g}$, $N={options['n']}$, prior {prior}")
         pictures = {kind: figures.rendered(figure, kind) for kind in ("png", "pdf")}
-    record = {"parameters": data.parameters, "verdict": verdict.to_dict(), "versions": runner.versions()}
+    record = {"parameters": data.parameters, "verdict": verdict.to_dict(), "versions": versions()}
     contents: dict[str, str | bytes] = {**pictures, "csv": to_csv(data.rows), "json": to_json(record)}
     for suffix, content in contents.items():
         write_atomic(folder / f"compare.{suffix}", content)

@@ -29,7 +29,7 @@ def command() -> None:
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder that holds mnist/ or fashion-mnist/.")
 def list_(data_dir: Path | None) -> None:
     """Show which files each dataset would be read from; their content is checked."""
-    from statmech_cl.simulations import datasets
+    from statmech_cl.simulations.deep import datasets
 
     for name in NAMES:
         click.echo(str(datasets.load(name, data_dir)))
@@ -48,7 +48,7 @@ def fetch(name: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> None:
       statmech-cl data fetch fashion-mnist
       statmech-cl data fetch mnist --data-dir images --mirror https://example.org/mnist/
     """
-    from statmech_cl.simulations import datasets
+    from statmech_cl.simulations.deep import datasets
 
     folder = datasets.fetch(name, data_dir, mirrors=mirrors or None, report=click.echo)
     click.echo(f"{name} is in {folder}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..problem import check_choice, check_count, check_number
+from ..validation import check_choice, check_count, check_number
 
 MAX_POINTS = 100_000
 

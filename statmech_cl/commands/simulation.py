@@ -11,7 +11,8 @@ import click
 
 from .._version import __version__
 from ..problem import PRIORS, Task
-from ..store import Store, source_version
+from ..provenance import code_version
+from ..store import Store
 from .options import Choice, Count, Number, Numbers, quiet_option
 
 # The settings that belong to one method; the others serve both.
@@ -74,11 +75,11 @@ def grid(
     chosen = list(range(seed, seed + seeds))
     common = {"prior": prior, "n": n, "seeds": chosen, "device": device}
     if method == "descent":
-        from statmech_cl.simulations.descent import DescentSettings
+        from statmech_cl.simulations.perceptron.descent import DescentSettings
 
         common.update(dataclasses.asdict(DescentSettings(**{"replicas": 2, **settings})))
     else:
-        from statmech_cl.simulations.gibbs import GibbsSettings
+        from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
 
         common.update(beta=beta, **dataclasses.asdict(GibbsSettings(**settings)))
     return [{"alpha": task.alpha, **common} for task in tasks]
@@ -86,8 +87,8 @@ def grid(
 
 def simulated(store: Store | None, method: str, points: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The row of each point behind its parameters, one at a time, from the store where it is there already."""
-    from statmech_cl.simulations import measure
-    from statmech_cl.simulations.descent import one_thread
+    from statmech_cl.simulations.perceptron import rows as measure
+    from statmech_cl.simulations.perceptron.descent import one_thread
 
     one_thread()
     compute = measure.descent_row if method == "descent" else measure.gibbs_row
@@ -101,12 +102,12 @@ def simulated(store: Store | None, method: str, points: list[dict[str, Any]]) ->
 
 def simulation_version() -> str:
     """The version under which simulated points are stored."""
-    return source_version("statmech_cl.problem", "statmech_cl.simulations")
+    return code_version("statmech_cl.simulations.perceptron.rows")
 
 
 def printable(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row for a table: alpha, N, the number of seeds, each mean and error as 0.1504(11)."""
-    from statmech_cl.simulations.measure import get_estimate
+    from statmech_cl.simulations.perceptron.rows import get_estimate
 
     shown: dict[str, Any] = {name: row[name] for name in ("alpha", "n", "n_seeds")}
     shown.update((name, get_estimate(row, name)) for name in row if f"{name}_error" in row)

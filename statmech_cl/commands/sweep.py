@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from ..output import check_writable_file, to_csv, to_json
-from ..problem import Chain, Task, check_choice
+from ..problem import Chain, Task
 from ..sweep import METHODS, Problem, Simulation, sweep
+from ..validation import check_choice
 from .options import parse_numbers, quiet_option
 from .results import deliver, kept_in, read_toml
 

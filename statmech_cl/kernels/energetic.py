@@ -109,18 +109,20 @@ def tilted(w, root_v, root_d, beta, start, refine, table):
 
 
 @njit
-def energetic(q, r, v, d, u, beta, refine, table):
+def energetic(q, r, v, d, u, beta, flips, refine, table):
     """One sweep: (q_hat, r_hat, q_star_hat, G_E, replicon factor), all at alpha = 1.
 
-    q, r, v = q_star - q, d = 1 - q_star, u = q - r^2 come separately so that no difference is taken here.
+    q, r, v = q_star - q, d = 1 - q_star, u = q - r^2 come separately so that no difference is taken here. `flips` is
+    the probability that a label is flipped: H(x) above becomes (1 - flips) H(x) + flips H(-x).
     """
     root_q, root_v, root_d, root_u = math.sqrt(q), math.sqrt(v), math.sqrt(d), math.sqrt(u)
     # The label's step H(r z / sqrt U) has width sqrt(q U)/|r| in w; beyond it, w > 0 matters only over sqrt U.
-    # F' bends over sqrt D. The left tail ends with the Gaussian of width sqrt q, for r < 0 the right one does.
+    # F' bends over sqrt D. The left tail ends with the Gaussian of width sqrt q; for r < 0, or where labels are
+    # flipped, the right one does.
     scale = root_u * root_d / math.sqrt(u + d)
     reach = math.sqrt(2.0 * _DROP) * math.sqrt(refine)
     left = math.asinh(reach * root_q / scale)
-    right = left if r < 0.0 else math.asinh(reach * root_u / scale)
+    right = left if r < 0.0 or flips > 0.0 else math.asinh(reach * root_u / scale)
     step = _OUTER_STEP / refine
     below = int(left / step) + 1
     above = int(right / step) + 1
@@ -137,7 +139,8 @@ def energetic(q, r, v, d, u, beta, refine, table):
         f, h1, h2, uh, mode = tilted(w, root_v, root_d, beta, mode, refine, table)
         jacobian = scale * math.cosh(t) * step / math.sqrt(2.0 * math.pi)
         z = w / root_q
-        weight = 2.0 * jacobian / root_q * math.exp(-0.5 * z * z) * upper_tail(r * z / root_u)
+        weight = 2.0 * jacobian / root_q * math.exp(-0.5 * z * z)
+        weight *= (1.0 - flips) * upper_tail(r * z / root_u) + flips * upper_tail(-r * z / root_u)
         z = w / root_u
         second = (beta / d) * ((beta - 1.0) * h2 + uh - beta * h1 * h1)
         q_hat += weight * h1 * h1
@@ -146,6 +149,6 @@ def energetic(q, r, v, d, u, beta, refine, table):
         replicon += weight * second * second
         r_hat += jacobian / root_u * math.exp(-0.5 * z * z) * h1
     q_hat *= beta * beta / d
-    r_hat *= 2.0 * beta / math.sqrt(2.0 * math.pi * d)
+    r_hat *= (1.0 - 2.0 * flips) * 2.0 * beta / math.sqrt(2.0 * math.pi * d)
     q_star_hat *= 0.5 * beta * (beta - 1.0) / d
     return q_hat, r_hat, q_star_hat, g_e, replicon

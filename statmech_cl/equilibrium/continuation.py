@@ -1,7 +1,7 @@
 """Pseudo-arclength continuation: follow a solution along a parameter, round every fold.
 
-Points are x = (y, c), with c the parameter in a coordinate of order-one scale; along the curve x(s) the tangent t
-satisfies d(y' - y)/dx . t = 0, and each new point solves y'(y; c) = y together with t . (x - predicted) = 0.
+Points are x = (y, c), y of any size, c the parameter in a coordinate of order-one scale; along the curve x(s) the
+tangent t satisfies d(y' - y)/dx . t = 0, and each new point solves y'(y; c) = y together with t . (x - predicted) = 0.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
-from .saddle import _COARSE, _DIFFERENCE, EDGE, LARGEST_HATS, Equations, Sweep, newton
+from .saddle import COARSE, DIFFERENCE, LARGEST_HATS, newton
 
 _FIRST_STEP = 0.05
 _LONGEST = 0.5
@@ -24,7 +25,7 @@ _STRAIGHT = 0.995  # and above which the next one is longer
 _MOST_POINTS = 2000
 _EDGE_HATS = 0.3 * LARGEST_HATS  # at beta >= 100 the unstable branch meets this first
 
-Family = Callable[[float], Equations]
+Family = Callable[[float], Any]
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ class Node:
     x: np.ndarray
     derivative: np.ndarray
     tangent: np.ndarray
-    sweep: Sweep
+    sweep: Any
 
     @property
     def c(self) -> float:
-        return float(self.x[3])
+        return float(self.x[-1])
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,16 @@ class Curve:
 
     def folds(self) -> list[int]:
         """Indices k such that the curve turns between nodes k and k + 1."""
-        signs = [node.tangent[3] > 0.0 for node in self.nodes]
+        signs = [node.tangent[-1] > 0.0 for node in self.nodes]
         return [k for k in range(len(signs) - 1) if signs[k] != signs[k + 1]]
 
 
 def _derivative(family: Family, x: np.ndarray, refine: float) -> np.ndarray:
-    """d(y' - y)/dx, (3, 4), by one-sided differences."""
-    at = family(x[3]).sweep(x[:3], refine)
+    """d(y' - y)/dx, (size, size + 1), by one-sided differences."""
+    at = family(x[-1]).sweep(x[:-1], refine)
     columns = []
-    for e in _DIFFERENCE * np.eye(4):
-        columns.append((family(x[3] + e[3]).sweep(x[:3] + e[:3], refine).gap - at.gap) / _DIFFERENCE)
+    for e in DIFFERENCE * np.eye(x.size):
+        columns.append((family(x[-1] + e[-1]).sweep(x[:-1] + e[:-1], refine).gap - at.gap) / DIFFERENCE)
     return np.column_stack(columns)
 
 
@@ -69,7 +70,7 @@ def _tangent(derivative: np.ndarray, along: np.ndarray) -> np.ndarray:
     return tangent if tangent @ along > 0.0 else -tangent
 
 
-def _node(family: Family, x: np.ndarray, sweep: Sweep, along: np.ndarray, refine: float) -> Node:
+def _node(family: Family, x: np.ndarray, sweep: Any, along: np.ndarray, refine: float) -> Node:
     derivative = _derivative(family, x, refine)
     return Node(x, derivative, _tangent(derivative, along), sweep)
 
@@ -82,7 +83,7 @@ def _correct(family: Family, node: Node, step: float, refine: float) -> Node | N
     move = None
     last = None
     for _ in range(10):
-        sweep = family(x[3]).sweep(x[:3])
+        sweep = family(x[-1]).sweep(x[:-1])
         if not np.all(np.isfinite(sweep.gap)):
             return None
         if sweep.settled:
@@ -103,7 +104,7 @@ def _correct(family: Family, node: Node, step: float, refine: float) -> Node | N
 
 def first_node(family: Family, y: np.ndarray, c: float, direction: float) -> Node:
     """The start of a curve at a known solution y at parameter coordinate c; `direction` is the sign of dc/ds."""
-    along = np.array([0.0, 0.0, 0.0, direction])
+    along = np.append(np.zeros(y.size), direction)
     return _node(family, np.append(y, c), family(c).sweep(y), along, 1.0)
 
 
@@ -122,7 +123,7 @@ def follow(family: Family, start: Node, low: float, high: float) -> Curve:
     step = _FIRST_STEP
     while len(nodes) < _MOST_POINTS:
         here = nodes[-1]
-        there = _correct(family, here, step, _COARSE)
+        there = _correct(family, here, step, COARSE)
         landed = there is not None and not low < there.c < high
         if there is not None and landed:
             there = _land(family, here, there, low if there.c <= low else high)
@@ -134,7 +135,7 @@ def follow(family: Family, start: Node, low: float, high: float) -> Curve:
         nodes.append(there)
         if landed:
             return Curve(nodes, "span")
-        if there.sweep.before.d < EDGE or sum(abs(hat) for hat in there.sweep.hats) > _EDGE_HATS:
+        if there.sweep.at_edge or there.sweep.hats.size > _EDGE_HATS:
             return Curve(nodes, "edge")
         if there.tangent @ here.tangent > _STRAIGHT:
             step = min(1.5 * step, _LONGEST)
@@ -178,8 +179,8 @@ def between(a: Node, b: Node, c: float) -> np.ndarray:
         )
 
     if (a.c - c) * (b.c - c) >= 0.0:
-        return (a if abs(a.c - c) < abs(b.c - c) else b).x[:3]
-    return point(brentq(lambda t: point(t)[3] - c, 0.0, 1.0, xtol=1e-12))[:3]
+        return (a if abs(a.c - c) < abs(b.c - c) else b).x[:-1]
+    return point(brentq(lambda t: point(t)[-1] - c, 0.0, 1.0, xtol=1e-12))[:-1]
 
 
 def log_replicon(node: Node) -> float:

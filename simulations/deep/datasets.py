@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from statmech_cl.problem import check_choice
+from statmech_cl.validation import check_choice
 
 DATASETS = ("mnist", "fashion-mnist")
 ENVIRONMENT = "STATMECH_CL_DATA"

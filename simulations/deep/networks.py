@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from statmech_cl.problem import check_choice, check_count, check_number
+from statmech_cl.validation import check_choice, check_count, check_number
 
 # Under the square root of the variance: a unit whose inputs are all zero, or whose weights are all certain, keeps a
 # finite gradient. The standard deviation changes by less than 1e-6 anywhere.

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from statmech_cl.estimate import Estimate
 from statmech_cl.output import write_atomic
-from statmech_cl.problem import check_choice, check_count
-from statmech_cl.solution import Estimate
 from statmech_cl.store import point_key
+from statmech_cl.validation import check_choice, check_count
 
 from . import datasets
 from .methods import Method, TaskInfo, check_options, get_method

@@ -34,7 +34,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from statmech_cl.problem import check_choice, check_number
+from statmech_cl.validation import check_choice, check_number
 
 from .networks import Architecture
 
@@ -154,7 +154,7 @@ class Method(ABC):
 
 _REGISTRY: dict[str, type[Method]] = {}
 # Imported when the registry is first asked: each registers its methods.
-_MODULES = ("methods_weights", "methods_field", "methods_metaplastic", "spectral")
+_MODULES = (".methods_weights", ".methods_field", ".methods_metaplastic", "..spectral")
 
 M = TypeVar("M", bound=type[Method])
 
@@ -168,7 +168,7 @@ def register(method: M) -> M:
 def methods() -> dict[str, type[Method]]:
     """All known methods by name."""
     for module in _MODULES:
-        importlib.import_module(f".{module}", __package__)
+        importlib.import_module(module, __package__)
     return dict(_REGISTRY)
 
 

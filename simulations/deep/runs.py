@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from statmech_cl.store import Store, source_version
+from statmech_cl.provenance import code_version
+from statmech_cl.store import Store
 
 from .continual import RunResult, run_point
 from .methods import check_options, get_method
@@ -28,9 +29,6 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
 }
 _KIND = "benchmark"
 _PACKAGE = "statmech_cl.simulations"
-# What a module of methods rests on besides itself.
-_RESTS_ON = {f"{_PACKAGE}.spectral": f"{_PACKAGE}.spectral_cpu"}
-_SHARED_SOURCES = tuple(f"{_PACKAGE}.{name}" for name in ("continual", "methods", "networks"))
 
 
 def run_points(
@@ -89,9 +87,7 @@ def run_points(
 
 def _version(method: type) -> str:
     """Digest of what a method's results rest on: a change of one method leaves the stored runs of the others."""
-    own = {cls.__module__ for cls in method.__mro__ if cls.__module__.startswith(_PACKAGE)}
-    more = {_RESTS_ON[name] for name in own if name in _RESTS_ON}
-    return source_version(*own, *more, *_SHARED_SOURCES)
+    return code_version(method.__module__, f"{_PACKAGE}.deep.continual")
 
 
 def _one_thread() -> None:

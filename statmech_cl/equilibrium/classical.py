@@ -2,7 +2,7 @@
 
 The same machinery with another local measure, m in {-1, +1} instead of [-1, 1], and the hard loss: at beta = 1 the
 soft likelihood averages to the step's, Int Dx H((sqrt(q_star - q) x + w) / sqrt(1 - q_star)) = H(w / sqrt(1 - q)),
-whatever q_star is. Kernels, Newton's method and continuation are those of `statmech_cl.saddle`; that q = r and
+whatever q_star is. Kernels, Newton's method and continuation are those of the other solvers; that q = r and
 q_hat = r_hat (Nishimori) comes out, nothing puts it in. Its numbers have stood in the literature for thirty years
 (G. Gyorgyi, Phys. Rev. A 41, 7097 (1990); H. Sompolinsky, N. Tishby, H. S. Seung, Phys. Rev. Lett. 65, 1683 (1990)).
 """
@@ -17,11 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from .branches import Stretch
+from ..channels import angle
+from ..kernels.entropic import field_nodes
+from ..orders import Hats, Orders, SiteAverages
+from ..problem import Task
+from ..validation import check_choice, check_number
 from .continuation import first_node, follow, locate
-from .kernels.entropic import field_nodes
-from .problem import Task, check_choice, check_number
-from .saddle import Equations, Sweep, certify, eps_from_flipped, failure, low_start, newton
+from .landscape import Stretch
+from .saddle import Equations, Sweep, certify, failure, low_start, newton
 
 _BRANCHES = ("low", "perfect", "best")
 _FIRST, _LAST = 1e-3, 2.0  # alphas between which the low branch is followed
@@ -35,9 +38,10 @@ class BinarySite:
     q_star - q and 1 - q_star.
     """
 
-    def sweep(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> tuple[float, ...]:
-        """(q, r, q_star - q, 1 - q_star, q - r^2, G_S, Int Dz (1 - <m>^2)^2)"""
-        b, weight = field_nodes(r_hat, q_hat, 0.0, False, refine)
+    kappa: float = 0.0
+
+    def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        b, weight = field_nodes(hats.r_hat, hats.q_hat, 0.0, False, refine)
         mean = np.tanh(b)
         sech2 = 1.0 / np.cosh(np.minimum(np.abs(b), 350.0)) ** 2
         short = 1.0 - mean
@@ -45,12 +49,13 @@ class BinarySite:
         left = float(weight @ sech2)
         deficit = float(weight @ short)
         spread = float(weight @ (short - deficit) ** 2)
-        g_s = float(weight @ np.logaddexp(b, -b)) - 0.5 * q_hat
-        return float(weight @ mean**2), 1.0 - deficit, 0.5 * left, 0.5 * left, spread, g_s, float(weight @ sech2**2)
+        g_s = float(weight @ np.logaddexp(b, -b)) - 0.5 * hats.q_hat
+        orders = Orders(float(weight @ mean**2), 1.0 - deficit, 0.5 * left, 0.5 * left, spread)
+        return SiteAverages(orders, g_s, float(weight @ sech2**2))
 
-    def flipped(self, q_hat: float, r_hat: float, q_star_hat: float, refine: float) -> float:
+    def flipped(self, hats: Hats, refine: float) -> float:
         """(1 - r) / 2: a weight is its own sign."""
-        return 0.5 * (1.0 - self.sweep(q_hat, r_hat, q_star_hat, refine)[1])
+        return 0.5 * (1.0 - self.averages(hats, refine).orders.r)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +100,7 @@ def _low() -> Stretch:
     start = newton(_family(_FIRST), low_start(_family(_FIRST)))
     curve = follow(_family, first_node(_family, start.sweep.y, _FIRST, 1.0), 0.5 * _FIRST, _LAST)
     k = curve.folds()[0]
-    fold = locate(_family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[3]))
+    fold = locate(_family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[-1]))
     return Stretch((*curve.nodes[: k + 1], fold), 0, "fold")
 
 
@@ -161,6 +166,6 @@ def _result(
 ) -> PosteriorSolution:
     return PosteriorSolution(
         alpha=alpha, q=q, r=r, q_hat=q_hat, r_hat=r_hat, free_entropy=phi,
-        eps_gibbs=eps_from_flipped(0.5 * (1.0 - r)), eps_bayes=eps_from_flipped(0.5 * (1.0 - math.sqrt(q))),
+        eps_gibbs=angle(0.5 * (1.0 - r)), eps_bayes=angle(0.5 * (1.0 - math.sqrt(q))),
         residual=residual, quadrature_error=error,
     )  # fmt: skip

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from statmech_cl.problem import Chain, check_choice, check_count
+from statmech_cl.problem import Chain
+from statmech_cl.validation import check_choice, check_count
 
 _PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler")
 

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from statmech_cl.problem import Chain, Task, check_choice, check_count, check_number
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
+from statmech_cl.problem import Chain, Task
+from statmech_cl.validation import check_choice, check_count, check_number
 
-from . import perceptron, teachers
+from . import loss as perceptron
+from . import teachers
 from .descent import check_device, check_seeds
-from .perceptron import Anchor
+from .loss import Anchor
 
 STARTS = ("prior", "teacher")
 OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
-from statmech_cl.solution import Estimate
 
 from . import teachers
 from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend, descend_many

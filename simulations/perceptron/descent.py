@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from statmech_cl.problem import Chain, Task, check_choice, check_count, check_number
-from statmech_cl.solution import Estimate
+from statmech_cl.estimate import Estimate
+from statmech_cl.problem import Chain, Task
+from statmech_cl.validation import check_choice, check_count, check_number
 
-from . import perceptron, teachers
-from .perceptron import Anchor
+from . import loss as perceptron
+from . import teachers
+from .loss import Anchor
 
 OPTIMIZERS = ("sgd", "adam")
 _log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Deep networks of binary weights on images, task after task, beside their rivals."""

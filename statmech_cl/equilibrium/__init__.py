@@ -1,0 +1,1 @@
+"""The mean-field equations of equilibrium: saddle points, their continuation, chains of tasks."""

@@ -1,0 +1,267 @@
+"""Task after task: each is anchored to a configuration of the one before (Franz-Parisi potential).
+
+    G_S = E_s Int dtheta_ref rho(theta_ref | s) Int Dx ln Int dm exp[ (q_star_hat - q_hat/2) m^2
+              + (sqrt(q_hat) x + r_hat s) m + prior(m) - beta gamma A(theta | memory theta_ref) ]
+
+The energetic side is that of a single task. The joint law of (theta_t, s_1 .. s_t) at a site is a Markov chain: after
+each task the density of theta_t is propagated for every pattern of teachers' signs, which gives the whole forgetting
+matrix p[t, k] = E s_k <sign m_t>.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..kernels.anchored import next_density
+from ..kernels.entropic import field_nodes
+from ..orders import Hats, to_unknowns
+from ..problem import Chain, Task
+from ..sites import AnchoredSite, anchored_site, prior_strength
+from ..solution import ChainSolution, Solution, Status
+from ..validation import check_choice
+from .continuation import first_node, follow
+from .landscape import describe, stretches_from
+from .one_task import BRANCHES, select, solve_task
+from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, newton
+
+CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
+
+_ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
+_ALPHA_LAST = 10.0  # and where it looks for perfect overlap
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The density of theta after a task, on the sites of each pattern of the teachers' signs so far.
+
+    theta : (n,), masses : (n, g) with columns summing to 1, signs : (g, t) the patterns.
+    """
+
+    theta: np.ndarray
+    masses: np.ndarray
+    signs: np.ndarray
+
+
+# --- one task after another -------------------------------------------------------------------------------------------
+
+
+def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | list[ChainSolution]:
+    """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
+    check_choice("branch", branch, BRANCHES)
+    check_choice("on_failure", on_failure, ("raise", "return"))
+    strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
+    if strongest > CERTIFIED_STRENGTH:
+        warnings.warn(
+            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
+        )
+    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", on_failure)[0]
+    if len(chain.tasks) > 1:
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        return [w.solution() for w in last] if branch == "all" else last[0].solution()
+    return walk.solution()
+
+
+def solve_given(chain: Chain, theta: np.ndarray, masses: np.ndarray) -> list[ChainSolution]:
+    """Every solution of the second task of `chain` given a reference that was measured, in place of the theory's own.
+
+    theta : (n,) rising, masses : (n,) the density of theta_1 in the gauge where teacher 1 is 1, on a grid fine enough
+    to follow (it is convolved with narrow Gaussians). The first task's entries in the solutions remain the theory's.
+
+    Raises
+    ------
+    ConvergenceError : no iteration converged.
+    """
+    if len(chain.tasks) != 2:
+        raise ValueError(f"chain must have two tasks, got {len(chain.tasks)}")
+    reference = Reference(theta, masses[:, None] / masses.sum(), np.ones((1, 1), dtype=np.int8))
+    walk = replace(Walk.begin(chain, "best", "raise"), reference=reference)
+    return [end.solution() for end in walk.step(1, "all", "raise")]
+
+
+@lru_cache(maxsize=32)
+def _first(task: Task, branch: str, on_failure: str) -> tuple[Solution, np.ndarray, np.ndarray]:
+    """A first task's solution and the density of its theta: (n,), (n, 1)."""
+    solution: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0), branch, on_failure)
+    kappa = prior_strength(task)
+    a = solution.q_star_hat - 0.5 * solution.q_hat
+    if solution.q_hat == 0.0:
+        b, weight = np.zeros(1), np.ones(1)
+    else:
+        b, weight = field_nodes(solution.r_hat, solution.q_hat, a, False, 1.0)
+    theta, masses = next_density(b, weight[:, None], a, kappa, 1.0)
+    return replace(solution, task=task), theta, masses / masses.sum(axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A chain solved up to some task."""
+
+    chain: Chain
+    solutions: list[Solution]
+    reference: Reference
+    flipped: list[np.ndarray]
+    overlaps: list[float]
+
+    @classmethod
+    def begin(cls, chain: Chain, branch: str, on_failure: str) -> Walk:
+        solution, theta, masses = _first(chain.tasks[0], branch, on_failure)
+        hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
+        wrong = equations_of(solution.task).site.flipped(hats, 1.0) if solution.q_hat > 0.0 else 0.5
+        share = chain.weights @ np.where(chain.signs > 0, wrong, 1.0 - wrong)
+        reference = Reference(theta, masses, np.ones((1, 1), dtype=np.int8))
+        return cls(chain, [solution], reference, [share], [])
+
+    def site(self, t: int, task: Task) -> AnchoredSite:
+        """The site of task t (counted from 0) given the reference reached before it."""
+        signs, weights = self._patterns(t)
+        columns, sides = self._columns(signs)
+        masses = np.zeros((self.reference.theta.size, 2))
+        for weight, column, side in zip(weights, columns, sides, strict=True):
+            masses[:, side] += weight * self.reference.masses[:, column]
+        return anchored_site(task, self.reference.theta, masses)
+
+    def equations(self, t: int, task: Task) -> Equations:
+        return Equations(task.alpha, task.beta, self.site(t, task), task.q_star, task.channel)
+
+    def step(self, t: int, branch: str, on_failure: str) -> list[Walk]:
+        """Solve task t and go on from each solution that `branch` selects."""
+        task = self.chain.tasks[t]
+        equations = self.equations(t, task)
+        named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
+        if task.alpha == 0.0:
+            found: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+        else:
+            roots = roots_of(equations, branch)
+            if not any(root.converged for root in roots) and on_failure == "raise":
+                raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
+            usable = [root for root in roots if root.converged] or roots[:1]
+            found = [(certify(task, equations, root), root) for root in usable]
+        solutions = select([solution for solution, _ in found], branch)
+        return [self._continue(t, equations.site, solution) for solution in solutions]
+
+    def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sign patterns (s_1 .. s_{t+1}) and their probabilities."""
+        signs, inverse = np.unique(self.chain.signs[:, : t + 1], axis=0, return_inverse=True)
+        weights = np.bincount(inverse.ravel(), weights=self.chain.weights)
+        return signs, weights
+
+    def _columns(self, signs: np.ndarray) -> tuple[list[int], list[int]]:
+        """For each pattern the reference's column, and 0 or 1 for the last sign + or -."""
+        known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
+        return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
+
+    def _continue(self, t: int, site: Any, solution: Solution) -> Walk:
+        signs, weights = self._patterns(t)
+        columns, _ = self._columns(signs)
+        hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
+        last = t == len(self.chain.tasks) - 1
+        masses = np.ascontiguousarray(self.reference.masses[:, columns])
+        after = site.after(masses, signs[:, -1].astype(float), hats, 1.0, not last)
+        total = masses.sum(axis=0)
+        shares = np.column_stack([after.negative, after.positive]) / total[:, None]
+        wrong = {tuple(row): pair for row, pair in zip(signs, shares, strict=True)}
+        everywhere = np.array([wrong[tuple(row[: t + 1])] for row in self.chain.signs])  # (K, 2): m < 0, m > 0
+        # The share of s_k m < 0, summed without cancellation: eps_g keeps its digits where it is small.
+        share = self.chain.weights @ np.where(self.chain.signs > 0, everywhere[:, :1], everywhere[:, 1:])
+        reference = self.reference
+        if not last:
+            reference = Reference(after.theta, after.masses / after.masses.sum(axis=0), signs)
+        return Walk(
+            self.chain,
+            [*self.solutions, solution],
+            reference,
+            [*self.flipped, share],
+            [*self.overlaps, float(weights @ (after.overlap / total))],
+        )
+
+    def solution(self) -> ChainSolution:
+        share = np.array(self.flipped)
+        p = 1.0 - 2.0 * share
+        tasks = self.chain.tasks
+        eps_g = np.array([[tasks[k].channel.eps_g(float(value)) for k, value in enumerate(row)] for row in share])
+        for t, solution in enumerate(self.solutions):  # the same numbers, to the last bit
+            p[t, t], eps_g[t, t] = solution.p, solution.eps_g
+        return ChainSolution(
+            chain=self.chain, tasks=self.solutions, p=p, eps_g=eps_g, reference_overlap=np.array(self.overlaps)
+        )
+
+
+def _free_start(equations: Equations) -> np.ndarray:
+    """The solution at alpha = 0: the anchor alone."""
+    orders = equations.site.averages(Hats(0.0, 0.0, 0.0), 1.0).orders
+    tiny = 1e-12  # without an anchor q = r = 0
+    return to_unknowns(orders._replace(q=max(orders.q, tiny), perpendicular=max(orders.perpendicular, tiny)))
+
+
+def roots_of(equations: Equations, branch: str) -> list[Root]:
+    """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
+    for "all" those on every curve that continuation in alpha reaches as well."""
+    if branch == "high":
+        return [newton(equations, high_start(equations))]
+    roots = [newton(equations, _free_start(equations))]
+    if branch != "low":
+        roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
+    if branch == "all" and equations.q_star is None:
+        roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
+    if not any(root.converged for root in roots) and equations.q_star is None:
+        roots = [_from_smaller_alpha(equations) or roots[0]]
+    distinct: list[Root] = []
+    for root in roots:
+        if all(np.abs(root.sweep.y - other.sweep.y).max() > 1e-5 for other in distinct):
+            distinct.append(root)
+    return distinct
+
+
+def _from_smaller_alpha(equations: Equations) -> Root | None:
+    """The first solution that continuation meets at this alpha, from a half, quarter ... of it, if Newton converges."""
+
+    def family(c: float) -> Equations:
+        return replace(equations, alpha=c)
+
+    alpha = equations.alpha
+    for _ in range(10):
+        alpha *= 0.5
+        begin = newton(family(alpha), _free_start(family(alpha)))
+        if begin.converged:
+            curve = follow(family, first_node(family, begin.sweep.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
+            end = curve.nodes[-1]
+            return newton(equations, end.x[:-1], close=True) if end.c == equations.alpha else None
+    return None
+
+
+def _along_alpha(equations: Equations) -> list[np.ndarray]:
+    """y next to every solution on the curves from alpha -> 0 and from perfect overlap at large alpha."""
+    alpha = equations.alpha
+    low, high = min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
+
+    def family(c: float) -> Equations:
+        return replace(equations, alpha=c)
+
+    begun = [(newton(family(low), _free_start(family(low))), low, 1.0)]
+    top = attempt(family(high), high_start(family(high)))
+    if top is not None:
+        begun.append((top, high, -1.0))
+    begun = [start for start in begun if start[0].converged]
+    stretches = stretches_from(family, begun, low, high)
+    return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]
+
+
+def _without_patterns(task: Task, equations: Equations) -> Solution:
+    """alpha = 0: the anchor alone decides."""
+    nothing = Hats(0.0, 0.0, 0.0)
+    here, refined = (equations.site.averages(nothing, refine) for refine in (1.0, 1.5))
+    share, share_refined = (equations.site.flipped(nothing, refine) for refine in (1.0, 1.5))
+    eps_g = task.channel.eps_g(share)
+    error = max(here.orders.distance(refined.orders), abs(task.channel.eps_g(share_refined) - eps_g))
+    return Solution(
+        task=task, q=here.orders.q, r=here.orders.r, q_star=here.orders.q_star, q_hat=0.0, r_hat=0.0, q_star_hat=0.0,
+        p=1.0 - 2.0 * share, eps_g=eps_g, free_entropy=here.g_s, replicon=0.0, residual=0.0, quadrature_error=error,
+        status=Status.CONVERGED, n_steps=0,
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""The curves in alpha on which every solution of a problem lies.
+
+A landscape is all that continuation in alpha reaches for given beta, prior and q_star: the curve that begins at
+alpha -> 0 and the one that begins at perfect overlap and large alpha (often the same curve). It is traced once and
+kept; a solve then starts Newton's method next to each coexisting solution, which makes it both quick and complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from ..problem import Task
+from .continuation import Curve, Family, Node, between, first_node, follow, locate, segments
+from .saddle import Equations, Root, equations_of, failure, high_start, low_start, newton
+
+ALPHA_FIRST = 0.01  # below, the solution at alpha -> 0 is a Newton step away
+ALPHA_LAST = 3.5  # above, perfect overlap is
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a curve between folds, the folds themselves included, on which the parameter is monotone."""
+
+    nodes: tuple[Node, ...]
+    order: int  # 0 is where the curve began; even ones alternate with the saddles between them
+    end: str  # how the curve went on from here: "fold", "span", "edge" or "lost"
+
+    @property
+    def low(self) -> float:
+        return min(self.nodes[0].c, self.nodes[-1].c)
+
+    @property
+    def high(self) -> float:
+        return max(self.nodes[0].c, self.nodes[-1].c)
+
+    def start(self, c: float) -> np.ndarray:
+        """y next to the solution at c, interpolated along the curve."""
+        cs = np.array([node.c for node in self.nodes])
+        rising = cs[-1] > cs[0]
+        k = int(np.searchsorted(cs if rising else -cs, c if rising else -c))
+        k = min(max(k, 1), len(cs) - 1)
+        return between(self.nodes[k - 1], self.nodes[k], c)
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """The stretches of all curves in alpha of one problem, in the order in which they were met."""
+
+    stretches: tuple[Stretch, ...]
+
+    def low(self) -> Stretch:
+        return self.stretches[0]
+
+    def top(self) -> Stretch | None:
+        """The stretch that reaches perfect overlap at the largest alpha, if continuation got there."""
+        reaching = [s for s in self.stretches if s.high >= ALPHA_LAST - 1e-6]
+        return reaching[-1] if reaching else None
+
+
+def fold_nodes(family: Family, curve: Curve) -> tuple[Node, ...]:
+    """The folds of a curve, located where dc/ds = 0."""
+    return tuple(
+        locate(family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[3])) for k in curve.folds()
+    )
+
+
+def stretches_of(curve: Curve, folds: tuple[Node, ...]) -> list[Stretch]:
+    result = []
+    for order, (first, last) in enumerate(segments(curve)):
+        nodes = tuple(curve.nodes[first : last + 1])
+        if order > 0:
+            nodes = (folds[order - 1], *nodes)
+        if order < len(folds):
+            nodes = (*nodes, folds[order])
+        result.append(Stretch(nodes, order, "fold" if order < len(folds) else curve.end))
+    return result
+
+
+def curve_from(family: Family, root: Root, c: float, direction: float, low: float, high: float) -> Curve:
+    return follow(family, first_node(family, root.sweep.y, c, direction), low, high)
+
+
+def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
+    """The stretches of the curves through roots at given coordinates and directions, each curve once."""
+    curves: list[Curve] = []
+    for root, c, direction in begun:
+        if not any(passes(curve, root.sweep.y, c) for curve in curves):
+            curves.append(curve_from(family, root, c, direction, low, high))
+    return [stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))]
+
+
+def passes(curve: Curve, y: np.ndarray, c: float) -> bool:
+    """Whether a curve starts or ends at this solution."""
+    return any(
+        abs(node.c - c) < 1e-6 and np.abs(node.x[:-1] - y).max() < 1e-3 for node in (curve.nodes[0], curve.nodes[-1])
+    )
+
+
+def describe(task: Task) -> str:
+    """The parameters by which an error names a task."""
+    text = f"alpha={task.alpha:g}, beta={task.beta:g}, prior={task.prior}"
+    return text if task.q_star is None else f"{text}, q_star={task.q_star:g}"
+
+
+@lru_cache(maxsize=64)
+def _landscape(task: Task) -> Landscape:
+    base = equations_of(task)
+
+    def family(c: float) -> Equations:
+        return replace(base, alpha=c)
+
+    begin = newton(family(ALPHA_FIRST), low_start(family(ALPHA_FIRST)))
+    if not begin.converged:
+        raise failure(describe(task), begin, "beta may lie too far outside [1, 200]")
+    curves = [curve_from(family, begin, ALPHA_FIRST, 1.0, ALPHA_FIRST, ALPHA_LAST)]
+    end = curves[0].nodes[-1]
+    if end.c < ALPHA_LAST - 1e-6 and task.q_star is None:
+        # The curve turned back or ran into q_star = 1: perfect overlap lies on a curve of its own.
+        top = newton(family(ALPHA_LAST), high_start(family(ALPHA_LAST)))
+        if top.converged:
+            curves.append(curve_from(family, top, ALPHA_LAST, -1.0, ALPHA_FIRST, ALPHA_LAST))
+    return Landscape(tuple(stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))))
+
+
+def landscape(task: Task) -> Landscape:
+    """All that continuation in alpha reaches from alpha -> 0 and from perfect overlap, alpha in [0.01, 3.5].
+
+    It depends on the task's beta, prior, q_star and channel; it is traced once for each of these and kept.
+    """
+    return _landscape(
+        Task(alpha=ALPHA_FIRST, beta=task.beta, prior=task.prior, q_star=task.q_star, channel=task.channel)
+    )

@@ -1,0 +1,127 @@
+"""The solutions of a single task at a point: all of them, or the one that is asked for."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..orders import Hats
+from ..problem import Task
+from ..solution import ConvergenceError, Solution, Status
+from ..validation import check_choice
+from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, landscape
+from .saddle import EDGE, Equations, certify, equations_of, failure, high_start, low_start, multiplier, newton
+
+BRANCHES = ("low", "high", "best", "all")
+
+CERTIFIED_ALPHA = 3.0
+CERTIFIED_BETA = (1.0, 200.0)
+
+
+def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solution]:
+    """solve() for a single Task."""
+    check_choice("branch", branch, BRANCHES)
+    check_choice("on_failure", on_failure, ("raise", "return"))
+    warn_outside(task)
+    if task.alpha == 0.0:
+        only = _at_zero(task)
+        return [only] if branch == "all" else only
+    equations = equations_of(task)
+    found = [_finish(task, equations, y, on_failure) for y in starts(task, equations, branch)]
+    chosen = select(found, branch)
+    return chosen if branch == "all" else chosen[0]
+
+
+def select(found: list[Solution], branch: str) -> list[Solution]:
+    """What `branch` asks for among the solutions found: all distinct ones, or a list of one."""
+    if branch == "all":
+        return _distinct(found)
+    return [best_of(found) if branch == "best" else found[0]]
+
+
+def best_of(solutions: Sequence[Solution]) -> Solution:
+    """Largest free entropy among the stable solutions, or, where there is none, the largest of all."""
+    converged = [s for s in solutions if s.status is Status.CONVERGED] or list(solutions)
+    stable = [s for s in converged if s.stable]
+    return max(stable or converged, key=lambda s: s.free_entropy)
+
+
+def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
+    """Where Newton's method begins for each solution asked for."""
+    alpha = task.alpha
+    if alpha < ALPHA_FIRST:
+        return [low_start(equations)]  # the only solution there
+    land = landscape(task)
+    if branch == "low":
+        low = land.low()
+        if alpha > low.high and not (low.high >= ALPHA_LAST - 1e-6):
+            raise ValueError(f"branch 'low' ends at alpha = {low.high:.6g}, got alpha {alpha!r}; {_ending(low)}")
+        if alpha > ALPHA_LAST:
+            return [high_start(equations)]
+        return [low.start(alpha)]
+    if branch == "high":
+        top = land.top()
+        if top is None:
+            raise ValueError(f"branch 'high' was not found at {describe(task)}; allowed are low, best and all")
+        if alpha < top.low:
+            raise ValueError(f"branch 'high' ends at alpha = {top.low:.6g}, got alpha {alpha!r}; use a larger alpha")
+        return [high_start(equations) if alpha > ALPHA_LAST else top.start(alpha)]
+    if alpha > ALPHA_LAST:
+        return [high_start(equations)]
+    covering = [stretch for stretch in land.stretches if stretch.low <= alpha <= stretch.high]
+    if not covering:
+        raise ConvergenceError(
+            f"no solution with 1 - q_star > {EDGE:g} at {describe(task)}",
+            state=(math.nan, math.nan, math.nan),
+            residual=math.nan,
+        )
+    return [stretch.start(alpha) for stretch in covering]
+
+
+def _ending(low: Stretch) -> str:
+    return "there q_star reaches 1" if low.end == "edge" else "there it folds back"
+
+
+def _finish(task: Task, equations: Equations, y: np.ndarray, on_failure: str) -> Solution:
+    root = newton(equations, y, close=True)
+    if not root.converged:
+        root = newton(equations, y)
+    if not root.converged and on_failure == "raise":
+        raise failure(describe(task), root, "trace the branch from a nearby alpha")
+    return certify(task, equations, root)
+
+
+def _distinct(solutions: list[Solution]) -> list[Solution]:
+    """Without repetitions: next to a fold two starts may end in the same solution."""
+    kept: list[Solution] = []
+    for s in solutions:
+        if all(abs(s.q - k.q) + abs(s.r - k.r) + abs(s.q_star - k.q_star) > 1e-7 for k in kept):
+            kept.append(s)
+    return kept
+
+
+def _at_zero(task: Task) -> Solution:
+    """alpha = 0: no pattern, q = r = 0, and the local measure alone."""
+    equations = equations_of(task)
+    q_star_hat = 0.0
+    if task.q_star is not None:
+        q_star_hat = multiplier(equations, task.q_star)
+    nothing = Hats(1e-300, 0.0, q_star_hat)
+    here, refined = (equations.site.averages(nothing, refine) for refine in (1.0, 1.5))
+    q_star = here.orders.q_star
+    return Solution(
+        task=task, q=0.0, r=0.0, q_star=q_star, q_hat=0.0, r_hat=0.0, q_star_hat=q_star_hat, p=0.0,
+        eps_g=task.channel.eps_g(0.5), free_entropy=here.g_s - q_star_hat * q_star, replicon=0.0, residual=0.0,
+        quadrature_error=abs(refined.orders.uncertainty - here.orders.uncertainty), status=Status.CONVERGED, n_steps=0,
+    )  # fmt: skip
+
+
+def warn_outside(task: Task) -> None:
+    low, high = CERTIFIED_BETA
+    if not low <= task.beta <= high:
+        warnings.warn(f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]", stacklevel=4)
+    if task.alpha > CERTIFIED_ALPHA:
+        warnings.warn(f"alpha = {task.alpha:g} lies outside the certified range [0, {CERTIFIED_ALPHA:g}]", stacklevel=4)

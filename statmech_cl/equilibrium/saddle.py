@@ -1,0 +1,308 @@
+"""The saddle-point equations y'(y) = y of one task, Newton's method, and the certificate of a solution.
+
+One application of the raw map is an energetic sweep (over patterns: the channel) and an entropic sweep (over weights:
+the site). Newton's method solves y'(y) - y = 0 in the equations' own unknowns, however many there are; from the limit
+alpha -> 0 or from perfect overlap it needs 3 to 7 steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ..channels import PLAIN, Channel
+from ..orders import Hats, Orders, to_orders, to_unknowns
+from ..problem import Task
+from ..sites import Site, free_site
+from ..solution import ConvergenceError, Solution, Status
+
+RESIDUAL_WANTED = 1e-10  # of the raw map; what is called converged
+_TARGET = 1e-11  # of y' - y; where the iteration stops
+LARGEST_HATS = 1e9  # beyond, a stray iterate would ask for grids without end
+_ROUNDING = 4e-17  # of y' - y, per unit of the hats
+COARSE = 0.65  # the rule that brings the iterate close: good to about 1e-6 at a third of the cost
+_COARSE_TARGET = 1e-5
+_MAX_STEPS = 50
+_ATTEMPT_STEPS = 12
+_LONGEST_STEP = 2.0
+DIFFERENCE = 1e-6  # step of the one-sided differences in y
+_REFINE = 1.5  # the rule that estimates the quadrature error: steps / 1.5, log-windows * 1.5
+
+EDGE = 1e-6  # 1 - q_star below this is not followed: rounding in the hats (1e7 and more) bends the curve
+
+
+class Sweep(NamedTuple):
+    """One application of the raw map: where it came from, where it went, and what it met on the way."""
+
+    y: np.ndarray
+    gap: np.ndarray  # y' - y
+    before: Orders
+    after: Orders
+    hats: Hats
+    g_e: float
+    g_s: float
+    replicon: float
+
+    @property
+    def settled(self) -> bool:
+        """Whether y' - y is as small as double precision lets it be: cancellation in a m^2 + b m sets a floor."""
+        floor = max(_TARGET, _ROUNDING * self.hats.size)
+        return bool(np.abs(self.gap).max() < floor) and self.residual < RESIDUAL_WANTED
+
+    @property
+    def residual(self) -> float:
+        """Largest change of q, r, q_star under the raw map."""
+        return self.after.distance(self.before)
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether q_star is too near to 1 to go on."""
+        return self.before.uncertainty <= EDGE
+
+
+class Applied(Protocol):
+    """What Newton's method and continuation read of one application of a map; `Sweep` is one."""
+
+    @property
+    def y(self) -> np.ndarray: ...
+
+    @property
+    def gap(self) -> np.ndarray: ...
+
+    @property
+    def settled(self) -> bool: ...
+
+    @property
+    def at_edge(self) -> bool: ...
+
+
+class System(Protocol):
+    """Equations y'(y) = y of any size, in unknowns of their own."""
+
+    @property
+    def size(self) -> int: ...
+
+    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Applied: ...
+
+
+@dataclass(frozen=True)
+class Equations:
+    """y'(y) - y = 0 for one task at fixed alpha, beta, site and channel; three unknowns, see `statmech_cl.orders`.
+
+    With `q_star` given, q_star_hat is the multiplier that enforces it; asinh(q_star_hat / 2) is then the first unknown.
+    """
+
+    alpha: float
+    beta: float
+    site: Site
+    q_star: float | None = None
+    channel: Channel = PLAIN
+
+    @property
+    def size(self) -> int:
+        return 3
+
+    def orders(self, y: np.ndarray) -> Orders:
+        return to_orders(self._free(y))
+
+    def _free(self, y: np.ndarray) -> np.ndarray:
+        """y with logit q_star for its first entry, prescribed or not."""
+        return y if self.q_star is None else np.array([math.log(self.q_star / (1.0 - self.q_star)), y[1], y[2]])
+
+    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Sweep:
+        before = self.orders(y)
+        patterns = self.channel.averages(before, self.beta, refine)
+        hats = Hats(*(self.alpha * hat for hat in patterns.hats))
+        if self.q_star is not None:
+            hats = hats._replace(q_star_hat=2.0 * math.sinh(float(y[0])))
+        if not hats.size < LARGEST_HATS:
+            return Sweep(y, np.full(self.size, math.inf), before, before, hats, patterns.g_e, math.nan, math.nan)
+        sites = self.site.averages(hats, refine)
+        gap = to_unknowns(sites.orders) - self._free(y)
+        replicon = self.alpha * patterns.bend * sites.spread
+        return Sweep(y, gap, before, sites.orders, hats, patterns.g_e, sites.g_s, replicon)
+
+    def free_entropy(self, at: Sweep) -> float:
+        """Phi = q_hat q / 2 - q_star_hat q_star - r_hat r + G_S + alpha G_E."""
+        q_hat, r_hat, q_star_hat = at.hats
+        orders = at.before
+        conjugate = 0.5 * q_hat * orders.q - q_star_hat * (1.0 - orders.uncertainty) - r_hat * orders.r
+        return conjugate + at.g_s + self.alpha * at.g_e
+
+
+def equations_of(task: Task) -> Equations:
+    """The equations of a single task, without reference."""
+    return Equations(task.alpha, task.beta, free_site(task), task.q_star, task.channel)
+
+
+def jacobian_of(equations: System, at: Applied, refine: float) -> np.ndarray:
+    """d(y' - y)/dy by one-sided differences from `at`, a sweep under the rule `refine`, (size, size).
+
+    Its error slows the last steps and biases nothing.
+    """
+    columns = [
+        (equations.sweep(at.y + e, refine).gap - at.gap) / DIFFERENCE for e in DIFFERENCE * np.eye(equations.size)
+    ]
+    return np.column_stack(columns)
+
+
+class Root(NamedTuple):
+    """Where Newton's iteration ended."""
+
+    sweep: Any
+    jacobian: np.ndarray
+    n_steps: int
+    converged: bool
+
+
+def newton(equations: System, y: np.ndarray, *, close: bool = False) -> Root:
+    """Solve y'(y) = y from y : (size,): first under the coarse rule, unless `close`, then under the full one."""
+    if close:
+        return _newton(equations, y, None, 1.0, 0.0, _MAX_STEPS)
+    near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _MAX_STEPS)
+    jacobian = near.jacobian if near.converged else None
+    root = _newton(equations, near.sweep.y, jacobian, 1.0, 0.0, _MAX_STEPS - near.n_steps)
+    return Root(root.sweep, root.jacobian, near.n_steps + root.n_steps, root.converged)
+
+
+def attempt(equations: System, y: np.ndarray, known: np.ndarray | None = None) -> Root | None:
+    """newton() from a start that may lead nowhere, or back to a solution `known`: given up after a few coarse steps."""
+    near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _ATTEMPT_STEPS)
+    if not near.converged or (known is not None and np.abs(near.sweep.y - known).max() < 1e-3):
+        return None
+    return _newton(equations, near.sweep.y, near.jacobian, 1.0, 0.0, _MAX_STEPS)
+
+
+def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    if matrix.shape[0] != matrix.shape[1]:
+        return np.linalg.lstsq(matrix, vector, rcond=None)[0]
+    try:
+        return np.linalg.solve(matrix, vector)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(matrix, vector, rcond=None)[0]
+
+
+def _close(sweep: Applied, target: float) -> bool:
+    return sweep.settled or bool(np.abs(sweep.gap).max() < target)
+
+
+def _newton(
+    equations: System, y: np.ndarray, jacobian: np.ndarray | None, refine: float, target: float, max_steps: int
+) -> Root:
+    """Newton with a step bound and backtracking; between fresh Jacobians, Broyden's update while it contracts well."""
+    here = equations.sweep(y, refine)
+    used = np.eye(equations.size) if jacobian is None else jacobian
+    n_steps = 0
+    while np.isfinite(here.gap).all() and not _close(here, target) and n_steps < max_steps and not here.at_edge:
+        fresh = jacobian is None
+        if jacobian is None:
+            jacobian = jacobian_of(equations, here if refine == COARSE else equations.sweep(here.y, COARSE), COARSE)
+        used = jacobian
+        step = -_solve_linear(used, here.gap)
+        there, step = _walk(equations, here, step, refine)
+        n_steps += 1
+        size, new_size = np.linalg.norm(here.gap), np.linalg.norm(there.gap)
+        if fresh and not new_size < size:
+            break  # no descent even along a fresh Newton direction
+        if fresh or new_size < 0.2 * size:
+            jacobian = used = used + np.outer(there.gap - here.gap - used @ step, step) / (step @ step)
+        else:
+            jacobian = None  # the updates have lost touch
+        if new_size < size:
+            here = there
+    return Root(here, used, n_steps, _close(here, target))
+
+
+def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> tuple[Applied, np.ndarray]:
+    """Go along `step`, shortened until the gap shrinks."""
+    step = step * min(1.0, _LONGEST_STEP / np.abs(step).max())
+    size = np.linalg.norm(here.gap)
+    for _ in range(8):
+        there = equations.sweep(here.y + step, refine)
+        if np.linalg.norm(there.gap) < size:
+            break
+        step = 0.5 * step
+    return there, step
+
+
+def certify(task: Task, equations: Equations, root: Root) -> Solution:
+    """Observables, free entropy and the error estimates at a root."""
+    sweep = root.sweep
+    refined = equations.sweep(sweep.y, _REFINE)
+    # What the refined rule makes of the solution: one Newton step under it.
+    shift = -_solve_linear(root.jacobian, refined.gap)[: equations.size]
+    moved = equations.orders(sweep.y + shift)
+    share = equations.site.flipped(sweep.hats, 1.0)
+    share_refined = equations.site.flipped(refined.hats, _REFINE)
+    eps_g = equations.channel.eps_g(share)
+    here = sweep.before
+    error = max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g))
+    q_hat, r_hat, q_star_hat = sweep.hats
+    return Solution(
+        task=task,
+        q=here.q,
+        r=here.r,
+        q_star=here.q_star,
+        q_hat=q_hat,
+        r_hat=r_hat,
+        q_star_hat=q_star_hat,
+        p=1.0 - 2.0 * share,
+        eps_g=eps_g,
+        free_entropy=equations.free_entropy(sweep),
+        replicon=sweep.replicon,
+        residual=sweep.residual,
+        quadrature_error=error,
+        status=Status.CONVERGED if root.converged else Status.NOT_CONVERGED,
+        n_steps=root.n_steps,
+    )
+
+
+def low_start(equations: Equations) -> np.ndarray:
+    """Where the branch begins: one application of the map to q = r = 0, the solution at alpha = 0."""
+    tiny = 1e-12
+    if equations.q_star is None:
+        d = equations.site.averages(Hats(tiny, 0.0, 0.0), 1.0).orders.uncertainty
+        begin = np.array([math.log((1.0 - d) / d), math.log(tiny), 0.0])
+        sweep = equations.sweep(begin)
+        return begin + sweep.gap
+    free = multiplier(equations, equations.q_star)
+    begin = np.array([math.asinh(0.5 * free), math.log(tiny), 0.0])
+    sweep = equations.sweep(begin)
+    # E<m^2> depends on q_star_hat - q_hat / 2 first of all
+    return np.array([math.asinh(0.5 * free + 0.25 * sweep.hats.q_hat), *(begin + sweep.gap)[1:]])
+
+
+def multiplier(equations: Equations, q_star: float) -> float:
+    """q_star_hat that gives E<m^2> = q_star without any field."""
+    target = math.log((1.0 - q_star) / q_star)
+
+    def excess(q_star_hat: float) -> float:
+        d = equations.site.averages(Hats(1e-12, 0.0, q_star_hat), 1.0).orders.uncertainty
+        return math.log(d / (1.0 - d)) - target
+
+    low, high = -1.0, 1.0
+    while excess(low) < 0.0:
+        low *= 2.0
+    while excess(high) > 0.0:
+        high *= 2.0
+    return float(brentq(excess, low, high, xtol=1e-10))
+
+
+def high_start(equations: Equations) -> np.ndarray:
+    """Where the branch of highest overlap lies at large alpha."""
+    return to_unknowns(equations.channel.aligned(equations.alpha, equations.beta, equations.site.kappa))
+
+
+def failure(describe: str, root: Root, advice: str) -> ConvergenceError:
+    """The error that a solve raises: what failed, how far it got, what to try."""
+    orders = root.sweep.before
+    return ConvergenceError(
+        f"no fixed point after {root.n_steps} Newton steps at {describe} "
+        f"(residual {root.sweep.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); {advice}",
+        state=(orders.q, orders.r, orders.q_star),
+        residual=root.sweep.residual,
+    )

@@ -1,0 +1,62 @@
+"""solve(problem): the one door to solutions at a point."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+from ..problem import Chain, Task
+from ..solution import ChainSolution, Solution
+from .chain import solve_chain
+from .one_task import solve_task
+
+
+@overload
+def solve(problem: Task, *, branch: Literal["all"], on_failure: str = "raise") -> list[Solution]: ...
+@overload
+def solve(problem: Chain, *, branch: Literal["all"], on_failure: str = "raise") -> list[ChainSolution]: ...
+@overload
+def solve(problem: Task, *, branch: Literal["low", "high", "best"] = "best", on_failure: str = "raise") -> Solution: ...
+@overload
+def solve(
+    problem: Chain, *, branch: Literal["low", "high", "best"] = "best", on_failure: str = "raise"
+) -> ChainSolution: ...
+@overload
+def solve(
+    problem: Task | Chain, *, branch: str, on_failure: str = "raise"
+) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]: ...
+def solve(
+    problem: Task | Chain, *, branch: str = "best", on_failure: str = "raise"
+) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]:
+    """Solve the replica-symmetric saddle-point equations, y'(y) = y, by Newton's method.
+
+        q_hat = 2 alpha Int Dz H(r z/sqrt(q-r^2)) F'^2,     r_hat = -2 alpha/sqrt(2 pi) Int Dz F',
+        q_star_hat = 2 alpha Int Dz H(r z/sqrt(q-r^2)) dF/dq_star,
+        q = Int Dz <m>^2,  r = Int Dz <m>,  q_star = Int Dz <m^2>          (Phys. Rev. E 108, 014309; docs/theory.md)
+
+    Parameters
+    ----------
+    problem : a Task, or a Chain of them (then `branch` chooses among the last task's solutions; earlier tasks take the
+        best).
+    branch : "low" (reaches alpha -> 0, up to its first fold), "high" (reaches perfect overlap at large alpha, down to
+        its fold), "best" (largest free entropy among the solutions with replicon < 1, or of all where there is none),
+        or "all" (a list of every coexisting solution).
+    on_failure : "raise" a ConvergenceError, or "return" the unconverged Solution, whose status says so.
+
+    Returns
+    -------
+    Solution, or ChainSolution; a list of them for branch="all".
+
+    Raises
+    ------
+    ValueError : an unknown branch, or one that does not reach this alpha (the message says where it ends).
+    ConvergenceError : no fixed point; carries the last state and what to try.
+
+    Warns
+    -----
+    UserWarning : alpha > 3 or beta outside [1, 200], where the error estimates have not been certified.
+    """
+    if isinstance(problem, Task):
+        return solve_task(problem, branch, on_failure)
+    if isinstance(problem, Chain):
+        return solve_chain(problem, branch, on_failure)
+    raise ValueError(f"problem must be a Task or a Chain, got {problem!r}")

@@ -1,0 +1,222 @@
+"""What is local to one weight: the measure of m under the hats, alone or behind a reference.
+
+    exp[ (q_star_hat - q_hat/2) m^2 + (sqrt(q_hat) x + r_hat s) m + prior(m) - beta gamma A(theta | memory theta_ref) ]
+
+A site answers with the averages that close the equations, and, for a chain, with what it leaves to the next task.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from . import anchors
+from .kernels.anchored import (
+    field_observables,
+    field_sweep,
+    next_density,
+    quadratic_density,
+    quadratic_observables,
+    quadratic_sweep,
+)
+from .kernels.entropic import entropic, flipped
+from .orders import Hats, Orders, SiteAverages
+from .problem import Task
+
+_SIGNS = np.array([1.0, -1.0])
+_RARE = 1e-9  # a share of signs below it is computed again, with all of its Gaussian's tails
+
+
+class Site(Protocol):
+    """The entropic side of a problem: everything local to one weight."""
+
+    kappa: float
+
+    def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        """Order parameters, G_S and the replicon's factor; `refine` divides the rule's steps and widens its windows."""
+
+    def flipped(self, hats: Hats, refine: float) -> float:
+        """(1 - p) / 2, the share of sites where the binarised student contradicts the task's teacher."""
+
+
+@dataclass(frozen=True)
+class FreeSite:
+    """A site without reference: exp[a m^2 + b m - kappa KL(q_theta || uniform)] on [-1, 1]."""
+
+    kappa: float
+
+    def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        return site_averages(entropic(*hats, self.kappa, refine), -self.kappa * math.log(2.0))  # KL = ln 2 - Ent
+
+    def flipped(self, hats: Hats, refine: float) -> float:
+        return flipped(*hats, self.kappa, refine)
+
+
+def site_averages(swept: tuple[float, ...], constant: float) -> SiteAverages:
+    """A kernel's sweep (q, r, q_star - q, 1 - q_star, q - r^2, G_S, spread) by name; `constant` is added to G_S."""
+    *orders, g_s, spread = swept
+    return SiteAverages(Orders(*orders), g_s + constant, spread)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSite:
+    """A site whose reference is a random external field: anchor "kl", or none at all (scale = 0)."""
+
+    theta: np.ndarray
+    masses: np.ndarray  # (n, 2): s = +1, s = -1
+    scale: float
+    kappa: float
+    constant: float  # what prior and anchor add to G_S apart from the local integral
+
+    def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        swept = field_sweep(self.theta, self.masses, self.scale, self.kappa, *hats, refine)
+        return site_averages(swept, self.constant)
+
+    def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
+        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
+        sides = [np.flatnonzero(signs > 0.0), np.flatnonzero(signs < 0.0)]
+        order = np.argsort(np.concatenate(sides))
+        tilted = masses * np.tanh(self.theta)[:, None]
+        above, below = (np.ascontiguousarray(np.hstack([masses[:, side], tilted[:, side]])) for side in sides)
+        b, *weights, mean, negative, positive = field_observables(
+            self.theta, above, below, self.scale, self.kappa, *hats, refine, False
+        )
+        plain = np.hstack([weight[:, : side.size] for weight, side in zip(weights, sides, strict=True)])[:, order]
+        by_ref = np.hstack([weight[:, side.size :] for weight, side in zip(weights, sides, strict=True)])[:, order]
+        shares = np.array([negative @ plain, positive @ plain])
+        if shares.min() < _RARE:
+            shares = self._rare(masses, sides, order, hats, refine)
+        a = hats[2] - 0.5 * hats[0]
+        theta, after = next_density(b, plain, a, self.kappa, refine) if density else (self.theta, masses)
+        return After(shares[0], shares[1], mean @ by_ref, theta, after)
+
+    def _rare(
+        self,
+        masses: np.ndarray,
+        sides: list[np.ndarray],
+        order: np.ndarray,
+        hats: Hats,
+        refine: float,
+    ) -> np.ndarray:
+        """The shares of m < 0 and of m > 0 in each column, (2, c), to their last digits."""
+        above, below = (np.ascontiguousarray(masses[:, side]) for side in sides)
+        _, *weights, _, negative, positive = field_observables(
+            self.theta, above, below, self.scale, self.kappa, *hats, refine, True
+        )
+        plain = np.hstack(weights)[:, order]
+        return np.array([negative @ plain, positive @ plain])
+
+    def flipped(self, hats: Hats, refine: float) -> float:
+        return self.after(self.masses, _SIGNS, hats, refine, False).flipped()
+
+
+@dataclass(frozen=True, eq=False)
+class QuadraticSite:
+    """A site under an anchor c (theta - mu)^2 / 2, c and mu functions of the reference: anchors "ewc" and "l2"."""
+
+    theta: np.ndarray
+    masses: np.ndarray  # (n, 2): s = +1, s = -1
+    curvature: np.ndarray
+    centre: np.ndarray
+    kappa: float
+    constant: float
+    known: dict[tuple[float, ...], np.ndarray] = field(default_factory=dict)
+
+    def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        if refine < 1.0:  # where only nearness is wanted, a still coarser rule: the cost goes with refine^3
+            refine *= refine
+        swept = quadratic_sweep(self.theta, self.masses, self.curvature, self.centre, self.kappa, *hats, refine)
+        return site_averages(swept, self.constant)
+
+    def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
+        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
+        of_site = self._observables(hats, refine, False)
+        shares = self._means(of_site, masses, signs)
+        if shares[:2].min() < _RARE:
+            shares[:2] = self._means(self._observables(hats, refine, True), masses, signs)[:2]
+        overlap = self._means(of_site, masses * np.tanh(self.theta)[:, None], signs)[2]
+        theta, after = self.theta, masses
+        if density:
+            pieces: dict[int, np.ndarray] = {}
+            for s in (1.0, -1.0):
+                columns = np.flatnonzero(signs == s)
+                if columns.size == 0:
+                    continue
+                theta, piece = quadratic_density(
+                    self.theta, np.ascontiguousarray(masses[:, columns]), self.curvature, self.centre, s, self.kappa,
+                    *hats, refine,
+                )  # fmt: skip
+                pieces.update(zip(columns, piece.T, strict=True))
+            after = np.column_stack([pieces[c] for c in range(signs.size)])
+        return After(shares[0], shares[1], overlap, theta, after)
+
+    def _observables(self, hats: Hats, refine: float, whole: bool) -> np.ndarray:
+        """(3, 2, n): for each reference, computed once at each place: it costs as much as four sweeps."""
+        refine = min(refine, 1.25)  # enough to tell the rule's error
+        key = (*hats, refine, whole)
+        if key not in self.known:
+            self.known[key] = quadratic_observables(
+                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, whole
+            )
+        return self.known[key]
+
+    def _means(self, of_site: np.ndarray, masses: np.ndarray, signs: np.ndarray) -> np.ndarray:
+        """(3, c): means over the references of each column."""
+        sides = np.where(signs > 0.0, 0, 1)
+        return np.array([[row[side] @ masses[:, c] for c, side in enumerate(sides)] for row in of_site])
+
+    def flipped(self, hats: Hats, refine: float) -> float:
+        return self.after(self.masses, _SIGNS, hats, refine, False).flipped()
+
+
+@dataclass(frozen=True, eq=False)
+class After:
+    """negative, positive : (c,) mass with m < 0 and m > 0; overlap : (c,) mean of tanh(theta_ref) m; theta, masses :
+    the next density."""
+
+    negative: np.ndarray
+    positive: np.ndarray
+    overlap: np.ndarray
+    theta: np.ndarray
+    masses: np.ndarray
+
+    def flipped(self) -> float:
+        """The mass of s m < 0, of two columns with s = +1 and s = -1."""
+        return float(self.negative[0] + self.positive[1])
+
+
+AnchoredSite = FieldSite | QuadraticSite
+
+
+def prior_strength(task: Task) -> float:
+    """kappa: what the task's own prior adds to the local measure, kappa Ent(m) up to a constant."""
+    return task.beta if task.prior == "kl" else 0.0
+
+
+def free_site(task: Task) -> FreeSite:
+    """The site of a task without reference."""
+    return FreeSite(prior_strength(task))
+
+
+def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray) -> AnchoredSite:
+    """The site of a later task, whose reference has `masses : (n, 2)` at `theta`, for s = +1 and s = -1."""
+    anchor = anchors.get(task.anchor)
+    prior = prior_strength(task)
+    constant = -prior * math.log(2.0)
+    strength = task.beta * task.gamma
+    if not anchor.acts or strength == 0.0:
+        return FieldSite(theta, masses, 0.0, prior, constant)
+    centre = task.memory * theta
+    if anchor.curvature is None:
+        strength *= anchor.kl
+        constant -= strength * float(masses.sum(axis=1) @ log_2cosh(centre))
+        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant)
+    return QuadraticSite(theta, masses, strength * anchor.curvature(centre), centre, prior, constant)
+
+
+def log_2cosh(x: np.ndarray) -> np.ndarray:
+    """ln 2 cosh x without overflow."""
+    return np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x)))
