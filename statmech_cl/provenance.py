@@ -47,35 +47,44 @@ def import_closure(module: str) -> dict[str, Path]:
     if _source(module) is None:
         raise ValueError(f"module must be an importable module with source, got {module!r}")
     tops = {_PACKAGE, module.partition(".")[0]}
-    found: dict[str, Path] = {}
+    reached: dict[str, Path] = {}
+    handing: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _source(name)
-        if name in found or path is None:
+        if name in reached or path is None:
             continue
-        found[name] = path
-        for imported, passing in _imports(name, path, path.stat().st_mtime_ns):
-            if imported.partition(".")[0] not in tops:
+        reached[name] = path
+        for imported, only_hands_on in _imports(name, path, path.stat().st_mtime_ns):
+            source = _source(imported)
+            if imported.partition(".")[0] not in tops or source is None:
                 continue
-            source = _source(imported) if passing else None
-            if source is not None:  # a package that only hands a name on
-                found.setdefault(imported, source)
+            if only_hands_on:
+                handing[imported] = source
             else:
                 waiting.append(imported)
-    return found
+    return handing | reached
+
+
+def direct_imports(module: str) -> set[str]:
+    """The modules that `module` needs by its own import statements, those inside functions included."""
+    path = _source(module)
+    if path is None:
+        raise ValueError(f"module must be an importable module with source, got {module!r}")
+    return {name for name, only_hands_on in _imports(module, path, path.stat().st_mtime_ns) if not only_hands_on}
 
 
 def versions() -> dict[str, str | None]:
     """Versions of the package, of Python and of the libraries that the numbers depend on, and the checkout's commit."""
-    found: dict[str, str | None] = {"statmech-cl": __version__, "commit": commit()}
-    found["python"] = platform.python_version()
+    said: dict[str, str | None] = {"statmech-cl": __version__, "commit": commit()}
+    said["python"] = platform.python_version()
     for name in _REPORTED:
         try:
-            found[name] = importlib.metadata.version(name)
+            said[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+            said[name] = None
+    return said
 
 
 def commit() -> str | None:
@@ -114,17 +123,16 @@ def _is_package(path: Path) -> bool:
 @cache
 def _imports(module: str, path: Path, _changed: int) -> tuple[tuple[str, bool], ...]:
     """What a file imports when it runs: names of modules, and whether a module only hands a name on."""
-    found: dict[tuple[str, bool], None] = {}
+    needed: dict[tuple[str, bool], None] = {}
     package = module if _is_package(path) else module.rpartition(".")[0]
     for node in running(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found.update(((alias.name, False), None) for alias in node.names)
+            needed.update(((alias.name, False), None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = absolute(node, package)
             for alias in node.names:
-                for entry in _named(base, alias.name):
-                    found[entry] = None
-    return tuple(found)
+                needed.update((entry, None) for entry in _named(base, alias.name))
+    return tuple(needed)
 
 
 def _named(base: str, name: str) -> Iterator[tuple[str, bool]]:

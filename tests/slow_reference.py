@@ -116,8 +116,8 @@ def tilted(w: float, v: float, d: float, beta: float) -> tuple[float, np.ndarray
     return top + math.log(norm / math.sqrt(2.0 * math.pi)), means
 
 
-def energetic(orders: Orders, beta: float) -> tuple[Hats, float, float]:
-    """Hats at alpha = 1, G_E, and 2 Int Dz H F''^2."""
+def energetic(orders: Orders, beta: float, flips: float = 0.0) -> tuple[Hats, float, float]:
+    """Hats at alpha = 1, G_E, and 2 Int Dz H F''^2; each label is flipped with probability `flips`."""
     q, r, v, d, u = orders
     root_q, root_u = math.sqrt(q), math.sqrt(u)
 
@@ -125,7 +125,8 @@ def energetic(orders: Orders, beta: float) -> tuple[Hats, float, float]:
         rows = []
         for w in ws:
             f, (h1, h2, uh, _, _) = tilted(w, v, d, beta)
-            step = special.ndtr(-r * w / (root_q * root_u))
+            agreeing = special.ndtr(-r * w / (root_q * root_u))
+            step = (1.0 - flips) * agreeing + flips * (1.0 - agreeing)
             gauss = 2.0 * step * math.exp(-0.5 * w * w / q) / math.sqrt(2.0 * math.pi * q)
             narrow = math.exp(-0.5 * w * w / u) / math.sqrt(2.0 * math.pi * u)
             first = -beta / math.sqrt(d) * h1
@@ -140,7 +141,7 @@ def energetic(orders: Orders, beta: float) -> tuple[Hats, float, float]:
     for scale in scales:
         breaks += [sign * scale * k for sign in (-1.0, 1.0) for k in (0.5, 1.0, 2.0, 4.0, 8.0) if scale * k < reach]
     q_hat, r_hat, q_star_hat, g_e, bend = integrate(integrand, breaks)
-    return Hats(q_hat, -2.0 / math.sqrt(2.0 * math.pi) * r_hat, q_star_hat), g_e, bend
+    return Hats(q_hat, -2.0 * (1.0 - 2.0 * flips) / math.sqrt(2.0 * math.pi) * r_hat, q_star_hat), g_e, bend
 
 
 def local(a: float, b: float, kappa: float) -> tuple[float, float, float, float, float]:

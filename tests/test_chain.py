@@ -12,6 +12,7 @@ import slow_chain as slow
 from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, solve, trace
 from statmech_cl.equilibrium import chain
 from statmech_cl.equilibrium.saddle import Equations
+from statmech_cl.orders import Hats
 
 FIRST = Task(alpha=2.0)
 
@@ -120,10 +121,10 @@ def test_orders_are_derivatives_of_the_potential(anchor: str, memory: float) -> 
     problem = two(0.5, r0=0.3, first=Task(alpha=0.5), gamma=0.2, anchor=anchor, memory=memory)
     site = site_of(problem).site
     at = np.array([9.0, 2.0, 4.0])
-    q, r, v, d, u, _, _ = site.sweep(*at, 1.0)
+    q, r, v, d, u = site.averages(Hats(*at), 1.0).orders
     step = 1e-3 * np.eye(3)
     by_q_hat, by_r_hat, by_q_star_hat = (
-        (site.sweep(*(at + e), 1.0)[5] - site.sweep(*(at - e), 1.0)[5]) / 2e-3 for e in step
+        (site.averages(Hats(*(at + e)), 1.0).g_s - site.averages(Hats(*(at - e)), 1.0).g_s) / 2e-3 for e in step
     )
     assert abs(by_q_hat + 0.5 * q) < 1e-7
     assert abs(by_r_hat - r) < 1e-7
@@ -252,7 +253,7 @@ def test_a_reference_that_does_not_converge_is_refused(monkeypatch: pytest.Monke
     def fails(*_: object) -> Solution:
         raise ConvergenceError("no fixed point", state=(0.0, 0.0, 0.0), residual=1.0)
 
-    monkeypatch.setattr(chain.branches, "solve_task", fails)
+    monkeypatch.setattr(chain, "solve_task", fails)
     with pytest.raises(ConvergenceError):
         solve(two(1.0, first=Task(alpha=1.2345)))
 

@@ -50,7 +50,7 @@ def test_tails_of_h_against_high_precision(t, dtype, tolerance):
     with mpmath.workdps(60):
         h = mpmath.erfc(mpmath.mpf(t) / mpmath.sqrt(2)) / 2
         log_h = float(mpmath.log(h))
-        hazard = float(mpmath.exp(-mpmath.mpf(t) ** 2 / 2) / mpmath.sqrt(2 * mpmath.pi) / h)
+        hazard = float(mpmath.exp(-(mpmath.mpf(t) ** 2) / 2) / mpmath.sqrt(2 * mpmath.pi) / h)
     x = torch.tensor(t, dtype=dtype)
     smallest = torch.finfo(dtype).tiny
     # exp(-t^2/2) carries the rounding of t^2/2: its relative error grows with it on the far left

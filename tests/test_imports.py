@@ -7,9 +7,14 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from statmech_cl import provenance
+from statmech_cl.cli import COMMANDS
+from statmech_cl.provenance import absolute, running
 
 THEORY = Path(importlib.util.find_spec("statmech_cl").origin).parent
 ROOMS = {
@@ -20,23 +25,13 @@ ROOMS = {
 
 def _imports(path: Path, package: str) -> Iterator[str]:
     """Absolute names of everything that the file imports when it runs, at any depth."""
-    for node in _running(ast.parse(path.read_text())):
+    for node in running(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.rsplit(".", node.level - 1)[0] + "." if node.level else ""
-            module = base + (node.module or "")
+            module = absolute(node, package)
             yield module
-            yield from (f"{module.rstrip('.')}.{alias.name}" for alias in node.names)
-
-
-def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those behind `if TYPE_CHECKING:`."""
-    if isinstance(tree, ast.If) and isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING":
-        return
-    yield tree
-    for child in ast.iter_child_nodes(tree):
-        yield from _running(child)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _package(path: Path) -> str:
@@ -81,6 +76,63 @@ def test_figures_compute_nothing() -> None:
     computing = ("torch", "scipy", "numba", "statmech_cl.simulations", "statmech_cl.paper_repro")
     computing += ("statmech_cl.equilibrium", "statmech_cl.kernels", "statmech_cl.sweep")
     assert _offenders(list(ROOMS["figures"].rglob("*.py")), computing) == []
+
+
+def _modules() -> list[str]:
+    """Every module of the package, the outer rooms included."""
+    names = []
+    for path in [*_theory(), *(file for folder in ROOMS.values() for file in folder.rglob("*.py"))]:
+        package = _package(path)
+        names.append(package if path.name == "__init__.py" else f"{package}.{path.stem}")
+    return sorted(set(names))
+
+
+# The one place that loads modules by name: the command line loads a command when it is called.
+BY_NAME = {"statmech_cl.cli": {f"statmech_cl.commands.{name.replace('-', '_')}" for name in COMMANDS}}
+
+
+def test_no_circle_not_even_a_lazy_one() -> None:
+    graph = {name: provenance.direct_imports(name) | BY_NAME.get(name, set()) for name in _modules()}
+    # graphlib raises CycleError, which names the circle; a package may hold what its modules need of it
+    order = list(TopologicalSorter({name: needs - {name} for name, needs in graph.items()}).static_order())
+    assert set(graph) <= set(order)
+
+
+def test_no_module_of_ours_is_imported_by_string() -> None:
+    offenders = []
+    for name in _modules():
+        path = Path(importlib.util.find_spec(name).origin)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called not in ("import_module", "__import__"):
+                continue
+            target = node.args[0]
+            plain = isinstance(target, ast.Constant) and not str(target.value).startswith((".", "statmech_cl"))
+            if not plain and name not in BY_NAME:
+                offenders.append(f"{name}: line {node.lineno}")
+    assert offenders == []
+
+
+def test_arrows_in_the_theory_go_down() -> None:
+    """Kernels know nothing of problems; problems nothing of solvers; solvers nothing of commands and grids."""
+    floors = {
+        "kernels": ("problem", "channels", "sites", "equilibrium", "sweep", "commands", "solution"),
+        "problem": ("sites", "equilibrium", "sweep", "commands", "solution"),
+        "channels": ("problem", "sites", "equilibrium", "sweep", "commands"),
+        "anchors": ("problem", "sites", "equilibrium", "kernels", "sweep", "commands"),
+        "sites": ("equilibrium", "sweep", "commands"),
+        "equilibrium": ("sweep", "store", "commands", "dynamics", "protocols"),
+    }
+    offenders = []
+    for room, above in floors.items():
+        for path in _theory():
+            package = _package(path)
+            name = package if path.name == "__init__.py" else f"{package}.{path.stem}"
+            if name == f"statmech_cl.{room}" or name.startswith(f"statmech_cl.{room}."):
+                offenders += _offenders([path], tuple(f"statmech_cl.{other}" for other in above))
+    assert offenders == []
 
 
 def test_simulations_know_no_figures_and_no_theory_engine() -> None:

@@ -73,7 +73,7 @@ def test_code_version_follows_the_source(tmp_path: Path, monkeypatch: pytest.Mon
     module.write_text("a = 2\n")
     assert code_version("some_module_of_this_test") != before
     assert code_version("statmech_cl.problem") == code_version("statmech_cl.problem")
-    with pytest.raises(ValueError, match="modules must name importable modules"):
+    with pytest.raises(ValueError, match="module must be an importable module with source"):
         code_version("no_module_of_this_name")
 
 

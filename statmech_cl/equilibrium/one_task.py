@@ -114,7 +114,7 @@ def _at_zero(task: Task) -> Solution:
     q_star = here.orders.q_star
     return Solution(
         task=task, q=0.0, r=0.0, q_star=q_star, q_hat=0.0, r_hat=0.0, q_star_hat=q_star_hat, p=0.0,
-        eps_g=task.channel.eps_g(0.5), free_entropy=here.g_s - q_star_hat * q_star, replicon=0.0, residual=0.0,
+        eps_g=0.5, free_entropy=here.g_s - q_star_hat * q_star, replicon=0.0, residual=0.0,
         quadrature_error=abs(refined.orders.uncertainty - here.orders.uncertainty), status=Status.CONVERGED, n_steps=0,
     )  # fmt: skip
 
