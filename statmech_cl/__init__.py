@@ -6,7 +6,9 @@
 
 from typing import Any
 
+from . import anchors, channels
 from ._version import __version__
+from .channels import Perceptron
 from .estimate import Estimate
 from .problem import Chain, Task
 from .solution import ChainSolution, ConvergenceError, Solution, Status
@@ -17,10 +19,13 @@ __all__ = [
     "ChainSolution",
     "ConvergenceError",
     "Estimate",
+    "Perceptron",
     "Solution",
     "Status",
     "Task",
     "__version__",
+    "anchors",
+    "channels",
     "solve",
     "trace",
 ]
