@@ -61,19 +61,17 @@ def pattern_tangents(history, n_phi, n_m, response, slope, gamma):
 
 
 @njit
-def site_responses(history, n_m, n_phi, var, fields, response):
-    """sum over the samples of dm/dg_k = var dtheta_k into response[k], and dm/dg_k into history[n_m, k], k < n_phi."""
+def site_responses(var, fields, n_phi, response):
+    """sum over the samples of dm/dg_k = var dtheta_k into response[k], k < n_phi."""
     for k in range(n_phi):
         response[k] = 0.0
-    for c in range(history.shape[0]):
+    for c in range(var.shape[0]):
         here = var[c]
         for k in range(n_phi):
-            out = history[c, n_m, k]
             field = fields[c, k]
             total = 0.0
             for i in range(CHUNK):
-                out[i] = here[i] * field[i]
-                total += out[i]
+                total += here[i] * field[i]
             response[k] += total
 
 
