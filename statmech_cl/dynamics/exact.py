@@ -146,7 +146,12 @@ def forward_exact(
         steps = settings.epochs * count
         patterns = [
             _Patterns(
-                Draws(samples, rng, evenly=accuracy.evenly), draws, settings.replicas, samples, steps, settings.epochs + 1
+                Draws(samples, rng, evenly=accuracy.evenly),
+                draws,
+                settings.replicas,
+                samples,
+                steps,
+                settings.epochs + 1,
             )
             for _ in range(count)
         ]

@@ -25,8 +25,8 @@ from ..descent_settings import DescentSettings
 from ..kernels.gaussian import TABLE
 from ..problem import Chain, Task
 from .draws import Draws
-from .local import Local
 from .group import Accuracy, Group
+from .local import Local
 from .sweeps import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
 
 
@@ -213,7 +213,8 @@ class _Stage:
             self.record.miss.append(group.miss(gamma))
         if len(self.groups) == 1:
             self.record.gamma.append(group.m_basis @ gamma)
-        self.record.slots = tuple(np.maximum(self.record.slots, (group.n_phi, group.n_m)))
+        before = self.record.slots
+        self.record.slots = (max(before[0], group.n_phi), max(before[1], group.n_m))
         kappa = -group.alpha * group.power / (1.0 - self.q_star)
         b = group.alpha * float(group.z @ phi.mean(0)) / group.z.size
         g = b * self.s + math.sqrt(group.alpha) * group.v.step(phi)

@@ -159,7 +159,9 @@ class Group:
             q_phi, q_m = np.eye(self.n_phi), np.eye(self.n_m)
         room = acc.window
         self.phi, self.m = _turned_paths(q_phi, self.phi, room), _turned_paths(q_m, self.m, room)
-        self.fields, self.velocities = (_turned(q_phi, x[:, :, None], None, room)[:, :, 0] for x in (self.fields, self.velocities))
+        self.fields, self.velocities = (
+            _turned(q_phi, x[:, :, None], None, room)[:, :, 0] for x in (self.fields, self.velocities)
+        )
         self.of_patterns = _turned(q_phi, self.of_patterns, q_m, room)
         for index, other in enumerate(self._all):
             self.of_sites[index] = _turned(q_m, self.of_sites[index], q_phi if other is self else None, room)
