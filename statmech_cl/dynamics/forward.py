@@ -152,7 +152,7 @@ class _Stage:
             if on_epoch is not None and (t + 1) % count == 0:
                 on_epoch()
         if count == 1 and self.groups:
-            rows = self.groups[0].w.channels[0].matrix()
+            rows = self.groups[0].w.rows()
             record.covariance = rows @ rows.T
         return record
 

@@ -23,7 +23,7 @@ from .sweeps import CHUNK
 # Weight of the tangents against integration by parts, relative to the strongest mode of the noise.
 _RIDGE = 1e-2
 # chunks of samples that choose the axes
-_CHOOSING = 4
+_CHOOSING = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +69,14 @@ class Field:
     def projections(self, paths: np.ndarray) -> np.ndarray:
         """E[path xi_j] over the samples, for all modes j of all channels."""
         parts = [
-            channel.normals[: channel.modes] @ path / path.size
+            channel.normals @ path / path.size
             for channel, path in zip(self.channels, halves(paths), strict=True)
         ]
         return np.concatenate(parts)
 
     def rows(self) -> np.ndarray:
         """L(t, j), all channels side by side: (times, modes)."""
-        return np.concatenate([channel.matrix() for channel in self.channels], axis=1)
+        return np.concatenate([channel.rows for channel in self.channels], axis=1)
 
 
 class Group:
@@ -115,7 +115,7 @@ class Group:
 
     def take_in(self, phi: np.ndarray, m: np.ndarray) -> None:
         """A visit: both paths at this time, in a coordinate of their own."""
-        self._visits.append(len(self.w.channels[0].rows) - 1)
+        self._visits.append(self.w.channels[0].times - 1)
         self.phi[self.n_phi], self.m[self.n_m] = phi, m
         self.phi_basis, self.m_basis = _bordered(self.phi_basis), _bordered(self.m_basis)
         self.n_phi += 1
@@ -149,8 +149,7 @@ class Group:
         """Fewer coordinates, where the paths and the tangents allow it; room for the next window."""
         acc = self.accuracy
         if acc.tolerance > 0.0:
-            square_m = np.einsum("jam,jam->j", self.m, self.m) / self.m[0].size
-            square_phi = [np.einsum("jam,jam->j", g.phi, g.phi) / g.phi[0].size for g in self._all]
+            square_m, square_phi = _squares(self.m), [_squares(group.phi) for group in self._all]
             own = [g is self for g in self._all].index(True)
             q_phi = _main_axes(self.phi[: self.n_phi], [(self.of_patterns, square_m)], acc.tolerance)
             q_m = _main_axes(self.m[: self.n_m], list(zip(self.of_sites, square_phi, strict=True)), acc.tolerance)
@@ -180,6 +179,12 @@ def _bordered(basis: np.ndarray) -> np.ndarray:
     return out
 
 
+def _squares(paths: np.ndarray) -> np.ndarray:
+    """Mean square of each coefficient, over the samples that choose the axes."""
+    few = paths[:, 0, : _CHOOSING * CHUNK]
+    return np.einsum("jm,jm->j", few, few) / few.shape[1]
+
+
 def _main_axes(paths: np.ndarray, tangents: list[tuple[np.ndarray, np.ndarray]], tolerance: float) -> np.ndarray:
     """Orthonormal columns that hold the paths, and the tangents at the size at which they enter, to `tolerance`.
 
@@ -187,7 +192,7 @@ def _main_axes(paths: np.ndarray, tangents: list[tuple[np.ndarray, np.ndarray]],
         of the coefficients that its directions are multiplied by.
     """
     n = len(paths)
-    flat = paths.reshape(n, -1)
+    flat = paths[:, 0]
     gram = flat @ flat.T / flat.shape[1]
     for array, squares in tangents:
         few = array[:_CHOOSING, :n]

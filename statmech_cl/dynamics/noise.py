@@ -25,38 +25,43 @@ class Noise:
     def __init__(self, paths: int, draws: Draws, tolerance: float) -> None:
         self._draws, self._tolerance = draws, tolerance
         self._basis = np.empty((16, paths))
-        self.normals = np.empty((16, draws.samples))
-        self.modes = 0
-        self.rows: list[np.ndarray] = []
+        self._normals = np.empty((16, draws.samples))
+        self._rows = np.zeros((16, 16))
+        self.modes = self.times = 0
+
+    @property
+    def rows(self) -> np.ndarray:
+        """L : (times, modes) so far."""
+        return self._rows[: self.times, : self.modes]
+
+    @property
+    def normals(self) -> np.ndarray:
+        """xi : (modes, samples) so far."""
+        return self._normals[: self.modes]
 
     def step(self, path: np.ndarray) -> np.ndarray:
         """w_t, `(samples,)`, of the next time, from `path : (paths,)` there."""
-        n = path.size
-        basis = self._basis[: self.modes]
+        basis, n = self._basis[: self.modes], path.size
         row = basis @ path / n
         rest = path - row @ basis
-        # a second pass makes the rest orthogonal to rounding
-        again = basis @ rest / n
-        row += again
-        rest -= again @ basis
-        size, whole = math.sqrt(rest @ rest / n), math.sqrt(path @ path / n)
-        if size > self._tolerance * whole:
+        if rest @ rest > self._tolerance**2 * (path @ path):
+            # a second pass makes the rest orthogonal to rounding
+            again = basis @ rest / n
+            rest -= again @ basis
+            size = math.sqrt(rest @ rest / n)
             self._add(rest / size)
-            row = np.append(row, size)
-        self.rows.append(row)
-        return row @ self.normals[: self.modes]
+            row = np.append(row + again, size)
+        if self.times == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._rows[self.times, : row.size] = row
+        self.times += 1
+        return row @ self.normals
 
     def _add(self, direction: np.ndarray) -> None:
         if self.modes == len(self._basis):
             self._basis = np.concatenate([self._basis, np.empty_like(self._basis)])
-            self.normals = np.concatenate([self.normals, np.empty_like(self.normals)])
+            self._normals = np.concatenate([self._normals, np.empty_like(self._normals)])
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)], axis=1)
         self._basis[self.modes] = direction
-        self.normals[self.modes] = self._draws.normal()
+        self._normals[self.modes] = self._draws.normal()
         self.modes += 1
-
-    def matrix(self) -> np.ndarray:
-        """L : (times, modes)."""
-        out = np.zeros((len(self.rows), self.modes))
-        for t, row in enumerate(self.rows):
-            out[t, : row.size] = row
-        return out
