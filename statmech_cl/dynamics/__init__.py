@@ -5,6 +5,7 @@
 
 from ..descent_settings import DescentSettings
 from .curve import Bias, LearningCurve, LearningStage
-from .learning import InstabilityError, learn
+from .forward import InstabilityError
+from .learning import learn
 
 __all__ = ["Bias", "DescentSettings", "InstabilityError", "LearningCurve", "LearningStage", "learn"]

@@ -19,7 +19,7 @@ from ..kernels._jit import njit
 from ..kernels.gaussian import TABLE
 from ..problem import Chain, Task
 from .draws import Draws
-from .forward import Record, held_scale
+from .forward import Record, held_scale, spare_variance
 from .group import Accuracy, halves
 from .local import Local
 from .sweeps import CHUNK, loss_terms
@@ -184,17 +184,17 @@ def _one_task(
     order = orders.permutation(count)
     for t in range(steps + 1):
         m, var = np.tanh(theta), 1.0 / np.cosh(theta) ** 2
-        q_star, r = float(np.mean(m * m)), float(np.mean(s * m))
+        q_star, spare, r = float(np.mean(m * m)), spare_variance(var), float(np.mean(s * m))
         few_var = var[0].astype(np.float32).reshape(chunked)
         response = np.einsum("ci,cui->u", few_var, fields[:, :t], dtype=float) / samples
         if not accuracy.memory:
             response[:] = 0.0
 
-        def evaluate(group: _Patterns, m: np.ndarray = m, r: float = r, q_star: float = q_star, response=response):
+        def evaluate(group: _Patterns, m: np.ndarray = m, r: float = r, spare: float = spare, response=response):
             h = r * group.z + _noise(group.w, m - r * s)
             h += np.tensordot(response[group.visits], group.phi[group.visits], 1)
             phi, slope = np.empty_like(h), np.empty_like(h)
-            loss, power = loss_terms(h.ravel(), 1.0 - q_star, TABLE, phi.ravel(), slope.ravel())
+            loss, power = loss_terms(h.ravel(), spare, TABLE, phi.ravel(), slope.ravel())
             return loss / h.size, power / h.size, phi, slope[0]
 
         seen = {}
@@ -225,7 +225,7 @@ def _one_task(
                 gamma[:t] = 0.0
             group.visits.append(t)
             group.phi[t] = phi
-            kappa = -alpha * power / (1.0 - q_star)
+            kappa = -alpha * power / spare
             b = alpha * float(np.mean(group.z * phi))
             g = b * s + math.sqrt(alpha) * _noise(group.v, phi)
             g += np.tensordot(gamma[group.visits], path[group.visits], 1) - kappa * m

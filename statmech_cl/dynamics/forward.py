@@ -30,6 +30,10 @@ from .local import Local
 from .sweeps import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
 
 
+class InstabilityError(RuntimeError):
+    """A calculation that left the finite numbers, or fails its own checks. Nothing of it is returned."""
+
+
 @dataclass
 class Record:
     """One stage, filled in as the pass goes on.
@@ -51,6 +55,14 @@ class Record:
     gamma: list[np.ndarray] = field(default_factory=list)
     covariance: np.ndarray | None = None
     slots: tuple[int, int] = (0, 0)
+
+
+def spare_variance(var: np.ndarray) -> float:
+    """1 - q_star = E(1 - m^2), with its digits where q_star is nearly 1; 0 is refused."""
+    spare = float(np.mean(var))
+    if not spare > 0.0:
+        raise InstabilityError("all fields ran away (1 - q_star is 0 or no number): take a smaller learning rate")
+    return spare
 
 
 def held_scale(theta: np.ndarray, q_star: float) -> float:
@@ -102,7 +114,7 @@ def forward(
                 for _ in range(count)
             ]
             for group in stage.groups:
-                group.meet(stage.groups)
+                group.meet(count)
         records.append(stage.run(count, orders, on_epoch))
         theta = stage.theta
     return records
@@ -162,6 +174,7 @@ class _Stage:
         self.var = 1.0 / np.cosh(self.theta) ** 2
         self.few_var = self._few(self.var[0])
         self.q_star = float(np.mean(self.m**2))
+        self.spare = spare_variance(self.var)
         self.r = float(self.s @ self.m.mean(0)) / self.s.size
         self.away = self.m - self.r * self.s
 
@@ -189,8 +202,7 @@ class _Stage:
         if len(self.groups) == 1:
             self.record.response.append(group.phi_basis @ response)
         phi, slope = np.empty_like(h), np.empty_like(h)
-        spare = 1.0 - self.q_star
-        loss, power = loss_terms(h.ravel(), spare, TABLE, phi.ravel(), slope.ravel())
+        loss, power = loss_terms(h.ravel(), self.spare, TABLE, phi.ravel(), slope.ravel())
         group.now, group.slope = phi, slope[0]
         group.power = power / h.size
         return loss / h.size, power / h.size
@@ -206,16 +218,16 @@ class _Stage:
         if not self.accuracy.memory:
             gamma[:-1] = 0.0
         group.take_in(phi, self.away)
-        for other in self.groups:
+        for index, other in enumerate(self.groups):
             dm = self.few_var[:, None] * other.fields[:, : other.n_phi]
-            group.of_sites[self.groups.index(other)][:, group.n_m - 1, : other.n_phi] = dm
+            group.of_sites[index][:, group.n_m - 1, : other.n_phi] = dm
         if self.accuracy.memory:
             self.record.miss.append(group.miss(gamma))
         if len(self.groups) == 1:
             self.record.gamma.append(group.m_basis @ gamma)
         before = self.record.slots
         self.record.slots = (max(before[0], group.n_phi), max(before[1], group.n_m))
-        kappa = -group.alpha * group.power / (1.0 - self.q_star)
+        kappa = -group.alpha * group.power / self.spare
         b = group.alpha * float(group.z @ phi.mean(0)) / group.z.size
         g = b * self.s + math.sqrt(group.alpha) * group.v.step(phi)
         g += np.tensordot(gamma, group.m[: group.n_m], 1)
@@ -244,4 +256,4 @@ class _Stage:
                 np.float32(settings.momentum), np.float32(rate), np.float32(scale), fresh,
             )  # fmt: skip
         if group.full:
-            group.compress()
+            group.compress(self.groups)

@@ -68,10 +68,7 @@ class Field:
 
     def projections(self, paths: np.ndarray) -> np.ndarray:
         """E[path xi_j] over the samples, for all modes j of all channels."""
-        parts = [
-            channel.normals @ path / path.size
-            for channel, path in zip(self.channels, halves(paths), strict=True)
-        ]
+        parts = [channel.normals @ path / path.size for channel, path in zip(self.channels, halves(paths), strict=True)]
         return np.concatenate(parts)
 
     def rows(self) -> np.ndarray:
@@ -103,10 +100,10 @@ class Group:
         self.now = self.slope = np.zeros(0)
         self.power = 0.0
 
-    def meet(self, groups: Sequence[Group]) -> None:
-        """Know the groups of the task; dm/dg: (chunks, own coordinates of m, directions of phi of a group, CHUNK)."""
-        self._all, window = groups, self.accuracy.window
-        self.of_sites = [np.zeros((len(self.fields), window, window, CHUNK), np.float32) for _ in groups]
+    def meet(self, groups: int) -> None:
+        """Room for the responses to all groups: dm/dg, (chunks, own coordinates of m, directions of phi, CHUNK) each."""
+        window = self.accuracy.window
+        self.of_sites = [np.zeros((len(self.fields), window, window, CHUNK), np.float32) for _ in range(groups)]
 
     @property
     def full(self) -> bool:
@@ -138,23 +135,21 @@ class Group:
 
     def miss(self, gamma: np.ndarray) -> float:
         """|E[phi_t xi_j] - sum_u E[dphi_t/dh_u] L(u, j)| over what independent draws would leave, sqrt(modes E phi^2 / M)."""
-        if self.alpha == 0.0:
-            return 0.0
         phi = self.now
         parts = self.w.projections(phi)
+        if parts.size == 0:
+            return 0.0
         expected = (self.m_basis @ gamma / self.alpha) @ self.w.rows()[self._visits]
         return float(np.linalg.norm(parts - expected) / math.sqrt(parts.size * np.mean(phi**2) / phi.shape[1]))
 
-    def compress(self) -> None:
-        """Fewer coordinates, where the paths and the tangents allow it; room for the next window."""
-        acc = self.accuracy
+    def compress(self, groups: Sequence[Group]) -> None:
+        """Fewer coordinates, where the paths and the tangents allow it; room for the next window. groups : of the task."""
+        acc, own = self.accuracy, groups.index(self)
         if acc.tolerance > 0.0:
-            square_m, square_phi = _squares(self.m), [_squares(group.phi) for group in self._all]
-            own = [g is self for g in self._all].index(True)
+            square_m, square_phi = _squares(self.m), [_squares(group.phi) for group in groups]
             q_phi = _main_axes(self.phi[: self.n_phi], [(self.of_patterns, square_m)], acc.tolerance)
             q_m = _main_axes(self.m[: self.n_m], list(zip(self.of_sites, square_phi, strict=True)), acc.tolerance)
         else:
-            own = [g is self for g in self._all].index(True)
             q_phi, q_m = np.eye(self.n_phi), np.eye(self.n_m)
         room = acc.window
         self.phi, self.m = _turned_paths(q_phi, self.phi, room), _turned_paths(q_m, self.m, room)
@@ -162,7 +157,7 @@ class Group:
             _turned(q_phi, x[:, :, None], None, room)[:, :, 0] for x in (self.fields, self.velocities)
         )
         self.of_patterns = _turned(q_phi, self.of_patterns, q_m, room)
-        for index, other in enumerate(self._all):
+        for index, other in enumerate(groups):
             self.of_sites[index] = _turned(q_m, self.of_sites[index], q_phi if other is self else None, room)
             if other is not self:
                 other.of_sites[own] = _turned(None, other.of_sites[own], q_phi, room)

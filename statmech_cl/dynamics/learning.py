@@ -16,7 +16,7 @@ from ..descent_settings import DescentSettings
 from ..problem import Chain, Task, check_choice, check_count, check_number
 from .curve import OBSERVABLES, Bias, LearningCurve, LearningStage
 from .exact import forward_exact
-from .forward import Record, forward
+from .forward import InstabilityError, Record, forward
 from .group import Accuracy
 from .sweeps import CHUNK
 
@@ -31,10 +31,6 @@ _LARGEST_MISS = 4.0
 # Two tolerances further apart than this, beyond five standard errors, are no curve.
 _LARGEST_BIAS = 0.01
 Batch = list[dict[str, np.ndarray]]
-
-
-class InstabilityError(RuntimeError):
-    """A calculation that left the finite numbers, or fails its own checks. Nothing of it is returned."""
 
 
 def learn(
