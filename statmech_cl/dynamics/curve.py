@@ -89,7 +89,7 @@ class LearningCurve:
     slots: int
 
     def estimate(self, name: str, *, epoch: int = -1, after: int = -1, on: int | None = None) -> Estimate:
-        """`name` at `epoch` of learning task `after`, with respect to teacher `on` (the task being learned unless told)."""
+        """`name` at `epoch` of learning task `after`, of teacher `on` (that task's unless told)."""
         check_choice("name", name, OBSERVABLES)
         stage = self.stages[after]
         mean, error = getattr(stage, name), getattr(stage, f"{name}_error")
@@ -108,7 +108,7 @@ class LearningCurve:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers: {"stages": [{"epochs": [...], "q_star": [...], "r": [[...] a teacher], ...}], "bias": ..., ...}."""
+        """Plain numbers: {"stages": [{"epochs": [...], "q_star": [...], "r": [[...] a teacher], ...}], ...}."""
         stages = []
         for stage in self.stages:
             row: dict[str, Any] = {"epochs": stage.epochs.tolist()}

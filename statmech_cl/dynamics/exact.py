@@ -1,7 +1,8 @@
-"""The same pass with every kernel at every pair of times: O(M T^3) work, O(M T^2) memory. Slow and plain, to be trusted.
+"""The same pass with every kernel at every pair of times: O(M T^3) work, O(M T^2) memory. Slow and plain.
 
     D(t,u) = 1{t=u} + sum_{u<=c<t} R(t,c) phi'_c D(c,u),   Gamma(t,u) = alpha E[phi'_t D(t,u)]
-    dV_u <- momentum dV_u + stiffness dtheta_u + (1 - m^2) (1{t=u} + sum_{c<=t} Gamma(t,c) dm_c/dg_u),  R(t,u) = E dm_t/dg_u
+    dV_u <- momentum dV_u + stiffness dtheta_u + (1 - m^2) (1{t=u} + sum_{c<=t} Gamma(t,c) dm_c/dg_u)
+    R(t,u) = E dm_t/dg_u
 
 Nothing is compressed, all samples carry tangents, R is their plain mean, and the noise comes from the covariance
 itself by Cholesky's recursion. With the fast pass it shares the draws, the local terms and the loss.

@@ -1,13 +1,14 @@
 """One forward pass in time of the site and the pattern process (docs/dynamics.md).
 
-    h_t = r_t z + w_t + sum_{u<t} R(t,u) phi_u                            cov w = C(t,u) - r_t r_u,   C(t,u) = E m_t m_u
-    g_t = b_t s + v_t + sum_{u<=t} Gamma(t,u) (m_u - r_u s)               cov v = alpha E phi_t phi_u,  b_t = alpha E z phi_t
-    dE/dtheta = (1 - m^2) (g - kappa_t m) + local terms,                  kappa_t = alpha E[-phi h] / (1 - q_star)
+    h_t = r_t z + w_t + sum_{u<t} R(t,u) phi_u                  cov w = C(t,u) - r_t r_u,     C(t,u) = E m_t m_u
+    g_t = b_t s + v_t + sum_{u<=t} Gamma(t,u) (m_u - r_u s)     cov v = alpha E phi_t phi_u,  b_t = alpha E z phi_t
+    dE/dtheta = (1 - m^2) (g - kappa_t m) + local terms,        kappa_t = alpha E[-phi h] / (1 - q_star)
     V <- momentum V + dE/dtheta,   theta <- theta - eta V
-    R(t,u) = E dm_t/dg_u,   Gamma(t,u) = alpha E dphi_t/dh_u              from tangents of the sample paths
+    R(t,u) = E dm_t/dg_u,   Gamma(t,u) = alpha E dphi_t/dh_u    from tangents of the sample paths
 
-With the patterns cut into K groups each group has its own pattern process, alpha / K patterns a weight, and its own w, v,
-R and Gamma; a step visits one of them, and the times above are the visits to it. Local terms enter with weight 1 / K.
+With the patterns cut into K groups each group has its own pattern process, alpha / K patterns a weight, and its own w,
+v, R and Gamma; a step visits one of them, and the times above are the visits to it. Local terms enter with weight
+1 / K.
 
 It is causal: every average is taken over M samples at the time when it is needed. The kernels are never stored time by
 time: a Group keeps the paths, and the directions of the tangents, in few coordinates of time.

@@ -101,7 +101,7 @@ class Group:
         self.power = 0.0
 
     def meet(self, groups: int) -> None:
-        """Room for the responses to all groups: dm/dg, (chunks, own coordinates of m, directions of phi, CHUNK) each."""
+        """Room for the responses to each group: dm/dg, (chunks, own coordinates of m, directions of phi, CHUNK)."""
         window = self.accuracy.window
         self.of_sites = [np.zeros((len(self.fields), window, window, CHUNK), np.float32) for _ in range(groups)]
 
@@ -134,7 +134,7 @@ class Group:
         return response + np.linalg.solve(gram + _RIDGE * strongest * np.eye(len(gram)), mixing @ miss)
 
     def miss(self, gamma: np.ndarray) -> float:
-        """|E[phi_t xi_j] - sum_u E[dphi_t/dh_u] L(u, j)| over what independent draws would leave, sqrt(modes E phi^2 / M)."""
+        """|E phi_t xi_j - sum_u E dphi_t/dh_u L(u, j)| over its size in independent draws, sqrt(modes E phi^2 / M)."""
         phi = self.now
         parts = self.w.projections(phi)
         if parts.size == 0:
@@ -143,7 +143,7 @@ class Group:
         return float(np.linalg.norm(parts - expected) / math.sqrt(parts.size * np.mean(phi**2) / phi.shape[1]))
 
     def compress(self, groups: Sequence[Group]) -> None:
-        """Fewer coordinates, where the paths and the tangents allow it; room for the next window. groups : of the task."""
+        """Fewer coordinates, where paths and tangents allow it; room for the next window. groups : of the task."""
         acc, own = self.accuracy, groups.index(self)
         if acc.tolerance > 0.0:
             square_m, square_phi = _squares(self.m), [_squares(group.phi) for group in groups]

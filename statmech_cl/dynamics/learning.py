@@ -87,9 +87,7 @@ def learn(
     if settings.optimizer != "sgd":
         raise ValueError(f"optimizer must be sgd (the theory knows no other), got {settings.optimizer!r}")
     if settings.batch is not None:
-        raise ValueError(
-            f"batch must be None (as N grows, a batch is the whole of the patterns, or one of `groups`), got {settings.batch}"
-        )
+        raise ValueError(f"batch must be None (all patterns, which `groups` may cut), got {settings.batch}")
     check_choice("method", method, METHODS)
     samples = SAMPLES[method] if samples is None else check_count("samples", samples, low=4 * CHUNK)
     if samples & (samples - 1):

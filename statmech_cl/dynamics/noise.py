@@ -1,4 +1,4 @@
-"""A Gaussian process on the grid of time whose covariance is that of sample paths seen so far: w_t = sum_j L(t, j) xi_j.
+"""A Gaussian process with the covariance of the sample paths seen so far: w_t = sum_j L(t, j) xi_j.
 
 Smooth paths x_t span few directions: x_t = sum_j L(t, j) e_j + rest, with e_j orthonormal over the samples
 (Gram-Schmidt, in the order of time). E x_t x_u = sum_j L(t, j) L(u, j), so standard normal xi_j, drawn once and kept,
