@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
-from statmech_cl.paper_repro.runner import versions
+from statmech_cl.provenance import versions
 
 from .table import Row, record, text_of
 

@@ -1,0 +1,11 @@
+"""What descent does, by theory: dynamical mean-field theory of gradient descent, one task after another.
+
+`learn(Task(alpha=0.5))` gives overlaps, errors and loss at every epoch; docs/dynamics.md has the equations.
+"""
+
+from ..descent_settings import DescentSettings
+from .curve import Bias, LearningCurve, LearningStage
+from .forward import InstabilityError
+from .learning import learn
+
+__all__ = ["Bias", "DescentSettings", "InstabilityError", "LearningCurve", "LearningStage", "learn"]

@@ -1,0 +1,262 @@
+"""learn(problem) -> LearningCurve: what gradient descent does, epoch by epoch, as N -> infinity.
+
+Independent batches, each a forward pass with its own draws, give the means and their standard errors. Two more sets of
+passes estimate what is common to all batches: one with a quarter of the samples, and one with a tenth of the tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .._version import __version__
+from ..descent_settings import DescentSettings
+from ..problem import Chain, Task
+from ..validation import check_choice, check_count, check_number
+from .curve import OBSERVABLES, Bias, LearningCurve, LearningStage
+from .exact import forward_exact
+from .forward import InstabilityError, Record, forward
+from .group import Accuracy
+from .local import flips_of
+from .sweeps import CHUNK
+
+METHODS = ("fast", "exact")
+SAMPLES = {"fast": 8192, "exact": 2048}
+TOLERANCE = 1e-3
+_RESPONDERS = 1024  # at most; with more, the errors stay the same
+_NOISE = 0.1  # tolerance of the noise, relative to that of the memory
+_PAIRS = 2  # batches that are run again at a tenth of the tolerance
+# A sound pass misses integration by parts by 0.1 to 1 of what independent draws would leave.
+_LARGEST_MISS = 4.0
+# Two tolerances further apart than this, beyond five standard errors, are no curve.
+_LARGEST_BIAS = 0.01
+Batch = list[dict[str, np.ndarray]]
+
+
+def learn(
+    problem: Task | Chain,
+    settings: DescentSettings | None = None,
+    *,
+    method: str = "fast",
+    samples: int | None = None,
+    tolerance: float | None = None,
+    batches: int = 8,
+    groups: int = 1,
+    seed: int = 0,
+    memory: bool = True,
+    certify: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> LearningCurve:
+    """h_t = r_t z + w_t + sum_{u<t} R(t,u) phi_u,   g_t = b_t s + v_t + sum_{u<=t} Gamma(t,u) (m_u - r_u s).
+
+    The learning curve of gradient descent with momentum, by dynamical mean-field theory: exact as N -> infinity, step
+    by step, with no assumption of replica symmetry or equilibrium (docs/dynamics.md has the equations; the method is
+    that of Agoritsas, Biroli, Urbani and Zamponi, J. Phys. A 51, 085002 (2018), and Gerbelot et al., arXiv:2210.06591,
+    carried over to binary weights in field space). It describes what `simulations.descent.descend` does with the same
+    problem and settings.
+
+    Parameters
+    ----------
+    problem : Task or Chain; beta is not used. Every anchor, the KL prior and a prescribed q_star are known.
+    settings : DescentSettings with optimizer "sgd" and batch None; default: the default settings with batch=None. With
+        replicas=2 the overlap q of two students on the same patterns comes too, at twice the price. `records`,
+        `test_patterns` and `teacher_signs` concern descent at finite N: here every epoch is recorded.
+    method : "fast" keeps time in few coordinates, O(M T n^2) with n = 20 to 60; "exact" keeps every pair of times,
+        O(M T^3) work and 4 M T^2 bytes.
+    samples : M of each batch, a power of two from 512; default 8192 (fast) or 2048 (exact).
+    tolerance : of paths, relative, fast method only; default 1e-3.
+    batches : independent batches, at least 2.
+    groups : the patterns are cut into this many groups, visited in turn in a random order each epoch, one step each;
+        1 is the whole batch. The work grows with its cube. Each batch draws an order of its own.
+    seed : of all draws.
+    memory : False leaves out what the system remembers, R(t,u) and Gamma(t,u) at u < t. That is not what descent does;
+        it shows what memory adds.
+    certify : False skips the estimates of bias.
+    progress : called with (epochs done, epochs in all), all passes counted.
+
+    Returns
+    -------
+    LearningCurve
+
+    Raises
+    ------
+    ValueError : an argument out of range. InstabilityError : a pass that diverges or fails its checks.
+    """
+    chain = Chain((problem,)) if isinstance(problem, Task) else problem
+    settings = settings or DescentSettings(batch=None)
+    for task in chain.tasks:
+        flips_of(task)  # refuses what is no perceptron
+    if settings.optimizer != "sgd":
+        raise ValueError(f"optimizer must be sgd (the theory knows no other), got {settings.optimizer!r}")
+    if settings.batch is not None:
+        raise ValueError(f"batch must be None (all patterns, which `groups` may cut), got {settings.batch}")
+    check_choice("method", method, METHODS)
+    samples = SAMPLES[method] if samples is None else check_count("samples", samples, low=4 * CHUNK)
+    if samples & (samples - 1):
+        raise ValueError(f"samples must be a power of two, got {samples}")
+    if method == "exact" and tolerance is not None:
+        raise ValueError(f"tolerance must be left out with the exact method, which has none, got {tolerance!r}")
+    if method == "fast":
+        tolerance = TOLERANCE if tolerance is None else check_number("tolerance", tolerance, low=1e-6, high=0.1)
+    check_count("batches", batches, low=2)
+    groups, seed = check_count("groups", groups), check_count("seed", seed, low=0)
+    pairs = _PAIRS if certify and method == "fast" else 0
+    passes = batches * (2 if certify else 1) + pairs
+    done = 0
+
+    def on_epoch() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, passes * settings.epochs * len(chain.tasks))
+
+    def run(number: int, accuracy: Accuracy, stream: int) -> list[Record]:
+        """One pass. The draws depend on seed, stream and number alone."""
+        draws, orders = (np.random.default_rng([seed, stream, number, which]) for which in (0, 1))
+        one = forward if method == "fast" else forward_exact
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            try:
+                found = one(chain, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch)
+            except np.linalg.LinAlgError as error:
+                raise InstabilityError(f"the pass broke down ({error}): take a smaller learning rate") from error
+        _check(found, accuracy, settings)
+        return found
+
+    accuracy = _accuracy(samples, tolerance or 0.0, memory)
+    records = [run(number, accuracy, 0) for number in range(batches)]
+    main = [_observed(one) for one in records]
+    few: list[Batch] = []
+    fine: list[Batch] = []
+    if certify:
+        quarter = _accuracy(samples // 4, tolerance or 0.0, memory)
+        few = [_observed(run(number, quarter, 1)) for number in range(batches)]
+    if pairs:
+        tenth = _accuracy(samples, (tolerance or 0.0) / 10.0, memory)
+        fine = [_observed(run(number, tenth, 0)) for number in range(pairs)]
+    stages = tuple(
+        _stage(records[0][index], *(_of_stage(batch, index) for batch in (main, few, fine)))
+        for index in range(len(chain.tasks))
+    )
+    return LearningCurve(
+        chain=chain,
+        settings=settings,
+        method=method,
+        samples=samples,
+        responders=accuracy.responders if method == "fast" else samples,
+        tolerance=tolerance or 0.0,
+        batches=batches,
+        groups=groups,
+        seed=seed,
+        version=__version__,
+        stages=stages,
+        miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
+        slots=max(max(record.slots) for one in records for record in one),
+    )
+
+
+def _accuracy(samples: int, tolerance: float, memory: bool) -> Accuracy:
+    return Accuracy(
+        samples=samples,
+        responders=max(CHUNK, min(_RESPONDERS, samples // 4)),
+        tolerance=tolerance,
+        noise_tolerance=_NOISE * tolerance,
+        memory=memory,
+    )
+
+
+def _check(records: Sequence[Record], accuracy: Accuracy, settings: DescentSettings) -> None:
+    """Refuse a pass that went wrong."""
+    for index, record in enumerate(records):
+        told = f"task {index + 1}, learning_rate={settings.learning_rate:g}, samples={accuracy.samples}"
+        bad = ~np.isfinite(np.array(record.loss) + np.array(record.q_star))
+        if bad.any():
+            raise InstabilityError(f"the pass left the finite numbers at epoch {int(np.argmax(bad))}: {told}")
+        worst = max(record.miss, default=0.0)
+        if not worst < _LARGEST_MISS:
+            raise InstabilityError(
+                f"responses and averages contradict each other (integration by parts is off by {worst:.3g} times "
+                f"the sampling noise, {_LARGEST_MISS:g} allowed): {told}; take more samples or a smaller learning rate"
+            )
+
+
+def _observed(records: Sequence[Record]) -> Batch:
+    """The observables of one batch, stage by stage; eps_g comes from the mean p of all batches."""
+    return [
+        {
+            "r": np.array(record.r).T,
+            "p": np.array(record.p).T,
+            "q_star": np.array(record.q_star),
+            "q": np.array(record.q),
+            "loss": np.array(record.loss),
+        }
+        for record in records
+    ]
+
+
+def _of_stage(batches: Sequence[Batch], index: int) -> dict[str, np.ndarray]:
+    """Observables of one stage, (batches, ...)."""
+    if not batches:
+        return {}
+    return {name: np.stack([batch[index][name] for batch in batches]) for name in batches[0][index]}
+
+
+def _eps(p: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(p, -1.0, 1.0)) / math.pi
+
+
+def _mean_and_error(values: dict[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Over batches. eps_g is that of the mean p, as arccos bends near p = 1; its error is the jackknife's."""
+    if name != "eps_g":
+        x = values[name]
+        return x.mean(0), x.std(0, ddof=1) / math.sqrt(len(x))
+    p = values["p"]
+    n = len(p)
+    without = _eps((p.sum(0) - p) / (n - 1))
+    return _eps(p.mean(0)), np.sqrt((n - 1) / n * ((without - without.mean(0)) ** 2).sum(0))
+
+
+def _stage(
+    first: Record, main: dict[str, np.ndarray], few: dict[str, np.ndarray], fine: dict[str, np.ndarray]
+) -> LearningStage:
+    means, errors = {}, {}
+    of_samples, of_tolerance = {}, {}
+    n = len(main["p"])
+    for name in OBSERVABLES:
+        means[name], errors[name] = _mean_and_error(main, name)
+        if few:
+            mean, error = _mean_and_error(few, name)
+            # a bias proportional to 1/M is a third of the difference
+            of_samples[name] = Bias((mean - means[name]) / 3.0, np.hypot(error, errors[name]) / 3.0)
+        if fine:
+            again = len(fine["p"])
+            same = {key: value[:again] for key, value in main.items()}
+            gap = _mean_and_error(same, name)[0] - _mean_and_error(fine, name)[0]
+            # as if the draws were not the same: two pairs say too little of their own scatter
+            of_tolerance[name] = Bias(gap, errors[name] * math.sqrt(2.0 * n / again))
+            beyond = np.abs(gap) - _LARGEST_BIAS - 5.0 * of_tolerance[name].error
+            if name in ("eps_g", "q_star") and np.max(beyond) > 0.0:
+                raise InstabilityError(
+                    f"{name} moves by {np.abs(gap).flat[np.argmax(beyond)]:.3g} when the tolerance is a tenth: "
+                    "take a smaller tolerance, or the exact method"
+                )
+    whole = len(first.gamma) > 0
+    return LearningStage(
+        epochs=np.arange(len(first.loss)),
+        **means,
+        **{f"{name}_error": error for name, error in errors.items()},
+        samples_bias=of_samples,
+        tolerance_bias=of_tolerance,
+        response=_kernel(first.response) if whole else None,
+        gamma=_kernel(first.gamma) if whole else None,
+        covariance=first.covariance,
+    )
+
+
+def _kernel(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows t = 0, 1, ... of a causal kernel as a matrix."""
+    out = np.zeros((len(rows), max(row.size for row in rows)))
+    for t, row in enumerate(rows):
+        out[t, : row.size] = row
+    return out
