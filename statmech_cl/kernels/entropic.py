@@ -26,6 +26,7 @@ _PANEL = 3.0  # in tau, of the half line, 16 Gauss-Legendre nodes each
 _DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
 _GROWTH = 2.0  # of a panel, per distance from there
 _TOGETHER = 16  # fields that share a window of nodes
+_LANES = 32  # nodes that a loop of vector instructions takes at once
 _DROP = 37.0  # log of the weight at which a window ends
 _UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
 _HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
@@ -195,7 +196,11 @@ def window(base, m, low, high):
         top = max(top, e)
         if e > top - _DROP:
             first = k
-    return min(first, last - 1), last
+    # Nodes are summed _LANES at a time, left-over ones one by one: the window grows to a multiple, where there are nodes.
+    first = min(first, last - 1)
+    width = min((last - first + _LANES - 1) // _LANES * _LANES, m.size)
+    first = min(first, m.size - width)
+    return first, first + width
 
 
 @njit_sums
