@@ -38,7 +38,8 @@ def timed(work: Callable[[], LearningCurve]) -> tuple[float, LearningCurve]:
 def said(curve: LearningCurve) -> str:
     """The last epoch, the errors and the biases."""
     bias = curve.bias()
-    parts = [f"eps_g {curve.estimate('eps_g')}, q_star {curve.estimate('q_star')}, {curve.batches} batches of {curve.samples}"]
+    parts = [f"eps_g {curve.estimate('eps_g')}, q_star {curve.estimate('q_star')}"]
+    parts.append(f"{curve.batches} batches of {curve.samples}")
     parts += [f"bias from {kind} at most {found['eps_g']:.2g}" for kind, found in bias.items() if found]
     return "; ".join(parts)
 

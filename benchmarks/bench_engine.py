@@ -39,14 +39,14 @@ def counting() -> Iterator[list[int]]:
         count[0] += 1
         return log_h_hazard(u, table)
 
-    kept = energetic_module.tilted, energetic_module.log_h_hazard, energetic_module.energetic
-    energetic_module.tilted = kept[0].py_func
+    kept = energetic_module.tilted_into, energetic_module.log_h_hazard, energetic_module.energetic
+    energetic_module.tilted_into = kept[0].py_func
     energetic_module.log_h_hazard = counted
     energetic_module.energetic = kept[2].py_func
     try:
         yield count
     finally:
-        energetic_module.tilted, energetic_module.log_h_hazard, energetic_module.energetic = kept
+        energetic_module.tilted_into, energetic_module.log_h_hazard, energetic_module.energetic = kept
 
 
 @njit

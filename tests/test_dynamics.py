@@ -163,7 +163,8 @@ def test_a_quadratic_loss_has_its_kernel_in_closed_form(method: str, monkeypatch
     assert np.abs((stage.gamma - expected) @ paths.T).max() < 5e-3
     # E l by the linear response of h to its Gaussian drive
     mean_h = solved @ (stage.r[0][:epochs] * np.sqrt(2.0 / np.pi) - c * stage.response[:epochs].sum(1))
-    drive = stage.covariance[:epochs, :epochs] + (1.0 - 2.0 / np.pi) * np.outer(stage.r[0], stage.r[0])[:epochs, :epochs]
+    r = stage.r[0][:epochs]
+    drive = stage.covariance[:epochs, :epochs] + (1.0 - 2.0 / np.pi) * np.outer(r, r)
     second = np.diag(solved @ drive @ solved.T) + (mean_h - 1.0) ** 2
     # kernels are those of one batch, which scatters by the error times the root of their number
     scatter = np.sqrt(curve.batches) * stage.loss_error[:epochs]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from statmech_cl.kernels.energetic import energetic, tilted
 from statmech_cl.kernels.entropic import entropic, flipped, half_nodes, local_moments, local_nodes, negative_share
 from statmech_cl.kernels.gaussian import TABLE
+from statmech_cl.kernels.vector import exp as vector_exp
 
 # Order parameters by their small differences: 1 - q_star, (q_star - q) / q_star, (q - r^2) / q.
 ORDERS = st.tuples(st.floats(-5.0, -0.2), st.floats(-4.0, -0.1), st.floats(-4.0, -0.02), st.sampled_from([1.0, -1.0]))
@@ -141,7 +142,52 @@ def test_local_averages_against_slow(a, b, kappa):
     assert edge == pytest.approx(slow_edge, rel=1e-8)
     assert variance == pytest.approx(slow_variance, rel=1e-7)
     _, m, base = half_nodes(a, kappa, 0.0, slope, 1.0)
-    assert negative_share(b, m, base, base) == pytest.approx(slow_share, rel=1e-7, abs=1e-30)
+    assert negative_share(b, m, base, base) == pytest.approx(slow_share, rel=1e-10, abs=1e-30)
+
+
+def check_negative_share(a, b):
+    """Against Int_0^1 exp(a m^2 -+ b m) dm in 40 digits, without the KL prior."""
+    _, m, base = half_nodes(a, 0.0, 0.0, abs(b) + 2.0 * abs(a), 1.0)
+    with mpmath.workdps(40):
+
+        def half(slope):
+            # panels that shrink towards both ends, where the integrand falls off fastest
+            cuts = [0, *(mpmath.mpf(2) ** -k for k in range(12, 0, -1)), *(1 - mpmath.mpf(2) ** -k for k in range(2, 13))]
+            return mpmath.quad(lambda x: mpmath.exp(a * x * x + slope * x), [*cuts, 1])
+
+        minus, plus = half(-b), half(b)
+        true = minus / (minus + plus)
+        relative = abs(negative_share(b, m, base, base) / true - 1)
+    # m and a m^2 + b m are rounded: the exponent, of this size, is all there is to know the share from
+    assert relative < 1e-12 + 4e-16 * (abs(a) + abs(b))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [(0.0, 38.0), (0.0, 600.0), (-300.0, 38.0), (-300.0, 650.0), (40.0, 400.0), (40.0, -12.0)]
+)
+def test_negative_share_in_many_digits(a, b):
+    check_negative_share(a, b)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-500.0, 60.0), st.floats(-600.0, 600.0))
+def test_negative_share_anywhere(a, b):
+    check_negative_share(a, b)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(0.0, 690.0))
+def test_negative_share_in_closed_form(b):
+    # Without a and prior: 1 / (1 + exp(b)).
+    _, m, base = half_nodes(0.0, 0.0, 0.0, b, 1.0)
+    assert negative_share(b, m, base, base) == pytest.approx(1.0 / (1.0 + math.exp(b)), rel=1e-12, abs=0.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(-800.0, 20.0))
+def test_vector_exponential(x):
+    assert vector_exp(x) == pytest.approx(math.exp(max(x, -708.0)), rel=5e-16, abs=0.0)
 
 
 @pytest.mark.slow

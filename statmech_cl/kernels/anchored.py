@@ -22,13 +22,24 @@ import math
 
 import numpy as np
 
-from ._jit import njit
-from .entropic import _DROP, field_nodes, graded_nodes, half_nodes, local_moments, local_nodes, negative_share
+from ._jit import njit, njit_sums
+from .entropic import (
+    _DROP,
+    both_shares,
+    field_nodes,
+    graded_nodes,
+    half_nodes,
+    local_moments,
+    local_nodes,
+    log_z,
+    sign_shares,
+    window,
+)
+from .vector import exp
 
 FINE = 10  # the reference's grid is finer than a local measure's by this factor, to resolve narrow smoothing
 _NEGLIGIBLE = 1e-18  # masses below it are not visited
 _POINT = 1e-16  # a variance of b that stands for none
-_OVERFLOW = 700.0  # log of what overflows
 _FAR_DROP = 200.0  # log of the weight at which a window ends where rare signs are counted
 _SMOOTHEST = 2.0  # in b: under a quadratic anchor <m> may bend anywhere, at a rate of order 1
 _BUMP = 0.2  # scale in theta on which a reference's density varies
@@ -177,11 +188,11 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
         weight = agreeing[k, 0] + opposed[k, 0]
         if weight < _NEGLIGIBLE:
             continue
-        log_z, mean, above[k], below[k], edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
+        log_norm, mean, above[k], below[k], edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
         q += weight * mean * mean
         d += weight * edge
         v += weight * variance
-        g_s += weight * log_z
+        g_s += weight * log_norm
         spread += weight * variance * variance
         deficit += agreeing[k, 0] * above[k] + opposed[k, 0] * below[k]
     u = 0.0
@@ -203,6 +214,7 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     _, half_m, half_base = half_nodes(a, kappa, 0.0, slope, refine)
     scratch = np.empty(m.size)
+    half_scratch = np.empty(half_m.size)
     mean = np.zeros(b.size)
     negative = np.zeros(b.size)
     positive = np.zeros(b.size)
@@ -210,18 +222,15 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
     for k in range(b.size):
         if np.abs(weights_above[k]).sum() + np.abs(weights_below[k]).sum() > negligible:
             mean[k] = local_moments(b[k], m, short, sech2, base, scratch)[1]
-            negative[k], positive[k] = sign_shares(b[k], half_m, half_base, half_base)
+            negative[k], positive[k] = sign_shares(b[k], half_m, half_base, half_base, half_scratch)
     return b, weights_above, weights_below, mean, negative, positive
 
 
-@njit
-def sign_shares(b, m, base_minus, base_plus):
-    """Probabilities of m < 0 and of m > 0 at one field b, each without cancellation; arguments as `negative_share`."""
-    negative = negative_share(b, m, base_minus, base_plus)
-    if negative < 0.5:
-        return negative, 1.0 - negative
-    positive = negative_share(-b, m, base_plus, base_minus)
-    return 1.0 - positive, positive
+@njit_sums
+def add_density(b, weight, at, m, base, density):
+    """density += weight exp(base + b m - at), all : (n,)."""
+    for k in range(m.size):
+        density[k] += weight * exp(base[k] + b * m[k] - at)
 
 
 @njit
@@ -232,21 +241,21 @@ def next_density(b, weights, a, kappa, refine):
     """
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     theta, m, _, _, base = local_nodes(a, kappa, 0.0, slope, refine, FINE)
-    _, m1, short1, sech1, base1 = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    groups = weights.shape[1]
-    mass = np.zeros((theta.size, groups))
+    _, m1, _, _, base1 = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    mass = np.zeros((weights.shape[1], theta.size))
+    row = np.empty(theta.size)
     scratch = np.empty(m1.size)
     for k in range(b.size):
         if weights[k].sum() < _NEGLIGIBLE:
             continue
-        log_z = local_moments(b[k], m1, short1, sech1, base1, scratch)[0]
-        for j in range(theta.size):
-            e = base[j] + b[k] * m[j] - log_z
-            if e > -_DROP:
-                density = math.exp(e)
-                for g in range(groups):
-                    mass[j, g] += weights[k, g] * density
-    return theta, mass
+        i, j = window(base, m, b[k], b[k])
+        at = log_z(b[k], m1, base1, scratch)
+        row[i:j] = 0.0
+        add_density(b[k], 1.0, at, m[i:j], base[i:j], row[i:j])
+        for g in range(weights.shape[1]):
+            for n in range(i, j):
+                mass[g, n] += weights[k, g] * row[n]
+    return theta, np.ascontiguousarray(mass.T)
 
 
 # --- anchors quadratic in theta ---------------------------------------------------------------------------------------
@@ -258,30 +267,6 @@ def _bent(base, theta, curvature, centre, out):
     for k in range(theta.size):
         gap = theta[k] - centre
         out[k] = base[k] - 0.5 * curvature * gap * gap
-
-
-@njit
-def _window(bent, m, low, high):
-    """First and one past the last node that can carry weight at some field in [low, high].
-
-    Against a node j further left, node k > j gains with b, so it is out for good if it is outweighed at b = high; and
-    the other way round.
-    """
-    last = 0
-    top = -math.inf
-    for k in range(m.size):
-        e = bent[k] + high * m[k]
-        top = max(top, e)
-        if e > top - _DROP:
-            last = k + 1
-    first = m.size - 1
-    top = -math.inf
-    for k in range(m.size - 1, -1, -1):
-        e = bent[k] + low * m[k]
-        top = max(top, e)
-        if e > top - _DROP:
-            first = k
-    return min(first, last - 1), last
 
 
 @njit
@@ -364,7 +349,7 @@ def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q
         if masses[i, 0] + masses[i, 1] < _NEGLIGIBLE:
             continue
         _bent(base, theta, curvature[i], centre[i], bent)
-        k0, k1 = _window(bent, m, -reach, reach)
+        k0, k1 = window(bent, m, -reach, reach)
         near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
         balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
         for k in range(np.searchsorted(x, -reach - balance), np.searchsorted(x, reach - balance)):
@@ -374,40 +359,17 @@ def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q
             weight = agreeing + opposed
             if weight < _NEGLIGIBLE:
                 continue
-            log_z, mean, above, below, edge, variance = local_moments(
+            log_norm, mean, above, below, edge, variance = local_moments(
                 b, near_m, near_short, near_sech2, near, scratch
             )
             q += weight * mean * mean
             d += weight * edge
             v += weight * variance
-            g_s += weight * log_z
+            g_s += weight * log_norm
             spread += weight * variance * variance
             deficit += agreeing * above + opposed * below
             squares += agreeing * above * above + opposed * below * below
     return q, 1.0 - deficit, v, d, squares - deficit * deficit, g_s, spread
-
-
-@njit
-def _half_shares(b, m, base_minus, minus, base_plus, plus):
-    """Probabilities of m < 0 and of m > 0; of the half-line nodes only ranges `minus` and `plus` carry weight."""
-    top_minus = -math.inf
-    for k in range(minus[0], minus[1]):
-        top_minus = max(top_minus, base_minus[k] - b * m[k])
-    top_plus = -math.inf
-    for k in range(plus[0], plus[1]):
-        top_plus = max(top_plus, base_plus[k] + b * m[k])
-    negative = 0.0
-    for k in range(minus[0], minus[1]):
-        e = base_minus[k] - b * m[k] - top_minus
-        if e > -_DROP:
-            negative += math.exp(e)
-    positive = 0.0
-    for k in range(plus[0], plus[1]):
-        e = base_plus[k] + b * m[k] - top_plus
-        if e > -_DROP:
-            positive += math.exp(e)
-    odds = positive / negative * math.exp(min(max(top_plus - top_minus, -_OVERFLOW), _OVERFLOW))
-    return 1.0 / (1.0 + odds), odds / (1.0 + odds)
 
 
 @njit
@@ -427,6 +389,7 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
     half_theta, half_m, half_base = half_nodes(a, kappa, root_c, slope, refine)
     bent = np.empty(m.size)
     scratch = np.empty(m.size)
+    half_scratch = np.empty(half_m.size)
     bent_plus = np.empty(half_m.size)
     bent_minus = np.empty(half_m.size)
     negligible = 0.0 if whole else _NEGLIGIBLE
@@ -438,9 +401,9 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
         _bent(base, theta, curvature[i], centre[i], bent)
         _bent(half_base, half_theta, curvature[i], centre[i], bent_plus)
         _bent(half_base, half_theta, curvature[i], -centre[i], bent_minus)
-        k0, k1 = _window(bent, m, -reach, reach)
-        plus = _window(bent_plus, half_m, -reach, reach)
-        minus = _window(bent_minus, half_m, -reach, reach)
+        k0, k1 = window(bent, m, -reach, reach)
+        plus = window(bent_plus, half_m, -reach, reach)
+        minus = window(bent_minus, half_m, -reach, reach)
         near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
         balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
         for k in range(np.searchsorted(x, -reach - balance), np.searchsorted(x, reach - balance)):
@@ -455,7 +418,10 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
             elif not whole and below < _NEGLIGIBLE:
                 negative, positive = 1.0, 0.0
             else:
-                negative, positive = _half_shares(b, half_m, bent_minus, minus, bent_plus, plus)
+                negative, positive = both_shares(
+                    log_z(b, half_m[plus[0] : plus[1]], bent_plus[plus[0] : plus[1]], half_scratch)
+                    - log_z(-b, half_m[minus[0] : minus[1]], bent_minus[minus[0] : minus[1]], half_scratch)
+                )
             for side, weight in ((0, agreeing), (1, opposed)):
                 result[0, side, i] += weight * negative
                 result[1, side, i] += weight * positive
@@ -488,8 +454,8 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
             continue
         _bent(base, theta, curvature[i], centre[i], bent)
         _bent(fine_base, fine_theta, curvature[i], centre[i], fine_bent)
-        k0, k1 = _window(bent, m, -reach, reach)
-        j0, j1 = _window(fine_bent, fine_m, -reach, reach)
+        k0, k1 = window(bent, m, -reach, reach)
+        j0, j1 = window(fine_bent, fine_m, -reach, reach)
         near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
         balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
         row[j0:j1] = 0.0
@@ -498,11 +464,8 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
             weight = stride * jacobian[k] * _gauss(b, r_hat * s, q_hat)
             if weight * total[i] < _NEGLIGIBLE:
                 continue
-            log_z = local_moments(b, near_m, near_short, near_sech2, near, scratch)[0]
-            for j in range(j0, j1):
-                e = fine_bent[j] + b * fine_m[j] - log_z
-                if e > -_DROP:
-                    row[j] += weight * math.exp(e)
+            at = log_z(b, near_m, near, scratch)
+            add_density(b, weight, at, fine_m[j0:j1], fine_bent[j0:j1], row[j0:j1])
         for j in range(j0, j1):
             for c in range(columns):
                 density[j, c] += masses[i, c] * row[j]

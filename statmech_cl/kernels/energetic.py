@@ -18,8 +18,11 @@ from __future__ import annotations
 
 import math
 
-from ._jit import njit
+import numpy as np
+
+from ._jit import njit, njit_sums
 from .gaussian import log_h_hazard, upper_tail
+from .vector import exp
 
 # Sizes of the default rule; `refine` in the sweeps divides steps and widens windows.
 _INNER_STEP = 0.68  # in widths of the right flank of the inner integrand
@@ -28,14 +31,38 @@ _GRADE_BELOW = 0.2  # flank width, against 1 for the Gaussian, below which the n
 _BEND = -2.0  # where u = (sqrt(V) x + w) / sqrt(D) enters the bend of beta ln H
 _OUTER_STEP = 0.13  # in t, with w = scale * sinh(t)
 _DROP = 37.0  # log of the weight at which a window ends
+_TOGETHER = 256  # nodes that are summed in one go
+
+
+@njit_sums
+def _sums(nodes, size):
+    """Sums of exp(exponent) jacobian times 1, h, h^2 and u h over the first nodes of (4, n): exponent, jacobian, u, h."""
+    s0 = 0.0
+    s1 = 0.0
+    s2 = 0.0
+    s3 = 0.0
+    for k in range(size):
+        weight = exp(nodes[0, k]) * nodes[1, k]
+        h = nodes[3, k]
+        s0 += weight
+        s1 += weight * h
+        s2 += weight * h * h
+        s3 += weight * nodes[2, k] * h
+    return s0, s1, s2, s3
 
 
 @njit
 def tilted(w, root_v, root_d, beta, start, refine, table):
+    """As `tilted_into`, with scratch of its own."""
+    return tilted_into(w, root_v, root_d, beta, start, refine, table, np.empty((4, _TOGETHER)))
+
+
+@njit
+def tilted_into(w, root_v, root_d, beta, start, refine, table, nodes):
     """F(w) and the means E[h], E[h^2], E[u h] under H^beta Dx; also the mode, to start the next search.
 
     The log-integrand -x^2/2 + beta ln H(s x + w / sqrt D), s = sqrt(V / D), is concave: its mode is found by Newton
-    and the nodes are put around it, because it moves to x = -10 and beyond for w > 0.
+    and the nodes are put around it, because it moves to x = -10 and beyond for w > 0. `nodes` : (4, n) is scratch.
     """
     s = root_v / root_d
     shift = w / root_d
@@ -81,28 +108,38 @@ def tilted(w, root_v, root_d, beta, start, refine, table):
         s1 *= c0
         s2 *= c0
         s3 *= c0
+    ratio = math.exp(step) if graded else 1.0
     for direction in (-1.0, 1.0):
-        k = 0
-        while True:
-            k += 1
-            t = start_t + direction * k * step
-            if graded:
-                e = math.exp(t)
-                x = centre + sharp * 0.5 * (e - 1.0 / e)
-                jacobian = 0.5 * (e + 1.0 / e)
-            else:
-                x = centre + sharp * t
-                jacobian = 1.0
-            u = s * x + shift
-            log_h, hazard = log_h_hazard(u, table)
-            exponent = -0.5 * x * x + beta * log_h - top
-            if exponent < -drop:
-                break
-            weight = math.exp(exponent) * jacobian
-            s0 += weight
-            s1 += weight * hazard
-            s2 += weight * hazard * hazard
-            s3 += weight * u * hazard
+        t = start_t
+        e = math.exp(t) if graded else 1.0
+        inside = True
+        while inside:
+            size = 0
+            while size < nodes.shape[1]:
+                t += direction * step
+                if graded:
+                    e = e * ratio if direction > 0.0 else e / ratio
+                    x = centre + sharp * 0.5 * (e - 1.0 / e)
+                    jacobian = 0.5 * (e + 1.0 / e)
+                else:
+                    x = centre + sharp * t
+                    jacobian = 1.0
+                u = s * x + shift
+                log_h, hazard = log_h_hazard(u, table)
+                exponent = -0.5 * x * x + beta * log_h - top
+                if exponent < -drop:
+                    inside = False
+                    break
+                nodes[0, size] = exponent
+                nodes[1, size] = jacobian
+                nodes[2, size] = u
+                nodes[3, size] = hazard
+                size += 1
+            more = _sums(nodes, size)
+            s0 += more[0]
+            s1 += more[1]
+            s2 += more[2]
+            s3 += more[3]
     step *= sharp
     log_mean = top + math.log(s0 * step / math.sqrt(2.0 * math.pi))
     return log_mean, s1 / s0, s2 / s0, s3 / s0, mode
@@ -133,10 +170,11 @@ def energetic(q, r, v, d, u, beta, flips, refine, table):
     g_e = 0.0
     replicon = 0.0
     mode = 0.0
+    nodes = np.empty((4, _TOGETHER))
     for k in range(-below, above + 1):
         t = k * step
         w = scale * math.sinh(t)
-        f, h1, h2, uh, mode = tilted(w, root_v, root_d, beta, mode, refine, table)
+        f, h1, h2, uh, mode = tilted_into(w, root_v, root_d, beta, mode, refine, table, nodes)
         jacobian = scale * math.cosh(t) * step / math.sqrt(2.0 * math.pi)
         z = w / root_q
         weight = 2.0 * jacobian / root_q * math.exp(-0.5 * z * z)

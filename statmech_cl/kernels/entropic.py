@@ -15,62 +15,71 @@ import math
 
 import numpy as np
 
-from ._jit import njit
+from ._jit import njit, njit_sums
+from .vector import exp
 
 _THETA_STEP = 0.32  # in tau
 _EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
 _FIELD_STEP = 1.15  # in t, see field_nodes
 _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _PANEL = 3.0  # in tau, of the half line, 16 Gauss-Legendre nodes each
+_DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
+_GROWTH = 2.0  # of a panel, per distance from there
+_TOGETHER = 16  # fields that share a window of nodes
+_LANES = 32  # nodes that a loop of vector instructions takes at once
 _DROP = 37.0  # log of the weight at which a window ends
 _UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
-_NEWTON = 1e-8  # length of the last step towards a node, in its scale: the square is what stays as an error
+_HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
+_LN2 = math.log(2.0)
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
 
 
 @njit
-def _log_sech2(theta):
-    """ln(1 - tanh(theta)^2), without the cancellation."""
-    x = abs(theta)
-    return 2.0 * (math.log(2.0) - x - math.log1p(math.exp(-2.0 * x)))
-
-
-@njit
-def _entropy(theta):
-    """Ent(m) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2) at m = tanh(theta)."""
-    x = abs(theta)
-    e = math.exp(-2.0 * x)
-    return math.log1p(e) + 2.0 * x * e / (1.0 + e)
-
-
-@njit
 def _tau(theta, rate, root_kappa, root_a):
-    """The coordinate tau(theta) and its derivative: what the edges, kappa Ent(m) and a m^2 ask for, added up."""
-    m = math.tanh(theta)
-    sech = 1.0 / math.cosh(theta)
-    value = rate * theta + root_kappa * 2.0 * math.atan(math.tanh(0.5 * theta)) + root_a * m
-    return value, rate + root_kappa * sech + root_a * sech * sech
+    """The coordinate tau(theta >= 0) and two derivatives: what the edges, kappa Ent(m) and a m^2 ask for, added up."""
+    half = math.exp(-theta)
+    e = half * half
+    m = (1.0 - e) / (1.0 + e)
+    sech = 2.0 * half / (1.0 + e)
+    value = rate * theta + root_a * m
+    if root_kappa > 0.0:
+        value += root_kappa * 2.0 * math.atan((1.0 - half) / (1.0 + half))
+    slope = rate + root_kappa * sech + root_a * sech * sech
+    bend = -(root_kappa * sech + 2.0 * root_a * sech * sech) * m
+    return value, slope, bend
 
 
 @njit
 def _theta(tau, rate, root_kappa, root_a, start):
-    """Inverse of _tau for tau >= 0, by Newton from a nearby point between safe bounds."""
+    """Inverse of _tau for tau >= 0, by Halley from a nearby point between safe bounds."""
     low = 0.0
     high = tau / rate
     theta = min(max(start, low), high)
     for _ in range(100):
-        value, slope = _tau(theta, rate, root_kappa, root_a)
+        value, slope, bend = _tau(theta, rate, root_kappa, root_a)
         if value > tau:
             high = theta
         else:
             low = theta
-        trial = theta - (value - tau) / slope
+        newton = (value - tau) / slope
+        trial = theta - newton / max(1.0 - 0.5 * newton * bend / slope, 0.5)
         if not low <= trial <= high:
             trial = 0.5 * (low + high)
-        if abs(trial - theta) < _NEWTON * (1.0 + abs(theta)):
-            return trial
+        move = trial - theta
         theta = trial
+        if abs(move) < _HALLEY * (1.0 + abs(theta)):
+            break
     return theta
+
+
+@njit
+def _log_weight(theta, a, kappa):
+    """m, 1 - m^2 and a m^2 + kappa Ent(m) + ln(1 - m^2) at m = tanh(theta), theta >= 0, without cancellation."""
+    e = math.exp(-2.0 * theta)
+    m = (1.0 - e) / (1.0 + e)
+    log = math.log1p(e)
+    entropy = log + 2.0 * theta * e / (1.0 + e)  # -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
+    return m, 4.0 * e / ((1.0 + e) * (1.0 + e)), a * m * m + kappa * entropy + 2.0 * (_LN2 - theta - log)
 
 
 @njit
@@ -88,7 +97,7 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
     """
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
     rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
-    end, _ = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)
+    end = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)[0]
     step = _THETA_STEP / (refine * fine)
     half = int(end / step) + 1
     n = 2 * half + 1
@@ -98,84 +107,141 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
     sech2 = np.empty(n)
     base = np.empty(n)
     x = 0.0
-    density = math.inf
+    pace = 0.0
+    before = 1.0 / _tau(0.0, rate, root_kappa, root_a)[1]
     for k in range(half + 1):
-        x = _theta(k * step, rate, root_kappa, root_a, x + step / density)
-        _, density = _tau(x, rate, root_kappa, root_a)
-        log_sech2 = _log_sech2(x)
-        tanh = math.tanh(x)
-        value = a * tanh * tanh + kappa * _entropy(x) + log_sech2 + math.log(step / density)
+        x = _theta(k * step, rate, root_kappa, root_a, x + step * pace)
+        tanh, edge, value = _log_weight(x, a, kappa)
+        density = rate + root_kappa * math.sqrt(edge) + root_a * edge
+        pace = 1.5 / density - 0.5 * before  # where the next one lies, by the slopes of the last two
+        before = 1.0 / density
+        value += math.log(step * before)
         for j in (half - k, half + k):
             theta[j] = x if j >= half else -x
             m[j] = tanh if j >= half else -tanh
-            sech2[j] = math.exp(log_sech2)
-            short[j] = sech2[j] / (1.0 + tanh)
+            sech2[j] = edge
+            short[j] = edge / (1.0 + tanh)
             base[j] = value
     return theta, m, short, sech2, base
 
 
 @njit
 def half_nodes(a, kappa, root_c, slope, refine):
-    """Nodes of the half line m > 0 (composite Gauss-Legendre in tau), each (n,): theta, m and the log-weights."""
+    """Nodes of the half line m > 0 (composite Gauss-Legendre in tau), each (n,): theta, m and the log-weights.
+
+    The panels next to m = 0 are as short as exp(-slope m) asks for: there ends what a strong field pushes away.
+    """
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
     rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
-    end, _ = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)
-    panels = int(end * refine / _PANEL) + 1
-    width = end / panels
+    end = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)[0]
+    longest = _PANEL / refine
+    first = _DECAY / refine * (rate + root_kappa + root_a) / max(slope, 1.0)
+    panels = 0
+    left = 0.0
+    while left < end:
+        left += min(longest, max(first, _GROWTH * left))
+        panels += 1
     order = _GAUSS_X.size
     nodes = np.empty(panels * order)
     m = np.empty(panels * order)
     base = np.empty(panels * order)
     theta = 0.0
     last = 0.0
-    _, density = _tau(theta, rate, root_kappa, root_a)
+    left = 0.0
+    density = _tau(theta, rate, root_kappa, root_a)[1]
     for k in range(panels):
+        width = min(longest, max(first, _GROWTH * left))
         for j in range(order):
-            tau = (k + 0.5 + 0.5 * _GAUSS_X[j]) * width
+            tau = left + (0.5 + 0.5 * _GAUSS_X[j]) * width
             theta = _theta(tau, rate, root_kappa, root_a, theta + (tau - last) / density)
             last = tau
-            _, density = _tau(theta, rate, root_kappa, root_a)
-            tanh = math.tanh(theta)
             i = k * order + j
             nodes[i] = theta
-            m[i] = tanh
-            base[i] = (
-                a * tanh * tanh
-                + kappa * _entropy(theta)
-                + _log_sech2(theta)
-                + math.log(0.5 * width * _GAUSS_W[j] / density)
-            )
+            m[i], edge, value = _log_weight(theta, a, kappa)
+            density = rate + root_kappa * math.sqrt(edge) + root_a * edge
+            base[i] = value + math.log(0.5 * width * _GAUSS_W[j] / density)
+        left += width
     return nodes, m, base
 
 
-@njit
-def local_moments(b, m, short, sech2, base, exponents):
-    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
+@njit_sums
+def log_weights(b, m, base, out):
+    """out = base + b m, and its maximum."""
     top = -math.inf
-    at = 0
     for k in range(m.size):
         e = base[k] + b * m[k]
-        exponents[k] = e
-        if e > top:
-            top = e
-            at = k
-    # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
-    centre = m[at]
-    near = short[at]
-    side = 1.0 if centre >= 0.0 else -1.0
+        out[k] = e
+        top = max(top, e)
+    return top
+
+
+@njit
+def window(base, m, low, high):
+    """First and one past the last node that can carry weight at some field in [low, high].
+
+    Against a node j further left, node k > j gains with b, so it is out for good if it is outweighed at b = high; and
+    the other way round.
+    """
+    last = 0
+    top = -math.inf
+    for k in range(m.size):
+        e = base[k] + high * m[k]
+        top = max(top, e)
+        if e > top - _DROP:
+            last = k + 1
+    first = m.size - 1
+    top = -math.inf
+    for k in range(m.size - 1, -1, -1):
+        e = base[k] + low * m[k]
+        top = max(top, e)
+        if e > top - _DROP:
+            first = k
+    # Nodes are summed _LANES at a time, left-over ones one by one: the window grows to a multiple, where there are nodes.
+    first = min(first, last - 1)
+    width = min((last - first + _LANES - 1) // _LANES * _LANES, m.size)
+    first = min(first, m.size - width)
+    return first, first + width
+
+
+@njit_sums
+def _weighted(exponents, top, m, short, sech2, centre, near, side):
+    """Sums over nodes of exp(exponent - top) times 1, gap, gap^2 and sech2; gap is the distance to m = centre, taken
+    between distances to the edge where that keeps digits."""
     z = 0.0
     first = 0.0
     second = 0.0
     edge = 0.0
     for k in range(m.size):
-        e = exponents[k] - top
-        if e > -_DROP:
-            weight = math.exp(e)
-            gap = side * (near - short[k]) if m[k] * side >= 0.0 else m[k] - centre
-            z += weight
-            first += weight * gap
-            second += weight * gap * gap
-            edge += weight * sech2[k]
+        weight = exp(exponents[k] - top)
+        gap = side * (near - short[k]) if m[k] * side >= 0.0 else m[k] - centre
+        z += weight
+        first += weight * gap
+        second += weight * gap * gap
+        edge += weight * sech2[k]
+    return z, first, second, edge
+
+
+@njit_sums
+def total_weight(exponents, top):
+    """Sum of exp(exponent - top)."""
+    z = 0.0
+    for k in range(exponents.size):
+        z += exp(exponents[k] - top)
+    return z
+
+
+@njit
+def local_moments(b, m, short, sech2, base, exponents):
+    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of at least that size."""
+    top = log_weights(b, m, base, exponents)
+    at = 0
+    while at < m.size - 1 and exponents[at] < top:
+        at += 1
+    # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
+    centre = m[at]
+    near = short[at]
+    side = 1.0 if centre >= 0.0 else -1.0
+    z, first, second, edge = _weighted(exponents, top, m, short, sech2, centre, near, side)
     first /= z
     to_edge = near - side * first  # 1 - side <m>
     above = to_edge if side > 0.0 else 2.0 - to_edge
@@ -184,40 +250,63 @@ def local_moments(b, m, short, sech2, base, exponents):
 
 
 @njit
-def negative_share(b, m, base_minus, base_plus):
-    """Probability of m < 0 at one field b, (1 - <sign m>) / 2 without cancellation, from nodes m > 0 on the half line.
+def log_z(b, m, base, exponents):
+    """ln of the sum of exp(base + b m); `exponents` is scratch of at least that size."""
+    top = log_weights(b, m, base, exponents)
+    return top + math.log(total_weight(exponents[: m.size], top))
 
-    `base_minus`, `base_plus` are the log-weights of -m and of m, apart from the field's.
+
+@njit
+def both_shares(log_odds):
+    """(1 / (1 + odds), odds / (1 + odds)) from ln odds."""
+    if log_odds > 0.0:
+        rare = math.exp(-log_odds)
+        return rare / (1.0 + rare), 1.0 / (1.0 + rare)
+    rare = math.exp(log_odds)
+    return 1.0 / (1.0 + rare), rare / (1.0 + rare)
+
+
+@njit
+def sign_shares(b, m, base_minus, base_plus, exponents):
+    """Probabilities of m < 0 and of m > 0 at one field b, each without cancellation, from nodes m > 0 on the half line.
+
+    `base_minus`, `base_plus` are the log-weights of -m and of m, apart from the field's; `exponents` is scratch.
     """
-    top_minus = -math.inf
-    top_plus = -math.inf
-    for k in range(m.size):
-        top_minus = max(top_minus, base_minus[k] - b * m[k])
-        top_plus = max(top_plus, base_plus[k] + b * m[k])
-    minus = 0.0
-    plus = 0.0
-    for k in range(m.size):
-        e = base_minus[k] - b * m[k] - top_minus
-        if e > -_DROP:
-            minus += math.exp(e)
-        e = base_plus[k] + b * m[k] - top_plus
-        if e > -_DROP:
-            plus += math.exp(e)
-    # Beyond exp(700) the share is 0 in double precision.
-    return 1.0 / (1.0 + plus / minus * math.exp(min(top_plus - top_minus, 700.0)))
+    return both_shares(log_z(b, m, base_plus, exponents) - log_z(-b, m, base_minus, exponents))
+
+
+@njit
+def negative_share(b, m, base_minus, base_plus):
+    """Probability of m < 0 at one field b, (1 - <sign m>) / 2 without cancellation; arguments as `sign_shares`."""
+    return sign_shares(b, m, base_minus, base_plus, np.empty(m.size))[0]
 
 
 @njit
 def _crowding(x, width, corner, at_corner):
-    """Nodes asked for by the features of <.> as functions of b: (number up to x, density at x)."""
+    """Nodes asked for by the features of <.> as functions of b: number up to x, density at x and its derivative."""
+    square = width * width + x * x
     count = _CROWD * math.asinh(x / width)
-    density = _CROWD / math.sqrt(width * width + x * x)
+    density = _CROWD / math.sqrt(square)
+    bend = -x * density / square
     if at_corner > 0.0:
         for centre in (-corner, corner):
             gap = x - centre
+            square = width * width + gap * gap
+            here = at_corner / math.sqrt(square)
             count += at_corner * math.asinh(gap / width)
-            density += at_corner / math.sqrt(width * width + gap * gap)
-    return count, density
+            density += here
+            bend -= gap * here / square
+    return count, density, bend
+
+
+@njit
+def _crowding_density(x, width, corner, at_corner):
+    """The second of what _crowding returns, alone."""
+    density = _CROWD / math.sqrt(width * width + x * x)
+    if at_corner > 0.0:
+        density += at_corner / math.sqrt(width * width + (x + corner) * (x + corner))
+        density += at_corner / math.sqrt(width * width + (x - corner) * (x - corner))
+    return density
 
 
 @njit
@@ -238,27 +327,35 @@ def graded_nodes(low, high, smooth, a, refine):
     b = np.empty(n)
     jacobian = np.empty(n)
     x = low
+    pace = 0.0
+    before = 1.0 / (rate + _crowding(low, width, corner, at_corner)[1])
     for k in range(n):
         t = t_low + k * step
         left = low
         right = high
-        for _ in range(200):  # t(b) is monotone; Newton, kept inside a shrinking bracket
-            count, density = _crowding(x, width, corner, at_corner)
+        x = min(max(x + step * pace, low), high)
+        density = rate
+        for _ in range(200):  # t(b) is monotone; Halley, kept inside a shrinking bracket
+            count, crowd, bend = _crowding(x, width, corner, at_corner)
+            density = rate + crowd
             excess = rate * x + count - t
             if excess > 0.0:
                 right = x
             else:
                 left = x
-            trial = x - excess / (rate + density)
+            newton = excess / density
+            trial = x - newton / max(1.0 - 0.5 * newton * bend / density, 0.5)
             if not left <= trial <= right:
                 trial = 0.5 * (left + right)
             move = trial - x
             x = trial
-            if abs(move) < _NEWTON * min(smooth, width):
+            if abs(move) < _HALLEY * min(smooth, width):
                 break
-        _, density = _crowding(x, width, corner, at_corner)
+        density = rate + _crowding_density(x, width, corner, at_corner)
+        pace = 1.5 / density - 0.5 * before
+        before = 1.0 / density
         b[k] = x
-        jacobian[k] = step / (rate + density)
+        jacobian[k] = step * before
     return b, jacobian
 
 
@@ -301,15 +398,20 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     g_s = 0.0
     spread = 0.0
     norm = 0.0
+    i, j = 0, m.size
     for k in range(b.size):
-        log_z, mean, deficit[k], _, edge, variance = local_moments(b[k], m, short, sech2, base, scratch)
+        if k % _TOGETHER == 0:
+            i, j = window(base, m, b[k], b[min(k + _TOGETHER, b.size) - 1])
+        log_norm, mean, deficit[k], _, edge, variance = local_moments(
+            b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+        )
         norm += weight[k]
         q += weight[k] * mean * mean
         r += weight[k] * mean
         r_deficit += weight[k] * deficit[k]
         d += weight[k] * edge
         v += weight[k] * variance
-        g_s += weight[k] * log_z
+        g_s += weight[k] * log_norm
         spread += weight[k] * variance * variance
     r_deficit /= norm
     u = 0.0
@@ -327,7 +429,15 @@ def flipped(q_hat, r_hat, q_star_hat, kappa, refine):
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, True, refine)
     _, m, base = half_nodes(a, kappa, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
+    scratch = np.empty(m.size)
     share = 0.0
+    i, j = 0, m.size
+    k0, k1 = 0, m.size
     for k in range(b.size):
-        share += weight[k] * negative_share(b[k], m, base, base)
+        if k % _TOGETHER == 0:
+            low, high = b[k], b[min(k + _TOGETHER, b.size) - 1]
+            i, j = window(base, m, low, high)
+            k0, k1 = window(base, m, -high, -low)
+        log_odds = log_z(b[k], m[i:j], base[i:j], scratch) - log_z(-b[k], m[k0:k1], base[k0:k1], scratch)
+        share += weight[k] * both_shares(log_odds)[0]
     return share
