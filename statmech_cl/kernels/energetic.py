@@ -36,7 +36,7 @@ _TOGETHER = 256  # nodes that are summed in one go
 
 @njit_sums
 def _sums(nodes, size):
-    """Sums of exp(exponent) jacobian times 1, h, h^2 and u h over the first nodes of (4, n): exponent, jacobian, u, h."""
+    """Sums of exp(exponent) jacobian times 1, h, h^2, u h over the first nodes of (4, n): exponent, jacobian, u, h."""
     s0 = 0.0
     s1 = 0.0
     s2 = 0.0

@@ -22,7 +22,7 @@ _THETA_STEP = 0.32  # in tau
 _EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
 _FIELD_STEP = 1.15  # in t, see field_nodes
 _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
-_PANEL = 3.0  # in tau, of the half line, 16 Gauss-Legendre nodes each
+_PANEL = 2.5  # in tau, of the half line, 16 Gauss-Legendre nodes each: 1e-13
 _DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
 _GROWTH = 2.0  # of a panel, per distance from there
 _TOGETHER = 16  # fields that share a window of nodes
@@ -51,7 +51,10 @@ def _tau(theta, rate, root_kappa, root_a):
 
 @njit
 def _theta(tau, rate, root_kappa, root_a, start):
-    """Inverse of _tau for tau >= 0, by Halley from a nearby point between safe bounds."""
+    """Inverse of _tau for tau >= 0, by Halley from a nearby point between safe bounds.
+
+    _tau is concave: from either bound Newton's steps, and Halley's, do not pass the solution by far.
+    """
     low = 0.0
     high = tau / rate
     theta = min(max(start, low), high)
@@ -62,9 +65,7 @@ def _theta(tau, rate, root_kappa, root_a, start):
         else:
             low = theta
         newton = (value - tau) / slope
-        trial = theta - newton / max(1.0 - 0.5 * newton * bend / slope, 0.5)
-        if not low <= trial <= high:
-            trial = 0.5 * (low + high)
+        trial = min(max(theta - newton / max(1.0 - 0.5 * newton * bend / slope, 0.5), low), high)
         move = trial - theta
         theta = trial
         if abs(move) < _HALLEY * (1.0 + abs(theta)):
@@ -196,7 +197,7 @@ def window(base, m, low, high):
         top = max(top, e)
         if e > top - _DROP:
             first = k
-    # Nodes are summed _LANES at a time, left-over ones one by one: the window grows to a multiple, where there are nodes.
+    # Nodes are summed _LANES at a time, left-over ones one by one: the window grows to a multiple where it can.
     first = min(first, last - 1)
     width = min((last - first + _LANES - 1) // _LANES * _LANES, m.size)
     first = min(first, m.size - width)
@@ -232,7 +233,7 @@ def total_weight(exponents, top):
 
 @njit
 def local_moments(b, m, short, sech2, base, exponents):
-    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of at least that size."""
+    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
     top = log_weights(b, m, base, exponents)
     at = 0
     while at < m.size - 1 and exponents[at] < top:
@@ -251,7 +252,7 @@ def local_moments(b, m, short, sech2, base, exponents):
 
 @njit
 def log_z(b, m, base, exponents):
-    """ln of the sum of exp(base + b m); `exponents` is scratch of at least that size."""
+    """ln of the sum of exp(base + b m); `exponents` is scratch of m's size."""
     top = log_weights(b, m, base, exponents)
     return top + math.log(total_weight(exponents[: m.size], top))
 
@@ -328,6 +329,7 @@ def graded_nodes(low, high, smooth, a, refine):
     jacobian = np.empty(n)
     x = low
     pace = 0.0
+    slack = 1e-12 * (high - low)
     before = 1.0 / (rate + _crowding(low, width, corner, at_corner)[1])
     for k in range(n):
         t = t_low + k * step
@@ -345,11 +347,12 @@ def graded_nodes(low, high, smooth, a, refine):
                 left = x
             newton = excess / density
             trial = x - newton / max(1.0 - 0.5 * newton * bend / density, 0.5)
-            if not left <= trial <= right:
+            outside = not left - slack <= trial <= right + slack  # by more than rounding
+            if outside:
                 trial = 0.5 * (left + right)
             move = trial - x
-            x = trial
-            if abs(move) < _HALLEY * min(smooth, width):
+            x = min(max(trial, low), high)
+            if abs(move) < _HALLEY * min(smooth, width) and not outside:
                 break
         density = rate + _crowding_density(x, width, corner, at_corner)
         pace = 1.5 / density - 0.5 * before
