@@ -115,8 +115,8 @@ def blunt_overlap(alpha: float, beta: float, flips: float) -> Orders:
     return Orders(q=q, r=math.sqrt(q - v * q), fluctuation=v, uncertainty=d, perpendicular=v * q)
 
 
-_KINDS: dict[str, type] = {}
-C = TypeVar("C", bound=type)
+_KINDS: dict[str, type[Channel]] = {}
+C = TypeVar("C", bound=type[Channel])
 
 
 def register(kind: C) -> C:
@@ -156,7 +156,7 @@ def from_dict(values: Mapping[str, Any]) -> Channel:
     """
     fields = dict(values)
     kind = _KINDS[check_choice("channel kind", fields.pop("kind", None), kinds())]
-    known = [f.name for f in dataclasses.fields(kind)]
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in fields:
         check_choice(f"{kind.kind} field", name, known)
     found: Channel = kind(**fields)

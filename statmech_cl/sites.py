@@ -33,7 +33,9 @@ _RARE = 1e-9  # a share of signs below it is computed again, with all of its Gau
 class Site(Protocol):
     """The entropic side of a problem: everything local to one weight."""
 
-    kappa: float
+    @property
+    def kappa(self) -> float:
+        """Strength of kappa Ent(m) in the local measure."""
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
         """Order parameters, G_S and the replicon's factor; `refine` divides the rule's steps and widens its windows."""

@@ -105,7 +105,7 @@ class Group:
         # (times, coordinates), orthonormal columns
         self.phi_basis, self.m_basis = np.zeros((0, 0)), np.zeros((0, 0))
         self.response = np.zeros(0)
-        self.now = self.slope = np.zeros(0)
+        self.now = self.slope = np.zeros((0, 0))
         self.power = 0.0
 
     def meet(self, groups: int) -> None:

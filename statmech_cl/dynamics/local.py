@@ -38,7 +38,9 @@ class Local:
         gamma *= share
         self._ref = 0.0 if reference is None else task.memory * reference
         self._kl = gamma * anchor.kl
-        self._stiffness: float | np.ndarray = 0.0 if anchor.curvature is None else gamma * anchor.curvature(self._ref)
+        self._stiffness: float | np.ndarray = 0.0
+        if anchor.curvature is not None:
+            self._stiffness = gamma * anchor.curvature(np.asarray(self._ref))
         self._decay = share * weight_decay if free else 0.0
 
     def gradient(self, theta: np.ndarray, var: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ class Landscape:
 def fold_nodes(family: Family, curve: Curve) -> tuple[Node, ...]:
     """The folds of a curve, located where dc/ds = 0."""
     return tuple(
-        locate(family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[3])) for k in curve.folds()
+        locate(family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[-1])) for k in curve.folds()
     )
 
 
