@@ -87,6 +87,7 @@ def command(
         "device": "cpu",
         "test_images": test_images,
         "curve": False,
+        "look_back": 1,
     }
     folder = check_writable_folder(out)
     checkpoints = check_writable_folder(folder / "checkpoints")
