@@ -36,11 +36,11 @@ class _Sign(torch.autograd.Function):
 
 
 class _Binary(torch.autograd.Function):
-    """sign(h), +1 at 0; backward passes the gradient on to h unchanged."""
+    """sign(h); backward passes the gradient on to h unchanged."""
 
     @staticmethod
     def forward(context: Any, h: Tensor) -> Tensor:
-        return torch.where(h >= 0.0, 1.0, -1.0).to(h.dtype)
+        return torch.copysign(torch.ones_like(h), h)  # several times faster than `where`
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:
@@ -152,9 +152,10 @@ class Metaplasticity(Method):
         with torch.no_grad():
             for h, old in zip(self.hidden, before, strict=True):
                 change = h.sub_(old)
+                shrinking = torch.mul(change, old).neg_().sign_().clamp_(min=0.0)
                 t = torch.sigmoid_(torch.abs(old).mul_(-2.0 * self.options["meta"]))
-                plasticity = t.addcmul_(t, t, value=-1.0).mul_(4.0)  # 1 - tanh^2(meta |h|)
-                torch.where(change * old < 0.0, plasticity.mul_(change), change, out=h).add_(old)
+                held = t.addcmul_(t, t, value=-1.0).mul_(-4.0).add_(1.0)  # tanh^2(meta |h|)
+                change.addcmul_(change, held.mul_(shrinking), value=-1.0).add_(old)
         return float(loss.detach())
 
     @torch.no_grad()
