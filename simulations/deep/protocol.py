@@ -133,7 +133,7 @@ def run(
         done = _resume(path, identity, learner, result, scenario, protocol)
     else:
         for on in range(len(scenario.tasks) if curve else 0):
-            place = {"after": 0, "epoch": 0, "end": True}
+            place: dict[str, Any] = {"after": 0, "epoch": 0, "end": True}
             _evaluate(learner, scenario, on, learner.views[0], result, **place, n_images=protocol.test_images)
     for index, task in enumerate(scenario.tasks):
         n_steps = protocol.steps(len(task.train_y))
@@ -164,8 +164,8 @@ def run(
                 diagnostics = learner.diagnostics()
             seconds = time.perf_counter() - started
             result.seconds += seconds
-            place = {"after_task": index + 1, "epoch": epoch + 1}
-            result.log.append({**place, "loss": loss / n_steps, "seconds": seconds, **diagnostics})
+            when = {"after_task": index + 1, "epoch": epoch + 1}
+            result.log.append({**when, "loss": loss / n_steps, "seconds": seconds, **diagnostics})
             _evaluate_epoch(learner, scenario, protocol, index, epoch, curve, look_back, result)
             result.peak_mib = max(result.peak_mib, _peak_mib())
             if on_epoch is not None:
@@ -215,7 +215,7 @@ def _evaluate_epoch(
     asked = [(on, first) for on in range(begin, end)] if last or curve else []
     if final or (last and curve):
         asked += [(on, view) for view in others for on in range(0 if final else index, index + 1)]
-    place = {"after": index + 1, "epoch": epoch + 1, "end": last}
+    place: dict[str, Any] = {"after": index + 1, "epoch": epoch + 1, "end": last}
     for on, view in asked:
         _evaluate(learner, scenario, on, view, result, **place, n_images=protocol.test_images, outside=final)
 
