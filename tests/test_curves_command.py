@@ -98,5 +98,6 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], arguments: st
 
 
 def test_a_runaway_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, *"--alpha 1 --learning-rate 5 --epochs 60 --samples 512 --no-bias".split())
+    arguments = "--alpha 1 --learning-rate 5 --epochs 60 --samples 512 --no-bias"
+    status, out, err = run(capsys, *arguments.split())
     assert (status, out) == (1, "") and err.count("\n") == 1 and "smaller learning rate" in err
