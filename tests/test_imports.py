@@ -89,7 +89,7 @@ def _modules() -> list[str]:
 
 # The one place that loads modules by name: the command line loads a command when it is called.
 BY_NAME = {"statmech_cl.cli": {f"statmech_cl.commands.{name.replace('-', '_')}" for name in COMMANDS}}
-BEING_MOVED = ("statmech_cl.sweep", "statmech_cl.paper_repro.registry")
+BEING_MOVED = ("statmech_cl.sweep",)
 
 
 def test_no_circle_not_even_a_lazy_one() -> None:
