@@ -20,12 +20,14 @@ __all__ = [
     "ConvergenceError",
     "Estimate",
     "Perceptron",
+    "PlaneCurve",
     "Solution",
     "Status",
     "Task",
     "__version__",
     "anchors",
     "channels",
+    "curve",
     "solve",
     "trace",
 ]
@@ -41,6 +43,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium import trace
 
         return getattr(trace, name)
+    if name in ("curve", "PlaneCurve"):
+        from .equilibrium.plane import curves
+
+        return getattr(curves, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
