@@ -216,14 +216,21 @@ def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
     if isinstance(line, Maxwell):
         return _equal_entropies(plane, row)
     assert isinstance(line, Level)
+    low, high = (plane.x if plane.scanned == 0 else plane.y).bounds
     found = []
     for stretch in row.stretches:
-        xs = [_placed(plane, n.x[:-1], n.c, row.other) for n in stretch.nodes]
-        values = [
-            line.function(plane, x, n.sweep, 1.0) if _inside(plane, x, 0.1) else math.nan
-            for x, n in zip(xs, stretch.nodes, strict=True)
-        ]
-        for (a, va), (b, vb) in pairwise(zip(xs, values, strict=True)):
+        values: dict[int, tuple[np.ndarray, float]] = {}
+
+        def at(k: int, nodes: tuple[Node, ...] = stretch.nodes, known: dict[int, Any] = values) -> Any:
+            if k not in known:
+                x = _placed(plane, nodes[k].x[:-1], nodes[k].c, row.other)
+                known[k] = x, line.function(plane, x, nodes[k].sweep, 1.0)
+            return known[k]
+
+        for k, (left, right) in enumerate(pairwise(stretch.nodes)):
+            if max(left.c, right.c) < low or min(left.c, right.c) > high:
+                continue
+            (a, va), (b, vb) = at(k), at(k + 1)
             if va * vb <= 0.0 and va != vb:
                 found.append(a + va / (va - vb) * (b - a))
     return found
@@ -268,7 +275,7 @@ def lines_of(plane: Plane, event: str, line: Line, rows: Sequence[Row]) -> list[
     held = -1 if plane.scanned == 0 else -2
     for row in rows:
         for x in _starts(plane, line, row):
-            if not _inside(plane, x, 0.02):
+            if not _inside(plane, x, 0.1):
                 continue
             derivative = first_node_of(line, x).derivative
             start = pinned(line, x, derivative, held, np.append(np.zeros(x.size - 1), 1.0))
