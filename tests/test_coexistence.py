@@ -50,7 +50,8 @@ def test_the_axis_is_the_parameter_that_was_followed() -> None:
     _, ax = figures.new()
     figures.curve(ax, branch, "eps_g")
     assert ax.get_xlabel() == r"$\beta$"
-    assert np.ptp(ax.lines[0].get_xdata()) > 5.0
+    drawn = np.concatenate([line.get_xdata() for line in ax.lines])
+    assert drawn.min() == pytest.approx(10.0) and drawn.max() == pytest.approx(20.0)
 
 
 def test_forgetting_along_a_chain_can_be_drawn() -> None:
