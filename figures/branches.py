@@ -31,7 +31,7 @@ def branches(found: Branch) -> Figure:
 
 
 def branch_lines(ax: Axes, found: Branch, y: str, *, label: str | None = None) -> Axes:
-    """Column `y` of every curve of `found`; a colour for the quantity, a dash where the replicon is above 1 and on saddles."""
+    """Column `y` of every curve of `found`; a colour for the quantity, a dash where replicon > 1 and on saddles."""
     for start, stop in found.curves:
         rows = found.points[start:stop]
         stable = [point.replicon < 1.0 + 1e-6 and not point.saddle for point in rows]

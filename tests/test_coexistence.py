@@ -1,4 +1,4 @@
-"""Which of several solutions is meant: saddles, the thermodynamic one, how many there are, and what is drawn of them."""
+"""Which of several solutions is meant: saddles, the thermodynamic one, how many there are, what is drawn of them."""
 
 from __future__ import annotations
 

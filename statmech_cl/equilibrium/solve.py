@@ -15,7 +15,9 @@ def solve(problem: Task, *, branch: Literal["all"], on_failure: str = "raise") -
 @overload
 def solve(problem: Chain, *, branch: Literal["all"], on_failure: str = "raise") -> list[ChainSolution]: ...
 @overload
-def solve(problem: Task, *, branch: Literal["low", "high", "best", "thermodynamic"] = "best", on_failure: str = "raise") -> Solution: ...
+def solve(
+    problem: Task, *, branch: Literal["low", "high", "best", "thermodynamic"] = "best", on_failure: str = "raise"
+) -> Solution: ...
 @overload
 def solve(
     problem: Chain, *, branch: Literal["low", "high", "best", "thermodynamic"] = "best", on_failure: str = "raise"
