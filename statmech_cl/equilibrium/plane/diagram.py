@@ -216,10 +216,10 @@ def _looked_at(plane: Plane, depth: np.ndarray, rows: Sequence[Row], share: floa
         if line[j] >= _NEAR and (best is None or line[j] > best[0]):
             best = float(line[j]), row, j
     if best is None:
-        i, j = np.unravel_index(int(np.argmax(by_row)), by_row.shape)
-        at = low + (high - low) * float(i) / (_PIXELS - 1)
+        i, j = divmod(int(np.argmax(by_row)), _PIXELS)
+        at = low + (high - low) * i / (_PIXELS - 1)
         try:
-            best = float(by_row[i, j]), Row(at, plane.stretches(at)), int(j)
+            best = float(by_row[i, j]), Row(at, plane.stretches(at)), j
         except ConvergenceError:
             return None
     _, row, j = best
