@@ -25,6 +25,7 @@ __all__ = [
     "InstabilityError",
     "LearningCurve",
     "Perceptron",
+    "PhaseDiagram",
     "PlaneCurve",
     "Solution",
     "Status",
@@ -34,6 +35,7 @@ __all__ = [
     "channels",
     "curve",
     "learn",
+    "phase_diagram",
     "solve",
     "trace",
 ]
@@ -57,6 +59,10 @@ def __getattr__(name: str) -> Any:
         from . import dynamics
 
         return getattr(dynamics, name)
+    if name in ("phase_diagram", "PhaseDiagram"):
+        from .equilibrium.plane import diagram
+
+        return getattr(diagram, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

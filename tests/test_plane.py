@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from itertools import pairwise
@@ -9,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from statmech_cl import Chain, Task, curve, solve, trace
+from statmech_cl import Chain, Task, cli, curve, phase_diagram, solve, trace
 from statmech_cl.equilibrium.plane.curves import cusp_near
 from statmech_cl.equilibrium.saddle import equations_of
 from statmech_cl.orders import Orders, to_unknowns
@@ -171,3 +172,53 @@ def test_a_box_beyond_what_is_certified_is_said_once():
         warnings.simplefilter("always")
         curve(Task(alpha=1.0), "fold", ("alpha", 0.2, 0.4), ("beta", 0.8, 0.9), rows=2)
     assert {str(w.message) for w in said} >= {"beta = 0.8 lies outside the certified range [1, 200]"}
+
+
+def test_a_diagram_and_its_regions():
+    found = phase_diagram(Task(alpha=1.0), "alpha", "beta", ((0.3, 2.2), (14.0, 22.0)))
+    assert {line.event for line in found.curves} == {"fold", "replicon", "maxwell"}
+    assert all(line.residual < 1e-10 for line in found.curves)
+    assert (found.cusps[0]["alpha"], found.cusps[0]["beta"]) == pytest.approx(CUSP, abs=1e-8)
+    assert len(found.cusps) == 3
+    assert {r.label for r in found.regions} == {
+        "one solution", "one solution, unstable", "two solutions", "two solutions, unstable",
+    }  # fmt: skip
+    assert sum(r.share for r in found.regions) == pytest.approx(1.0, abs=0.05)
+    for region in found.regions:
+        all_of = solve(Task(alpha=region.x, beta=region.y), branch="all")
+        top = max(all_of, key=lambda s: s.free_entropy)
+        assert len(all_of) == 2 * region.solutions - 1
+        assert (top.r, top.stable) == (pytest.approx(region.r, abs=1e-9), region.stable)
+
+
+def test_the_command(capsys, tmp_path):
+    picture = tmp_path / "phases.png"
+    given = ["phase-diagram", "--x", "alpha=1.45:1.7", "--y", "beta=19.5:20.5", "--rows", "2"]
+    assert cli.main([*given, "--json", "--plot", str(picture)]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["x"], content["y"]) == ("alpha", "beta")
+    assert {line["event"] for line in content["curves"]} == {"fold", "replicon", "maxwell"}
+    assert all(len(line["x"]) == len(line["y"]) and len(line["ends"]) == 2 for line in content["curves"])
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert cli.main([*given, "--event", "fold"]) == 0
+    assert "fold: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--x", "alpha"], "x must be a parameter and its span"),
+        (["--x", "gamma=0:1"], "alpha must be given"),
+        (["--x", "gamma=0:1", "--alpha", "1"], "x must be one of alpha, beta, q_star"),
+        (["--alpha", "1"], "alpha must not be given where it is on an axis"),
+        (["--gamma", "1"], "gamma must not be given for a single task"),
+        (["--event", "foldd"], "did you mean 'fold'"),
+        (["--alpha", "2", "--alpha", "1", "--gamma", "1", "--y", "gamma=0.1:1"], "gamma must not be given"),
+        (["--alpha", "2", "--alpha", "0.5,1", "--y", "gamma=0.1:1"], "alpha must be one number"),
+    ],
+)
+def test_the_command_refuses(options, said, capsys):
+    assert cli.main(["phase-diagram", *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
