@@ -22,7 +22,8 @@ from ._version import __version__
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS points "
-    "(key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, version TEXT NOT NULL, row TEXT NOT NULL, checksum TEXT NOT NULL DEFAULT '')"
+    "(key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, version TEXT NOT NULL, row TEXT NOT NULL, "
+    "checksum TEXT NOT NULL DEFAULT '')"
 )
 _COLUMNS = "key, kind, parameters, version, row, checksum"
 _LOCK_SECONDS = 60.0
@@ -110,7 +111,8 @@ class Store:
                 return None
             text, checksum = kept
             if checksum != _checksum(key, text):
-                raise ValueError(f"the row of {kind} at {_json(dict(parameters), sort_keys=True)} is not as it was written")
+                at = _json(dict(parameters), sort_keys=True)
+                raise ValueError(f"the row of {kind} at {at} is not as it was written")
             row: dict[str, Any] = json.loads(text)
             return row
         except (sqlite3.Error, ValueError) as error:
