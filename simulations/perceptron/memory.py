@@ -59,8 +59,8 @@ def check(problem: Problem, *, method: str, n: int, n_seeds: int, device: str, *
 
 def said(count: float) -> str:
     """1.2 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
+    for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 1000.0:
             return f"{count:.3g} {unit}"
         count /= 1000.0
-    return f"{count:.3g} TB"
+    return f"{count:.3g} PB"
