@@ -12,6 +12,7 @@ from .channels import Perceptron
 from .estimate import Estimate
 from .problem import Chain, Task
 from .solution import ChainSolution, ConvergenceError, Solution, Status
+from .trees import Tree
 
 __all__ = [
     "Branch",
@@ -23,6 +24,7 @@ __all__ = [
     "Solution",
     "Status",
     "Task",
+    "Tree",
     "__version__",
     "anchors",
     "channels",
