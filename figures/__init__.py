@@ -12,5 +12,19 @@ embedded fonts), kept in one file, `statmech_cl.mplstyle`.
 from .axes import COLORS, curve, new, points, rendered, style
 from .branches import branches
 from .chains import forgetting_matrix, front
+from .curves import learning_curve
+from .phase import phase_diagram
 
-__all__ = ["COLORS", "branches", "curve", "forgetting_matrix", "front", "new", "points", "rendered", "style"]
+__all__ = [
+    "COLORS",
+    "branches",
+    "curve",
+    "forgetting_matrix",
+    "front",
+    "learning_curve",
+    "new",
+    "phase_diagram",
+    "points",
+    "rendered",
+    "style",
+]

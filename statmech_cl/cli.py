@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from ._version import __version__
-from .solution import ConvergenceError
+from .solution import ConvergenceError, InstabilityError
 from .store import StoreError
 from .validation import check_choice
 
@@ -26,10 +26,13 @@ COMMANDS = {
     "solve": "solve the mean-field equations of one task",
     "branches": "every solution along a parameter: folds, stability, transitions",
     "chain": "tasks one after another: what is learned, what is forgotten",
+    "curves": "learning and forgetting curves of gradient descent, by theory",
+    "phase-diagram": "lines in a plane of two parameters: folds, stability, transitions",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
     "benchmark": "methods of continual learning side by side",
+    "search": "settings of those methods, chosen on held-out training images",
     "sweep": "a grid of problems from a file, resumable, on all cores or a cluster",
     "data": "find and fetch the images that the deep networks learn",
 }
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(interruption) or "interrupted", 130)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
-    except ConvergenceError as error:
+    except (ConvergenceError, InstabilityError) as error:
         return _fail(str(error), 1)
     except (ValueError, StoreError, OSError) as error:
         return _fail(str(error), 2)

@@ -14,10 +14,11 @@ import numpy as np
 from .._version import __version__
 from ..descent_settings import DescentSettings
 from ..problem import Chain, Task
+from ..solution import InstabilityError
 from ..validation import check_choice, check_count, check_number
 from .curve import OBSERVABLES, Bias, LearningCurve, LearningStage
 from .exact import forward_exact
-from .forward import InstabilityError, Record, forward
+from .forward import Record, forward
 from .group import Accuracy
 from .local import flips_of
 from .sweeps import CHUNK
