@@ -284,7 +284,7 @@ def test_the_row_says_the_alpha_that_it_is(capsys: pytest.CaptureFixture[str]) -
         1
     ]
     assert [(row["patterns"], row["alpha_used"]) for row in json.loads(text)] == [(2, 0.04)] * 2
-    table = run(capsys, *["simulate", "--alpha", "0.03", "--n", "50", "--seeds", "2", "--epochs", "2"])[1]
+    table = run(capsys, "simulate", "--alpha", "0.03", *sizes)[1]
     assert table.splitlines()[0].split()[:4] == ["alpha", "alpha_used", "n", "patterns"]
 
 

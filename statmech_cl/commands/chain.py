@@ -12,11 +12,11 @@ from ..problem import Chain, Task
 from ..solution import ChainSolution
 from ..validation import check_choice
 from .chain_options import ALL, chain_options, points_of
-from .options import Choice
+from .options import Choice, network, network_options, read_network
 from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
 from .solve import BRANCHES
 
-_FILE_NAMES = ("tasks", "overlaps", "law")
+_FILE_NAMES = ("tasks", "overlaps", "law", "hidden_layers", "activation")
 _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")
 
 
@@ -26,11 +26,20 @@ _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "sta
 @click.option(
     "--branch", type=Choice(BRANCHES), default="best", show_default=True, help="Which solution of the last task."
 )
+@network_options
 @result_options(
     as_json="Write JSON: an object, or a list for a range or --branch all.",
     as_csv="Write CSV: one row for each after_task and on_task.",
 )
-def command(file: Path | None, branch: str, form: str | None, output: Path | None, **given: tuple[Any, ...]) -> None:
+def command(
+    file: Path | None,
+    branch: str,
+    hidden_layers: int | None,
+    activation: str | None,
+    form: str | None,
+    output: Path | None,
+    **given: tuple[Any, ...],
+) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
     --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
@@ -56,18 +65,20 @@ def command(file: Path | None, branch: str, form: str | None, output: Path | Non
     form = choose_form(form, output)
     if file is not None:
         named = [name for name, values in given.items() if values]
+        named += ["hidden-layers"] * (hidden_layers is not None) + ["activation"] * (activation is not None)
         if named:
             raise ValueError(f"--file holds the whole chain; give it or --{named[0]}, not both")
         points: list[tuple[dict[str, float], Chain]] = [({}, _read(file))]
     else:
-        points = points_of(given, alone="alpha must be given once a task, or the chain in a --file")
+        alone = "alpha must be given once a task, or the chain in a --file"
+        points = points_of(given, alone=alone, channel=network(hidden_layers, activation))
     rows, failures = solve_each(points, branch)
     deliver(_written(rows, form, single=len(points) == 1 and branch != "all"), output)
     end_with(failures, len(points))
 
 
 def _read(file: Path) -> Chain:
-    """The chain in a TOML file: tables `tasks`, and `overlaps` or `law` (a table {"+-" = 0.25, ...})."""
+    """The chain in a TOML file: tables `tasks`, `overlaps` or `law` (a table {"+-" = 0.25, ...}), and the network."""
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _FILE_NAMES)
@@ -82,7 +93,8 @@ def _read(file: Path) -> Chain:
             check_choice(f"{file}: name in task {number}", name, known)
         if "alpha" not in task:
             raise ValueError(f"{file}: task {number} must have an alpha")
-    return Chain(tuple(Task(**task) for task in listed), **content)
+    channel = read_network(content)
+    return Chain(tuple(Task.from_dict({"channel": channel, **task}) for task in listed), **content)
 
 
 def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:

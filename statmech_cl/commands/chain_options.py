@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .. import anchors
+from ..channels import PLAIN, Channel
 from ..problem import PRIORS, Chain, Problem, Task
 from .options import Choice, Numbers
 
@@ -70,7 +71,7 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
 
 
 def points_of(
-    given: Mapping[str, tuple[Any, ...]], *, alone: str = "Missing option '--alpha'."
+    given: Mapping[str, tuple[Any, ...]], *, alone: str = "Missing option '--alpha'.", channel: Channel = PLAIN
 ) -> list[tuple[dict[str, float], Chain]]:
     """(what is swept, chain) for every chain that the options describe: one, or one for each value of what is swept."""
     described = columns(given, alone=alone)
@@ -85,14 +86,14 @@ def points_of(
     if len(names) > 1:
         raise ValueError(f"a range in one argument sweeps it, got ranges in {' and '.join(sorted(names))}")
     if not spread:
-        return [({}, _chain(described, n_tasks, None))]
+        return [({}, _chain(described, n_tasks, None, channel))]
     (name,) = names
     swept_name, t = min(spread)
     values = described[swept_name][t]
-    return [({name: value}, _chain(described, n_tasks, k)) for k, value in enumerate(values)]
+    return [({name: value}, _chain(described, n_tasks, k, channel)) for k, value in enumerate(values)]
 
 
-def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None) -> Chain:
+def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, channel: Channel) -> Chain:
     """The chain with the index-th value of what is swept."""
 
     def at(name: str, t: int) -> Any:
@@ -102,7 +103,7 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None) -> 
         return value[0] if len(value) == 1 or index is None else value[index]
 
     names = ("alpha", "beta", "gamma", "anchor", "memory", "prior")
-    tasks = tuple(Task(**{name: at(name, t) for name in names}) for t in range(n_tasks))
+    tasks = tuple(Task(**{name: at(name, t) for name in names}, channel=channel) for t in range(n_tasks))
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
 
 
