@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from statmech_cl import Task
-from statmech_cl.dynamics import DescentSettings, InstabilityError, LearningCurve, exact, forward, learn
+from statmech_cl.dynamics import DescentSettings, InstabilityError, LearningCurve, exact, forward, learn, learn_many
 from statmech_cl.kernels.gaussian import _hazard, _log_part
 from statmech_cl.problem import Chain
 
@@ -203,6 +203,24 @@ def test_fast_and_exact_agree_over_a_chain_with_every_observable() -> None:
     assert fast.slots < 30 and slow.slots == 0
     for stage in fast.stages:
         assert np.all(stage.q <= stage.q_star + 5.0 * stage.q_error)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_chains_that_share_a_first_task_are_what_each_is_alone(method: str) -> None:
+    first = Task(alpha=0.8, prior="kl")
+    chains = [
+        Chain((first, Task(alpha=0.6, gamma=0.5)), overlaps=0.4),
+        Chain((first, Task(alpha=0.9, anchor="ewc"), Task(alpha=0.3)), overlaps=-0.3),
+        Chain((first,)),
+    ]
+    given = {"samples": 512, "batches": 2, "certify": False, "method": method}
+    for curve, chain in zip(learn_many(chains, _settings(5), **given), chains, strict=True):
+        alone = learn(chain, _settings(5), **given)
+        for one, other in zip(curve.stages, alone.stages, strict=True):
+            for name in ("r", "p", "q_star", "loss", "r_error"):
+                assert np.allclose(getattr(one, name), getattr(other, name), rtol=0.0, atol=1e-12), name
+    with pytest.raises(ValueError, match="problems must have the same first task"):
+        learn_many([Task(alpha=0.8), Task(alpha=0.9)])
 
 
 def test_groups_of_patterns_agree_between_the_methods() -> None:

@@ -16,8 +16,10 @@ time: a Group keeps the paths, and the directions of the tangents, in few coordi
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,7 +80,7 @@ def held_scale(theta: np.ndarray, q_star: float) -> float:
 
 
 def forward(
-    chain: Chain,
+    chains: Sequence[Chain],
     settings: DescentSettings,
     accuracy: Accuracy,
     rng: np.random.Generator,
@@ -86,26 +88,32 @@ def forward(
     groups: int = 1,
     orders: np.random.Generator | None = None,
     on_epoch: Callable[[], None] | None = None,
-) -> list[Record]:
-    """Run all tasks of `chain`; one Record for each.
+) -> list[list[Record]]:
+    """Run all tasks of every chain; one Record for each. The first task, which must be the same in all, is run once.
+
+    What a chain gives does not depend on the chains beside it, to rounding.
 
     orders : draws the order in which each epoch visits the groups.
     """
     replicas, samples = settings.replicas, accuracy.samples
     orders = orders or np.random.default_rng(0)
     draws = Draws(samples, rng, evenly=accuracy.evenly)
+    place = draws.uniform()
     # each sign pattern on its share of the samples
-    share = np.cumsum(chain.weights)
-    pattern = np.searchsorted(share[:-1], draws.uniform(), side="right")
-    signs = chain.signs[pattern].T.astype(float)
+    signs = [
+        chain.signs[np.searchsorted(np.cumsum(chain.weights)[:-1], place, side="right")].T.astype(float)
+        for chain in chains
+    ]
     theta = settings.start_spread * np.stack([draws.normal() for _ in range(replicas)])
-    records = []
-    for index, task in enumerate(chain.tasks):
+
+    def one_stage(
+        task: Task, signs: np.ndarray, s: np.ndarray, theta: np.ndarray, first: bool, draws: Draws, rng, orders
+    ) -> tuple[Record, np.ndarray]:
         count = groups if task.alpha > 0.0 else 1
         if task.q_star is not None:
             theta = theta * held_scale(theta, task.q_star)
-        local = Local(task, theta if index else None, settings.weight_decay, 1.0 / count)
-        stage = _Stage(task, signs, signs[index], theta, local, settings, accuracy)
+        local = Local(task, None if first else theta, settings.weight_decay, 1.0 / count)
+        stage = _Stage(task, signs, s, theta, local, settings, accuracy)
         if task.alpha > 0.0:
             alpha, flips = task.alpha / count, flips_of(task)
             stage.groups = [
@@ -114,9 +122,23 @@ def forward(
             ]
             for group in stage.groups:
                 group.meet(count)
-        records.append(stage.run(count, orders, on_epoch))
-        theta = stage.theta
-    return records
+        return stage.run(count, orders, on_epoch), stage.theta
+
+    # in the gauge of the first teacher its sign is 1 at every site: the first task knows no other
+    shared, left = one_stage(chains[0].tasks[0], np.concatenate(signs), signs[0][0], theta, True, draws, rng, orders)
+    found = []
+    rows = np.cumsum([0, *(len(one) for one in signs)])
+    for number, (chain, own) in enumerate(zip(chains, signs, strict=True)):
+        mine = slice(rows[number], rows[number + 1])
+        record = dataclasses.replace(shared, r=[r[mine] for r in shared.r], p=[p[mine] for p in shared.p])
+        records, theta = [record], left
+        # draws go on from where the first task left them, for every chain alike
+        of_draws, of_rng, of_orders = copy.deepcopy((draws, rng, orders))
+        for index, task in enumerate(chain.tasks[1:], start=1):
+            record, theta = one_stage(task, own, own[index], theta, False, of_draws, of_rng, of_orders)
+            records.append(record)
+        found.append(records)
+    return found
 
 
 class _Stage:

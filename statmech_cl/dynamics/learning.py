@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -85,10 +86,51 @@ def learn(
     ------
     ValueError : an argument out of range. InstabilityError : a pass that diverges or fails its checks.
     """
-    chain = Chain((problem,)) if isinstance(problem, Task) else problem
+    (curve,) = learn_many(
+        [problem],
+        settings,
+        method=method,
+        samples=samples,
+        tolerance=tolerance,
+        batches=batches,
+        groups=groups,
+        seed=seed,
+        memory=memory,
+        certify=certify,
+        progress=progress,
+    )
+    return curve
+
+
+def learn_many(
+    problems: Sequence[Task | Chain],
+    settings: DescentSettings | None = None,
+    *,
+    method: str = "fast",
+    samples: int | None = None,
+    tolerance: float | None = None,
+    batches: int = 8,
+    groups: int = 1,
+    seed: int = 0,
+    memory: bool = True,
+    certify: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[LearningCurve]:
+    """`learn` of several problems whose first tasks are the same, which is then learned once.
+
+    Each curve is what `learn` gives for that problem alone, to rounding.
+
+    Raises
+    ------
+    ValueError : as `learn`; first tasks that differ, or no problem. InstabilityError : as `learn`.
+    """
+    chains = [Chain((problem,)) if isinstance(problem, Task) else problem for problem in problems]
+    if len({chain.tasks[0] for chain in chains}) != 1:
+        raise ValueError(f"problems must have the same first task, got {[chain.tasks[0] for chain in chains]!r}")
     settings = settings or DescentSettings(batch=None)
-    for task in chain.tasks:
-        flips_of(task)  # refuses what is no perceptron
+    for chain in chains:
+        for task in chain.tasks:
+            flips_of(task)  # refuses what is no perceptron
     if settings.optimizer != "sgd":
         raise ValueError(f"optimizer must be sgd (the theory knows no other), got {settings.optimizer!r}")
     if settings.batch is not None:
@@ -105,56 +147,68 @@ def learn(
     groups, seed = check_count("groups", groups), check_count("seed", seed, low=0)
     pairs = _PAIRS if certify and method == "fast" else 0
     passes = batches * (2 if certify else 1) + pairs
+    # the exact method shares no first task
+    stages = sum(len(chain.tasks) - (method == "fast") for chain in chains) + (method == "fast")
+    total = passes * settings.epochs * stages
     done = 0
 
     def on_epoch() -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, passes * settings.epochs * len(chain.tasks))
+            progress(done, total)
 
-    def run(number: int, accuracy: Accuracy, stream: int) -> list[Record]:
+    def run(number: int, accuracy: Accuracy, stream: int) -> list[list[Record]]:
         """One pass. The draws depend on seed, stream and number alone."""
-        draws, orders = (np.random.default_rng([seed, stream, number, which]) for which in (0, 1))
-        one = forward if method == "fast" else forward_exact
+
+        def one(pass_of: Callable[..., Any], chosen: Any) -> Any:
+            draws, orders = (np.random.default_rng([seed, stream, number, which]) for which in (0, 1))
+            return pass_of(chosen, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch)
+
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
-                found = one(chain, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch)
+                found = one(forward, chains) if method == "fast" else [one(forward_exact, chain) for chain in chains]
             except np.linalg.LinAlgError as error:
                 raise InstabilityError(f"the pass broke down ({error}): take a smaller learning rate") from error
-        _check(found, accuracy, settings)
+        for records in found:
+            _check(records, accuracy, settings)
         return found
 
     accuracy = _accuracy(samples, tolerance or 0.0, memory)
-    records = [run(number, accuracy, 0) for number in range(batches)]
-    main = [_observed(one) for one in records]
-    few: list[Batch] = []
-    fine: list[Batch] = []
+    main = [run(number, accuracy, 0) for number in range(batches)]
+    few: list[list[list[Record]]] = []
+    fine: list[list[list[Record]]] = []
     if certify:
         quarter = _accuracy(samples // 4, tolerance or 0.0, memory)
-        few = [_observed(run(number, quarter, 1)) for number in range(batches)]
+        few = [run(number, quarter, 1) for number in range(batches)]
     if pairs:
         tenth = _accuracy(samples, (tolerance or 0.0) / 10.0, memory)
-        fine = [_observed(run(number, tenth, 0)) for number in range(pairs)]
-    stages = tuple(
-        _stage(records[0][index], *(_of_stage(batch, index) for batch in (main, few, fine)))
-        for index in range(len(chain.tasks))
-    )
-    return LearningCurve(
-        chain=chain,
-        settings=settings,
-        method=method,
-        samples=samples,
-        responders=accuracy.responders if method == "fast" else samples,
-        tolerance=tolerance or 0.0,
-        batches=batches,
-        groups=groups,
-        seed=seed,
-        version=__version__,
-        stages=stages,
-        miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
-        slots=max(max(record.slots) for one in records for record in one),
-    )
+        fine = [run(number, tenth, 0) for number in range(pairs)]
+    curves = []
+    for number, chain in enumerate(chains):
+        records = [one[number] for one in main]
+        sets = [[_observed(one[number]) for one in passes] for passes in (main, few, fine)]
+        curves.append(
+            LearningCurve(
+                chain=chain,
+                settings=settings,
+                method=method,
+                samples=samples,
+                responders=accuracy.responders if method == "fast" else samples,
+                tolerance=tolerance or 0.0,
+                batches=batches,
+                groups=groups,
+                seed=seed,
+                version=__version__,
+                stages=tuple(
+                    _stage(records[0][index], *(_of_stage(batch, index) for batch in sets))
+                    for index in range(len(chain.tasks))
+                ),
+                miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
+                slots=max(max(record.slots) for one in records for record in one),
+            )
+        )
+    return curves
 
 
 def _accuracy(samples: int, tolerance: float, memory: bool) -> Accuracy:
