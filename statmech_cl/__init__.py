@@ -25,13 +25,17 @@ __all__ = [
     "InstabilityError",
     "LearningCurve",
     "Perceptron",
+    "PhaseDiagram",
+    "PlaneCurve",
     "Solution",
     "Status",
     "Task",
     "__version__",
     "anchors",
     "channels",
+    "curve",
     "learn",
+    "phase_diagram",
     "solve",
     "trace",
 ]
@@ -47,10 +51,18 @@ def __getattr__(name: str) -> Any:
         from .equilibrium import trace
 
         return getattr(trace, name)
+    if name in ("curve", "PlaneCurve"):
+        from .equilibrium.plane import curves
+
+        return getattr(curves, name)
     if name in ("learn", "LearningCurve"):
         from . import dynamics
 
         return getattr(dynamics, name)
+    if name in ("phase_diagram", "PhaseDiagram"):
+        from .equilibrium.plane import diagram
+
+        return getattr(diagram, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

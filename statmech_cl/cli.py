@@ -27,10 +27,12 @@ COMMANDS = {
     "branches": "every solution along a parameter: folds, stability, transitions",
     "chain": "tasks one after another: what is learned, what is forgotten",
     "curves": "learning and forgetting curves of gradient descent, by theory",
+    "phase-diagram": "lines in a plane of two parameters: folds, stability, transitions",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
     "benchmark": "methods of continual learning side by side",
+    "search": "settings of those methods, chosen on held-out training images",
     "sweep": "a grid of problems from a file, resumable, on all cores or a cluster",
     "data": "find and fetch the images that the deep networks learn",
 }

@@ -148,7 +148,7 @@ def test_simulations_know_no_figures_and_no_theory_engine() -> None:
         ("import statmech_cl.cli", ("torch", "matplotlib", "pandas", "scipy")),
         (
             "from importlib import import_module\nfrom statmech_cl.cli import COMMANDS\n"
-            "for name in COMMANDS: import_module(f'statmech_cl.commands.{name}')",
+            "for name in COMMANDS: import_module('statmech_cl.commands.' + name.replace('-', '_'))",
             ("torch", "matplotlib", "pandas", "numba"),
         ),
         ("import statmech_cl.paper_repro", ("torch", "matplotlib", "pandas")),

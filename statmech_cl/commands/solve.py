@@ -12,7 +12,7 @@ from ..problem import PRIORS, Task
 from .options import Choice, Number, Numbers
 from .results import Failed, choose_form, deliver, end_with, result_options, solve_each
 
-BRANCHES = ("low", "high", "best", "all")
+BRANCHES = ("low", "high", "best", "thermodynamic", "all")
 _SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "quadrature_error", "status")
 
 

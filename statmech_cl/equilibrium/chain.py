@@ -143,8 +143,9 @@ class Walk:
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
             found = [(certify(task, equations, root), root) for root in usable]
-        solutions = select([solution for solution, _ in found], branch)
-        return [self._continue(t, equations.site, solution) for solution in solutions]
+        counted = branch not in ("low", "high")  # each of these looks for one solution alone
+        solutions = select([solution for solution, _ in found], branch, counted=counted)
+        return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """Sign patterns (s_1 .. s_{t+1}) and their probabilities."""
@@ -157,7 +158,7 @@ class Walk:
         known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
         return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
 
-    def _continue(self, t: int, site: Any, solution: Solution) -> Walk:
+    def go_on(self, t: int, site: Any, solution: Solution) -> Walk:
         signs, weights = self._patterns(t)
         columns, _ = self._columns(signs)
         hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
@@ -202,13 +203,13 @@ def _free_start(equations: Equations) -> np.ndarray:
 
 def roots_of(equations: Equations, branch: str) -> list[Root]:
     """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
-    for "all" those on every curve that continuation in alpha reaches as well."""
+    for "all" and "thermodynamic" those on every curve that continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, _free_start(equations))]
     if branch != "low":
         roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
-    if branch == "all" and equations.q_star is None:
+    if branch in ("all", "thermodynamic") and equations.q_star is None:
         roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]
