@@ -301,6 +301,7 @@ def _stage(
         epochs=np.arange(len(first.loss)),
         **means,
         **{f"{name}_error": error for name, error in errors.items()},
+        batches=main,
         samples_bias=of_samples,
         tolerance_bias=of_tolerance,
         response=_kernel(first.response) if whole else None,
