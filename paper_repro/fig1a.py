@@ -13,7 +13,7 @@ _SHARED = {"alphas": [0.5, 1.0, 1.5, 2.0], "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {
         **_SHARED,
-        "sizes": [[500, 16], [1000, 12], [2000, 8]],
+        "sizes": [[500, 24], [1000, 16], [2000, 8]],
         "dynamics": {"samples": 4096, "batches": 8},
     },
     "paper": {

@@ -1,4 +1,4 @@
-"""eps_1 and eps_2 against epoch over the switch from task 1 to task 2 (figures 1b, 1c): dynamical theory and descent."""
+"""eps_1 and eps_2 against epoch over the switch from task 1 to task 2 (figures 1b, 1c): theory through descent."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ def draw(data: Data, task: int) -> Any:
 
 
 def verdict(data: Data, task: int) -> Verdict:
-    """p of this task's teacher at every recorded epoch of both tasks, and q_star."""
-    rows = curves.beside(data, (f"p_{task}", "q_star"))
+    """p of this task's teacher at every recorded epoch of both tasks, and q_star. The first task is the same for every
+    alpha_2, and counts once."""
+    names = (f"p_{task}", "q_star")
+    rows = curves.beside(data, names, task=1, alpha_2=data.parameters["alpha_2"][0])
+    rows += curves.beside(data, names, task=2)
     sentence, holds = agreement(rows, f"p_{task} and q_star over both tasks")
     gaps = []
     for alpha in data.parameters["alpha_2"]:

@@ -22,7 +22,7 @@ from .theory_rows import theory_row, two_task_solutions_row
 _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 # descent: N and seeds of each; the theory's samples and batches. Figures 1b and 1c share these points.
-SIZES = {"quick": [[500, 16], [1000, 10], [2000, 6]], "paper": [[1000, 40], [2000, 20], [4000, 10]]}
+SIZES = {"quick": [[500, 24], [1000, 16], [2000, 8]], "paper": [[1000, 40], [2000, 20], [4000, 10]]}
 ACCURACY = {"quick": {"samples": 2048, "batches": 8}, "paper": {"samples": 4096, "batches": 16}}
 # The sampler, at one alpha_2 and two N.
 _GIBBS = {"alpha_2": [1.0], "warmup": 200, "draws": 60, "leapfrogs": 16, "start": "teacher"}
@@ -121,8 +121,8 @@ def _sampled(context: Context, case: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def draw(data: Data, tasks: tuple[int, ...]) -> Any:
-    """One panel for each task. Solid: dynamical theory, with points of descent; thin and grey-toned: equilibrium (dashed
-    where it is unstable), with diamonds of the sampler. One colour for each r0."""
+    """One panel for each task, one colour for each r0. Strong: dynamical theory, with points of descent; pale:
+    equilibrium (dashed where it is unstable), with diamonds of the sampler."""
     from statmech_cl import figures
 
     size = data.parameters
@@ -190,7 +190,8 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
         told, agrees = agreement(sampled, "Equilibrium", "the sampler")
         sentence, holds = f"{sentence} {told}", holds and agrees
     else:
-        sentence += f" Equilibrium claims nothing here: the replicon of the first task is {data.parameters['first_task']['replicon']:.1f}."
+        replicon = data.parameters["first_task"]["replicon"]
+        sentence += f" Equilibrium theory claims nothing here: the replicon of the first task is {replicon:.1f}."
     return Verdict([*rows, *sampled], sentence, holds)
 
 

@@ -48,6 +48,7 @@ def learn(
     groups: int = 1,
     seed: int = 0,
     memory: bool = True,
+    ramp: Sequence[float] = (),
     certify: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> LearningCurve:
@@ -75,6 +76,9 @@ def learn(
     seed : of all draws.
     memory : False leaves out what the system remembers, R(t,u) and Gamma(t,u) at u < t. That is not what descent does;
         it shows what memory adds.
+    ramp : values of q_star at which the first task is held in turn, `settings.epochs` at each: slow annealing, as
+        `simulations.perceptron.descent.anneal` does it. Patterns stay, fields are scaled to each level, velocity and
+        warm-up start afresh. Fast method only; the epochs of the stage count on through all levels.
     certify : False skips the estimates of bias.
     progress : called with (epochs done, epochs in all), all passes counted.
 
@@ -96,6 +100,7 @@ def learn(
         groups=groups,
         seed=seed,
         memory=memory,
+        ramp=ramp,
         certify=certify,
         progress=progress,
     )
@@ -113,6 +118,7 @@ def learn_many(
     groups: int = 1,
     seed: int = 0,
     memory: bool = True,
+    ramp: Sequence[float] = (),
     certify: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[LearningCurve]:
@@ -143,13 +149,18 @@ def learn_many(
         raise ValueError(f"tolerance must be left out with the exact method, which has none, got {tolerance!r}")
     if method == "fast":
         tolerance = TOLERANCE if tolerance is None else check_number("tolerance", tolerance, low=1e-6, high=0.1)
+    ramp = tuple(check_number("ramp", level, low=0.0, high=1.0, open_low=True, open_high=True) for level in ramp)
+    if ramp and method == "exact":
+        raise ValueError(f"ramp must be left out with the exact method, got {ramp!r}")
+    if ramp and chains[0].tasks[0].q_star is not None:
+        raise ValueError(f"ramp must be left out where the first task prescribes q_star={chains[0].tasks[0].q_star:g}")
     check_count("batches", batches, low=2)
     groups, seed = check_count("groups", groups), check_count("seed", seed, low=0)
     pairs = _PAIRS if certify and method == "fast" else 0
     passes = batches * (2 if certify else 1) + pairs
     # the exact method shares no first task
     stages = sum(len(chain.tasks) - (method == "fast") for chain in chains) + (method == "fast")
-    total = passes * settings.epochs * stages
+    total = passes * settings.epochs * (stages + max(0, len(ramp) - 1))
     done = 0
 
     def on_epoch() -> None:
@@ -161,13 +172,17 @@ def learn_many(
     def run(number: int, accuracy: Accuracy, stream: int) -> list[list[Record]]:
         """One pass. The draws depend on seed, stream and number alone."""
 
-        def one(pass_of: Callable[..., Any], chosen: Any) -> Any:
+        def one(pass_of: Callable[..., Any], chosen: Any, **more: Any) -> Any:
             draws, orders = (np.random.default_rng([seed, stream, number, which]) for which in (0, 1))
-            return pass_of(chosen, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch)
+            return pass_of(chosen, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch, **more)
 
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
-                found = one(forward, chains) if method == "fast" else [one(forward_exact, chain) for chain in chains]
+                found = (
+                    one(forward, chains, ramp=ramp)
+                    if method == "fast"
+                    else [one(forward_exact, chain) for chain in chains]
+                )
             except np.linalg.LinAlgError as error:
                 raise InstabilityError(f"the pass broke down ({error}): take a smaller learning rate") from error
         for records in found:
@@ -296,7 +311,8 @@ def _stage(
                     f"{name} moves by {np.abs(gap).flat[np.argmax(beyond)]:.3g} when the tolerance is a tenth: "
                     "take a smaller tolerance, or the exact method"
                 )
-    whole = len(first.gamma) > 0
+    # after a ramp times are no longer one to a step
+    whole = len(first.gamma) > 0 and len(first.response) == len(first.gamma) + 1
     return LearningStage(
         epochs=np.arange(len(first.loss)),
         **means,
