@@ -268,6 +268,19 @@ def test_a_prescribed_q_star_is_held() -> None:
     assert stage.r[0, -1] > 0.2
 
 
+def test_a_ramp_holds_each_level_in_turn_and_begins_as_the_first() -> None:
+    settings = _settings(8, weight_decay=0.0)
+    given = {"samples": 1024, "batches": 2, "certify": False}
+    stage = learn(Task(alpha=1.0), settings, ramp=[0.3, 0.6, 0.4], **given).stages[0]
+    assert stage.epochs[-1] == 24
+    # a record at the end of a level is taken before the next begins
+    for level, epochs in ((0.3, slice(0, 9)), (0.6, slice(9, 17)), (0.4, slice(17, 25))):
+        assert np.allclose(stage.q_star[epochs], level, atol=1e-10)
+    first = learn(Task(alpha=1.0, q_star=0.3), settings, **given).stages[0]
+    assert np.array_equal(stage.p[0, :9], first.p[0])
+    assert stage.response is None and stage.covariance is None
+
+
 def test_a_curve_carries_errors_biases_and_kernels() -> None:
     settings = _settings(20)
     progress: list[tuple[int, int]] = []
@@ -320,6 +333,8 @@ def test_responses_that_contradict_the_averages_are_refused(monkeypatch: pytest.
         ("samples must be a whole number", {"samples": 256}),
         ("tolerance must be left out", {"method": "exact", "tolerance": 1e-3}),
         ("tolerance must be a finite number", {"tolerance": 0.0}),
+        ("ramp must be a finite number in \\(0, 1\\), got 1.0", {"ramp": [0.5, 1.0]}),
+        ("ramp must be left out with the exact method", {"ramp": [0.5], "method": "exact"}),
         ("batches must be", {"batches": 1}),
         ("groups must be", {"groups": 0}),
         ("seed must be", {"seed": -1}),
