@@ -161,10 +161,11 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _told(data: Data, row: Mapping[str, Any]) -> str:
-    """What tells a row from the others of its figure."""
+    """What tells a row from the others of its figure, its last alpha always."""
     told = []
+    last = "alpha_2" if "alpha_2" in row else "alpha_1"
     for name in ("alpha_1", "alpha_2", "gamma", "r0", "task", "epoch"):
-        if name in row and len({other.get(name) for other in data.select(kind="limit")}) > 1:
+        if name == last or (name in row and len({other.get(name) for other in data.select(kind="limit")}) > 1):
             told.append(f"{name}={row[name]:g}")
     return " ".join(told)
 

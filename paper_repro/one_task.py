@@ -104,6 +104,21 @@ def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
     ax.set_ylabel(", ".join(NAMES[name] for name in names))
 
 
+def legend(data: Data) -> tuple[list[Any], list[str]]:
+    """Handles and labels that tell the lines of theory from the points beside them."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color="0.4", alpha=0.4)]
+    labels = ["equilibrium"]
+    if data.select(kind="limit"):
+        handles += [Line2D([], [], color="0.4"), Line2D([], [], color="0.4", marker="o", linestyle="none")]
+        labels += ["dynamical theory", "descent"]
+    if data.select(kind="gibbs limit"):
+        handles.append(Line2D([], [], color="0.4", marker="D", linestyle="none", markersize=3))
+        labels.append("sampler")
+    return handles, labels
+
+
 def verdict(data: Data, names: Sequence[str]) -> Verdict:
     """Descent beside its dynamical theory for `names`; the sentence says how far equilibrium is."""
     rows = curves.beside(data, [COLUMNS.get(name, name) for name in names])
