@@ -78,6 +78,9 @@ class Metaplasticity(Method):
     Options: `meta` (0 switches the protection off); `activation` sign (as published) or relu; `norm` shared, or
     per-task: scale, shift, mean and variance of the batch norm for each task, which must then be told which task an
     image is from. Means and variances are running ones, of weight `momentum` for the latest batch.
+
+    Views: "sign"; "batch", the same weights under the mean and variance of the very images that are judged, which hides
+    that a task's running statistics grow old while later tasks move its weights.
     """
 
     name = "metaplasticity"
@@ -90,7 +93,7 @@ class Metaplasticity(Method):
         "norm": "per-task",
         "momentum": 0.1,
     }
-    views = ("sign",)
+    views = ("sign", "batch")
 
     def __init__(self, architecture: Any, **keywords: Any) -> None:
         super().__init__(architecture, **keywords)
@@ -163,7 +166,10 @@ class Metaplasticity(Method):
         if not self.norms:
             return self._forward(x, self._new_norms(), training=False)
         # A task not yet learned has no norm of its own: the last one learned stands in.
-        return self._forward(x, self.norms[min(task, len(self.norms) - 1)], training=False)
+        norms = self.norms[min(task, len(self.norms) - 1)]
+        if view == "batch":
+            norms = [_Norm(n.scale, n.shift, n.mean.clone(), n.variance.clone()) for n in norms]
+        return self._forward(x, norms, training=view == "batch")
 
     def weight_tensors(self) -> dict[str, Tensor]:
         return {f"layers.{index}.hidden": h.detach() for index, h in enumerate(self.hidden)}

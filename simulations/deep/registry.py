@@ -9,12 +9,27 @@ from importlib.metadata import entry_points
 from statmech_cl.validation import check_choice
 
 from .. import spectral
-from . import methods_field, methods_metaplastic, methods_weights
+from . import (
+    methods_field,
+    methods_gaussian,
+    methods_metaplastic,
+    methods_online,
+    methods_sampled,
+    methods_weights,
+)
 from .methods import METHODS, Method
 
 GROUP = "statmech_cl.methods"
 # Each registers its methods when it is imported.
-BUILT_IN = (methods_weights, methods_field, methods_metaplastic, spectral)
+BUILT_IN = (
+    methods_weights,
+    methods_online,
+    methods_field,
+    methods_sampled,
+    methods_gaussian,
+    methods_metaplastic,
+    spectral,
+)
 
 
 def methods() -> dict[str, type[Method]]:

@@ -50,10 +50,19 @@ GRIDS: dict[str, Settings] = {
         *_crossed({"momentum": 0.0}, lr=(300.0, 1000.0), gamma=(0.3,)),
     ),
     "bounded-memory": _crossed({}, lr=(500.0, 1000.0, 2000.0, 4000.0), memory=(1e6, 1e7)),
-    "metaplasticity": _crossed({}, meta=(1.35, 4.0, 6.0, 8.0, 12.0), lr=(0.001, 0.005)),
+    "metaplasticity": _crossed({}, meta=(1.35, 4.0, 8.0, 12.0, 20.0), lr=(0.001, 0.005)),
     "ewc": (
         *_crossed(_SGD, lr=(0.03, 0.1), strength=(10.0, 30.0, 100.0)),
         *_crossed({}, strength=(30.0, 100.0)),
+    ),
+    "online-ewc": (
+        *_crossed(_SGD, lr=(0.03, 0.1), strength=(10.0, 30.0, 100.0)),
+        *_crossed({**_SGD, "lr": 0.1}, strength=(30.0, 100.0), decay=(1.0,)),
+    ),
+    "si": _crossed(_SGD, lr=(0.03, 0.1), strength=(0.1, 1.0), damping=(0.1, 0.01)),
+    "bimu": (
+        *_crossed({"samples": 1}, memory=(30.0, 300.0, 3000.0), likelihood=(40.0, 160.0)),
+        *_crossed({"samples": 1, "memory": 300.0}, lr=(1.5, 15.0)),
     ),
     "l2": (
         *_crossed(_SGD, lr=(0.1,), strength=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),

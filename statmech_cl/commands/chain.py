@@ -7,16 +7,17 @@ from typing import Any
 
 import click
 
+from ..channels import Channel
 from ..output import to_csv, to_json, to_table
 from ..problem import Chain, Task
 from ..solution import ChainSolution
 from ..validation import check_choice
 from .chain_options import chain_options, columns
-from .options import Choice
+from .options import Choice, network, network_options, read_network
 from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
 from .solve import BRANCHES
 
-_FILE_NAMES = ("tasks", "overlaps", "law")
+_FILE_NAMES = ("tasks", "overlaps", "law", "hidden_layers", "activation")
 _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")
 
 
@@ -26,11 +27,20 @@ _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "sta
 @click.option(
     "--branch", type=Choice(BRANCHES), default="best", show_default=True, help="Which solution of the last task."
 )
+@network_options
 @result_options(
     as_json="Write JSON: an object, or a list for a range or --branch all.",
     as_csv="Write CSV: one row for each after_task and on_task.",
 )
-def command(file: Path | None, branch: str, form: str | None, output: Path | None, **given: tuple[Any, ...]) -> None:
+def command(
+    file: Path | None,
+    branch: str,
+    hidden_layers: int | None,
+    activation: str | None,
+    form: str | None,
+    output: Path | None,
+    **given: tuple[Any, ...],
+) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
     --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
@@ -56,17 +66,18 @@ def command(file: Path | None, branch: str, form: str | None, output: Path | Non
     form = choose_form(form, output)
     if file is not None:
         named = [name for name, values in given.items() if values]
+        named += ["hidden-layers"] * (hidden_layers is not None) + ["activation"] * (activation is not None)
         if named:
             raise ValueError(f"--file holds the whole chain; give it or --{named[0]}, not both")
         points: list[tuple[dict[str, float], Chain]] = [({}, _read(file))]
     else:
-        points = _points(given)
+        points = _points(given, network(hidden_layers, activation))
     rows, failures = solve_each(points, branch)
     deliver(_written(rows, form, single=len(points) == 1 and branch != "all"), output)
     end_with(failures, len(points))
 
 
-def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Chain]]:
+def _points(given: dict[str, tuple[Any, ...]], channel: Channel) -> list[tuple[dict[str, float], Chain]]:
     """The chains that the options describe: one, or one for each value of what is swept."""
     described = columns(given, alone="alpha must be given once a task, or the chain in a --file")
     n_tasks = len(described["alpha"])
@@ -80,14 +91,14 @@ def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], C
     if len(names) > 1:
         raise ValueError(f"a range in one argument sweeps it, got ranges in {' and '.join(sorted(names))}")
     if not spread:
-        return [({}, _chain(described, n_tasks, None))]
+        return [({}, _chain(described, n_tasks, None, channel))]
     (name,) = names
     swept_name, t = min(spread)
     values = described[swept_name][t]
-    return [({name: value}, _chain(described, n_tasks, k)) for k, value in enumerate(values)]
+    return [({name: value}, _chain(described, n_tasks, k, channel)) for k, value in enumerate(values)]
 
 
-def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None) -> Chain:
+def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, channel: Channel) -> Chain:
     """The chain with the index-th value of what is swept."""
 
     def at(name: str, t: int) -> Any:
@@ -97,12 +108,12 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None) -> 
         return value[0] if len(value) == 1 or index is None else value[index]
 
     names = ("alpha", "beta", "gamma", "anchor", "memory", "prior")
-    tasks = tuple(Task(**{name: at(name, t) for name in names}) for t in range(n_tasks))
+    tasks = tuple(Task(**{name: at(name, t) for name in names}, channel=channel) for t in range(n_tasks))
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
 
 
 def _read(file: Path) -> Chain:
-    """The chain in a TOML file: tables `tasks`, and `overlaps` or `law` (a table {"+-" = 0.25, ...})."""
+    """The chain in a TOML file: tables `tasks`, `overlaps` or `law` (a table {"+-" = 0.25, ...}), and the network."""
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _FILE_NAMES)
@@ -117,7 +128,8 @@ def _read(file: Path) -> Chain:
             check_choice(f"{file}: name in task {number}", name, known)
         if "alpha" not in task:
             raise ValueError(f"{file}: task {number} must have an alpha")
-    return Chain(tuple(Task(**task) for task in listed), **content)
+    channel = read_network(content)
+    return Chain(tuple(Task.from_dict({"channel": channel, **task}) for task in listed), **content)
 
 
 def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:

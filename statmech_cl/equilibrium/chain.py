@@ -143,7 +143,8 @@ class Walk:
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
             found = [(certify(task, equations, root), root) for root in usable]
-        solutions = select([solution for solution, _ in found], branch)
+        counted = branch not in ("low", "high")  # each of these looks for one solution alone
+        solutions = select([solution for solution, _ in found], branch, counted=counted)
         return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
@@ -202,13 +203,13 @@ def _free_start(equations: Equations) -> np.ndarray:
 
 def roots_of(equations: Equations, branch: str) -> list[Root]:
     """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
-    for "all" those on every curve that continuation in alpha reaches as well."""
+    for "all" and "thermodynamic" those on every curve that continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, _free_start(equations))]
     if branch != "low":
         roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
-    if branch == "all" and equations.q_star is None:
+    if branch in ("all", "thermodynamic") and equations.q_star is None:
         roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]
@@ -245,9 +246,11 @@ def _along_alpha(equations: Equations) -> list[np.ndarray]:
         return replace(equations, alpha=c)
 
     begun = [(newton(family(low), _free_start(family(low))), low, 1.0)]
-    top = attempt(family(high), high_start(family(high)))
-    if top is not None:
-        begun.append((top, high, -1.0))
+    for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
+        top = attempt(family(begin), high_start(family(begin)))
+        if top is not None and top.converged:
+            begun.append((top, begin, -1.0))
+            break
     begun = [start for start in begun if start[0].converged]
     stretches = stretches_from(family, begun, low, high)
     return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]

@@ -214,6 +214,9 @@ def _newton(
             jacobian = None  # the updates have lost touch
         if new_size < size:
             here = there
+    if n_steps == 0 and jacobian is None and np.isfinite(here.gap).all():
+        # the start was the solution: its derivative is asked for all the same
+        used = jacobian_of(equations, equations.sweep(here.y, COARSE), COARSE)
     return Root(here, used, n_steps, _close(here, target))
 
 
@@ -240,7 +243,14 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
     found = read(task, equations, sweep)
     error = max(moved.distance(sweep.before), abs(equations.channel.eps_g(share_refined) - found.eps_g))
     status = Status.CONVERGED if root.converged else Status.NOT_CONVERGED
-    return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps)
+    return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
+
+
+def is_saddle(root: Root) -> bool:
+    """Whether det d(y - y')/dy < 0: the determinant is positive where a curve of solutions begins (nothing feeds back
+    at small alpha, nor at perfect overlap), and changes its sign at every fold."""
+    size = len(root.sweep.y)
+    return bool(np.linalg.det(-root.jacobian[:, :size]) < 0.0)
 
 
 def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) -> Solution:

@@ -15,10 +15,12 @@ def solve(problem: Task, *, branch: Literal["all"], on_failure: str = "raise") -
 @overload
 def solve(problem: Chain, *, branch: Literal["all"], on_failure: str = "raise") -> list[ChainSolution]: ...
 @overload
-def solve(problem: Task, *, branch: Literal["low", "high", "best"] = "best", on_failure: str = "raise") -> Solution: ...
+def solve(
+    problem: Task, *, branch: Literal["low", "high", "best", "thermodynamic"] = "best", on_failure: str = "raise"
+) -> Solution: ...
 @overload
 def solve(
-    problem: Chain, *, branch: Literal["low", "high", "best"] = "best", on_failure: str = "raise"
+    problem: Chain, *, branch: Literal["low", "high", "best", "thermodynamic"] = "best", on_failure: str = "raise"
 ) -> ChainSolution: ...
 @overload
 def solve(
@@ -38,8 +40,9 @@ def solve(
     problem : a Task, or a Chain of them (then `branch` chooses among the last task's solutions; earlier tasks take the
         best).
     branch : "low" (reaches alpha -> 0, up to its first fold), "high" (reaches perfect overlap at large alpha, down to
-        its fold), "best" (largest free entropy among the solutions with replicon < 1, or of all where there is none),
-        or "all" (a list of every coexisting solution).
+        its fold), "best" (largest free entropy among the solutions with replicon < 1, or of all where there is none;
+        it may be metastable: read its `thermodynamic`), "thermodynamic" (largest free entropy of all), or "all" (a list
+        of every coexisting solution). Saddles are never "best" nor "thermodynamic".
     on_failure : "raise" a ConvergenceError, or "return" the unconverged Solution, whose status says so.
 
     Returns
