@@ -21,6 +21,7 @@ from . import (
     forgetting_curves,
     gibbs_a,
     gibbs_b,
+    phase,
     settings,
     spectral,
     switch,
@@ -53,6 +54,11 @@ def _two_tasks(tasks: tuple[int, ...], id: str, shows: str, quick: str, paper: s
     return Figure(id, shows, quick, paper, two_tasks.scales(**sizes), two_tasks.compute, draw, verdict)
 
 
+def _phase(id: str, shows: str, quick: str, **sizes: Any) -> Figure:
+    return Figure(id, shows, quick, quick, phase.scales(**sizes), phase.compute, phase.draw, phase.verdict)
+
+
+_ALPHA_2: dict[str, Any] = {"alpha": [2.0, 1.0], "x": ["alpha", 0.1, 5.0]}
 _GAMMAS = (1.0, 0.1)  # descended together
 _PRIOR: dict[str, Any] = {"gamma": 1.0, "prior": "kl", "beta": 100.0}
 
@@ -93,6 +99,34 @@ _TABLE = (
         "~20 min",
     ),
     _of(dynamics, "dynamics", "kernels of the dynamical theory, and what memory adds", "1 min", "~5 min"),
+    _phase(
+        "phase-a",
+        "phase diagram of one task, (alpha, beta)",
+        "8 s",
+        alpha=[1.0],
+        problem={},
+        x=["alpha", 0.2, 3.0],
+        y=["beta", 10.0, 200.0],
+        at=20.0,
+    ),
+    _phase(
+        "phase-b",
+        "phase diagram of a second task, (alpha_2, gamma) at overlap 0.5",
+        "1 min",
+        **_ALPHA_2,
+        problem={"overlap": 0.5},
+        y=["gamma", 0.02, 2.0],
+        at=0.05,
+    ),
+    _phase(
+        "phase-c",
+        "phase diagram of a second task, (alpha_2, overlap) at gamma = 1",
+        "1 min",
+        **_ALPHA_2,
+        problem={"gamma": 1.0},
+        y=["overlap", -0.9, 0.9],
+        at=0.2,
+    ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),
