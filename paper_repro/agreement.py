@@ -4,8 +4,9 @@
     z = (simulation - theory) / sqrt(error^2 + theory's error^2), as a normal score;
     holds: at most 1 % of the points beyond 3, none beyond 4.5.
 
-*Finite N.* Both theories are for N -> infinity. Simulations run at several N, and mean(N) = a + b/N is fitted by
-weighted least squares; a, with the error that the fit gives it, is what is judged. Nothing else is allowed for.
+*Finite N.* Both theories are for N -> infinity. Simulations run at several N, each with seeds of its own, and
+mean(N) = a + b/N is fitted by weighted least squares; a, with the error that the fit gives it, is what is judged.
+Nothing else is allowed for.
 
 *Normal score.* A standard error from few seeds is itself uncertain: Student's t has heavier tails than a normal number.
 So z is the normal number that is exceeded as rarely as t is with the degrees of freedom of both errors (Welch).

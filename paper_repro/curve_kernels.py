@@ -43,3 +43,21 @@ def ramp_row(
     (stage,) = curve.stages
     ends = slice(chosen.epochs, None, chosen.epochs)
     return {"p": stage.p[0][ends].tolist(), "p_error": stage.p_error[0][ends].tolist()}
+
+
+def groups_row(*, alpha: float, groups: int, samples: int, batches: int, seed: int, **settings: Any) -> dict[str, Any]:
+    """p and q_star at every epoch of descent on groups of patterns, visited in turn; fast method."""
+    from statmech_cl.dynamics import DescentSettings, learn
+    from statmech_cl.problem import Task
+
+    chosen = DescentSettings(**settings)
+    accuracy = {"samples": samples, "batches": batches, "seed": seed, "certify": False}
+    (stage,) = learn(Task(alpha=alpha), chosen, groups=groups, **accuracy).stages
+    return {
+        "epochs": stage.epochs.tolist(),
+        "batches": batches,
+        "p": stage.p[0].tolist(),
+        "p_error": stage.p_error[0].tolist(),
+        "q_star": stage.q_star.tolist(),
+        "q_star_error": stage.q_star_error.tolist(),
+    }

@@ -52,12 +52,22 @@ def compute(
         rows += _flat("dynamics", case, row["stages"], row["batches"], last)
     found: dict[int, list[dict[str, Any]]] = {}
     for n, n_seeds in size["sizes"]:
-        chosen = list(range(context.seed, context.seed + n_seeds))
-        grid = [{**case, "n": n, "seeds": chosen, "device": context.device, **settings} for case in cases]
+        grid = [
+            {**case, "n": n, "seeds": seeds_of(context.seed, n, n_seeds, case), "device": context.device, **settings}
+            for case in cases
+        ]
         found[n] = context.groups(descent_curves, grid, f"descent, N = {n}", together=together)
         for case, row in zip(cases, found[n], strict=True):
             rows += [{**flat, "n": n} for flat in _flat("descent", case, row["stages"], n_seeds, last, n)]
     return rows + _limits(rows)
+
+
+def seeds_of(seed: int, n: int, n_seeds: int, case: Mapping[str, Any]) -> list[int]:
+    """Seeds of their own for each N and each alpha of the task that is learned last: a line through 1/N takes the means
+    for independent, and so does the count of points beyond 3."""
+    alpha = case["alpha_1"] if case.get("alpha_2") is None else case["alpha_2"]
+    first = seed + 1_000_000 * n + 100 * round(100.0 * alpha)
+    return list(range(first, first + n_seeds))
 
 
 def _flat(

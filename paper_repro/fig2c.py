@@ -50,8 +50,8 @@ def compute(context: Context) -> Data:
     theory = context.groups(theory_curves, given, "dynamics", together=["alpha_1"])
     found: dict[int, list[dict[str, Any]]] = {}
     for n, n_seeds in size["sizes"]:
-        chosen = list(range(context.seed, context.seed + n_seeds))
-        given = points(n=n, seeds=chosen, device=context.device)
+        given = points(n=n, device=context.device)
+        given = [{**one, "seeds": curves.seeds_of(context.seed, n, n_seeds, one)} for one in given]
         found[n] = context.groups(descent_curves, given, f"descent, N = {n}", together=["alpha_1"])
     rows: list[dict[str, Any]] = []
     for index, alpha in enumerate(size["alphas"]):

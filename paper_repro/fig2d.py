@@ -54,7 +54,7 @@ def compute(context: Context) -> Data:
     (line,) = context.points(ramp_row, [{**case, **size["dynamics"], "seed": context.seed, **ramp}], "ramp, theory")
     seen = {}
     for n, n_seeds in size["sizes"]:
-        chosen = list(range(context.seed, context.seed + n_seeds))
+        chosen = curves.seeds_of(context.seed + 1000, n, n_seeds, {"alpha_1": size["alpha"]})
         point = {**case, "n": n, "seeds": chosen, "device": context.device, **ramp}
         ((seen[n]),) = context.points(annealing_row, [point], f"ramp, N = {n}")
     for index, level in enumerate(size["q_stars"]):

@@ -70,7 +70,8 @@ def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[
     prepare()
     rows = []
     for point in points:
-        grid = [{**point, "n": n, "seeds": list(range(context.seed, context.seed + k))} for n, k in sizes]
+        where = {"alpha_1": point["alpha"]}
+        grid = [{**point, "n": n, "seeds": curves.seeds_of(context.seed, n, k, where)} for n, k in sizes]
         found = context.points(gibbs_row, grid, f"sampler, alpha = {point['alpha']:g}")
         rows += [{"kind": "gibbs", **without_seeds(row)} for row in found]
         limit: dict[str, Any] = {"kind": "gibbs limit", "alpha": point["alpha"]}

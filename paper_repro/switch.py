@@ -47,7 +47,9 @@ def draw(data: Data, task: int) -> Any:
             ax.plot([1.5 * epochs, 2 * epochs], [level, level], "--", color=f"C{index}", linewidth=0.8)
     ax.axvline(epochs, color="0.6", linewidth=0.6)
     ax.set(xlabel="epoch", ylabel=rf"$\epsilon_{task}$", ylim=(-0.01, 0.55))
-    ax.legend(title="lines: dynamical theory, points: descent\ndashed: equilibrium", title_fontsize=7)
+    title = "lines: dynamical theory, points: descent, dashed: equilibrium"
+    handles = ax.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, title=title, title_fontsize=7)
     return figure
 
 

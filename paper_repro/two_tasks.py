@@ -23,7 +23,7 @@ _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 # descent: N and seeds of each; the theory's samples and batches. Figures 1b and 1c share these points.
 SIZES = {"quick": [[500, 24], [1000, 16], [2000, 8]], "paper": [[1000, 40], [2000, 20], [4000, 10]]}
-ACCURACY = {"quick": {"samples": 2048, "batches": 8}, "paper": {"samples": 4096, "batches": 16}}
+ACCURACY = {"quick": {"samples": 2048, "batches": 12}, "paper": {"samples": 4096, "batches": 16}}
 # The sampler, at one alpha_2 and two N.
 _GIBBS = {"alpha_2": [1.0], "warmup": 200, "draws": 60, "leapfrogs": 16, "start": "teacher"}
 
@@ -105,7 +105,7 @@ def _sampled(context: Context, case: dict[str, Any]) -> list[dict[str, Any]]:
         for alpha_2 in size["gibbs"]["alpha_2"]:
             point = {**case, "r0": r0, "alpha_2": alpha_2}
             grid = [
-                {**point, **run, "n": n, "seeds": list(range(context.seed, context.seed + k)), "device": context.device}
+                {**point, **run, "n": n, "seeds": curves.seeds_of(context.seed, n, k, point), "device": context.device}
                 for n, k in size["gibbs"]["sizes"]
             ]
             found = context.points(gibbs_two_task_row, grid, "gibbs")

@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "figA1a": {"alphas": [0.5], **CURVES},
     "figA1d": TWO,
     "forgetting-curves": {"r0": [0.5], "gammas": [1.0], "epochs": 4, **CURVES},
-    "dynamics": {"epochs": 12, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
+    "dynamics": {"epochs": 12, "groups_epochs": 8, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
     "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
     "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
 }
