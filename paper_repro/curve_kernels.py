@@ -51,8 +51,8 @@ def groups_row(*, alpha: float, groups: int, samples: int, batches: int, seed: i
     from statmech_cl.problem import Task
 
     chosen = DescentSettings(**settings)
-    accuracy = {"samples": samples, "batches": batches, "seed": seed, "certify": False}
-    (stage,) = learn(Task(alpha=alpha), chosen, groups=groups, **accuracy).stages
+    curve = learn(Task(alpha=alpha), chosen, groups=groups, samples=samples, batches=batches, seed=seed, certify=False)
+    (stage,) = curve.stages
     return {
         "epochs": stage.epochs.tolist(),
         "batches": batches,
