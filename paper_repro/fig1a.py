@@ -50,9 +50,9 @@ def draw(data: Data) -> Any:
         for level in data.column("eps_g", kind="equilibrium", alpha_1=alpha):
             ax.axhline(level, color=f"C{index}", linestyle="--", linewidth=0.6)
     ax.set(xlabel="epoch", ylabel=r"$\epsilon_g$", ylim=(-0.01, 0.52))
-    ax.legend(
-        title="lines: dynamical theory, points: descent\ndashed: equilibrium", title_fontsize=7, loc="upper right"
-    )
+    title = "lines: dynamical theory, points: descent, dashed: equilibrium"
+    handles = ax.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4, title=title, title_fontsize=7)
     return figure
 
 

@@ -24,8 +24,9 @@ def draw(data: Data) -> Any:
 
     figure, (left, right) = figures.new(1, 2)
     one_task.draw_panel(left, data, NAMES)
-    title = "strong lines: dynamical theory, circles: descent\npale lines: equilibrium"
-    left.legend(title=title, title_fontsize=7)
+    title = "strong lines: dynamical theory, circles: descent, pale lines: equilibrium"
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, title=title, title_fontsize=7)
     left.set_title(rf"$\beta={data.parameters['beta']:g}$")
     one_task.draw_panel(right, data, ("eps_g",))
     right.set_yscale("log")

@@ -22,8 +22,9 @@ def draw(data: Data) -> Any:
     for ax, name in zip(axes, NAMES, strict=True):
         one_task.draw_panel(ax, data, [name])
         ax.set_ylim(bottom=0.0)
-    title = "strong lines: dynamical theory, circles: descent\npale lines: equilibrium"
-    axes[0].legend(title=title, title_fontsize=7)
+    title = "strong lines: dynamical theory, circles: descent, pale lines: equilibrium"
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, title=title, title_fontsize=7)
     axes[0].set_title(rf"KL prior, $\beta={data.parameters['beta']:g}$")
     return figure
 
