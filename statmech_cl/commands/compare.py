@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..output import check_writable_folder, to_csv, to_json, write_atomic
+from ..problem import Task
 from ..store import Store
 from .chain_options import ALL, problems_of
 from .results import conclude, kept_in
@@ -20,9 +21,10 @@ from .simulation import grid, settings_of, simulation_options
 def command(method: str, n: int, seeds: int, seed: int, device: str, quiet: bool, out: Path, **given: Any) -> None:
     """Set theory beside simulation: a table and a verdict here; compare.csv, .json, .png and .pdf in OUT.
 
-    One --alpha (a list or range of it) means single tasks, --alpha once a task a chain, as in `simulate`; --beta is the
-    theory's, and the sampler's. Where the theory has several solutions the simulation is set against the nearest one.
-    Finished points are kept in OUT/store.sqlite. The exit status is 1 where the verdict does not hold.
+    One --alpha (a list or range of it) means single tasks: descent, on the whole batch, is set beside its dynamical
+    theory, the sampler beside equilibrium; both run at N/2 and N, extrapolated to N -> infinity. --alpha once a task is
+    a chain, set beside equilibrium at N. The exit status is 1 where the verdict does not hold. Finished points are kept
+    in OUT/store.sqlite.
 
     \b
     Example:
@@ -34,16 +36,29 @@ def command(method: str, n: int, seeds: int, seed: int, device: str, quiet: bool
     problems = problems_of({name: given.pop(name) for name in ALL})
     settings = settings_of(method, given)
     points = grid(method, [one for _, one in problems], n=n, seeds=seeds, seed=seed, device=device, settings=settings)
+    tasks = [problem for _, problem in problems if isinstance(problem, Task)]
+    if len({task.beta for task in tasks}) > 1:
+        raise ValueError("beta must be one number for single tasks, got several")
     from statmech_cl import figures
-    from statmech_cl.paper_repro import Context, beside, runner
+    from statmech_cl.paper_repro import Context, beside, one_task, runner
     from statmech_cl.provenance import versions
 
     with kept_in(out), Store(folder / runner.STORE_NAME) as store:
         context = Context(parameters={}, scale="", device=device, seed=seed, store=store, quiet=quiet)
-        data = beside.compute(context, problems, points)
-    verdict = beside.verdict(data)
+        if tasks:
+            data, verdict = _compared(context, tasks, method, n, seeds, settings)
+        else:
+            data = beside.compute(context, problems, points)
+            verdict = beside.verdict(data)
     with figures.style():
-        figure = beside.draw(data)
+        if tasks:
+            figure, panels = figures.new(1, 2)
+            for ax, names in zip(panels, (("q", "r", "q_star"), ("p", "eps_g")), strict=True):
+                one_task.draw_panel(ax, data, names)
+            panels[0].legend(*one_task.legend(data))
+            panels[0].set_title(rf"$\beta={tasks[0].beta:g}$, $N={n}$, prior {tasks[0].prior}")
+        else:
+            figure = beside.draw(data)
         pictures = {kind: figures.rendered(figure, kind) for kind in ("png", "pdf")}
     record = {"parameters": data.parameters, "verdict": verdict.to_dict(), "versions": versions()}
     contents: dict[str, str | bytes] = {**pictures, "csv": to_csv(data.rows), "json": to_json(record)}
@@ -52,3 +67,34 @@ def command(method: str, n: int, seeds: int, seed: int, device: str, quiet: bool
     click.echo(verdict.table())
     click.echo("\nwrote " + " ".join(str(folder / f"compare.{suffix}") for suffix in contents))
     conclude(verdict.sentence, holds=verdict.holds)
+
+
+def _compared(
+    context: Any, tasks: list[Task], method: str, n: int, seeds: int, settings: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Simulation at N/2 and N, extrapolated to N -> infinity; descent beside its dynamical theory on the whole batch,
+    the sampler beside equilibrium."""
+    import dataclasses
+
+    from statmech_cl.paper_repro import Data, Verdict, curves, one_task
+    from statmech_cl.paper_repro.agreement import agreement
+
+    alphas, beta, prior = [task.alpha for task in tasks], tasks[0].beta, tasks[0].prior
+    sizes = [[max(2, n // 2), 2 * seeds], [n, seeds]]
+    size: dict[str, Any] = {"alphas": alphas, "beta": beta, "prior": prior, "sizes": sizes}
+    rows = one_task.theory(context, alphas=alphas, beta=beta, prior=prior)
+    if method == "gibbs":
+        common = {"prior": prior, "device": context.device, "beta": beta, **settings}
+        rows += one_task.sampled(context, [{"alpha": alpha, **common} for alpha in alphas], sizes)
+        data = Data(rows, {"method": method, **size, **settings})
+        found = one_task.beside_equilibrium(data, one_task.OBSERVABLES)
+        sentence, holds = agreement(found, "Equilibrium", "the sampler")
+        return data, Verdict(found, sentence + one_task.replicon_sentence(data), holds)
+    if settings["optimizer"] != "sgd":
+        raise ValueError(f"optimizer must be sgd, whose theory is known, got {settings['optimizer']!r}")
+    size["dynamics"] = {"samples": 2048, "batches": 8}
+    chosen = {**settings, "batch": None, "records": 1}
+    cases = [{"alpha_1": alpha, "prior": prior} for alpha in alphas]
+    rows += curves.compute(dataclasses.replace(context, parameters=size), cases, chosen, last=True)
+    data = Data(rows, {"method": method, **size, **chosen})
+    return data, one_task.verdict(data, ("q", "r", "q_star", "p"))
