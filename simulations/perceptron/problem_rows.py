@@ -37,6 +37,7 @@ def problem_row(
     chosen = seeds_for_error_bars(seeds)
     memory.check(whole, method=method, n=n, n_seeds=len(chosen), device=device, **settings)
     result: DescentResult | GibbsResult
+    names: tuple[str, ...]
     if method == "descent":
         result = descend(whole, n=n, seeds=chosen, settings=DescentSettings(**settings), device=device)
         diverged, names = len({one.seed for one in result.diverged}), DESCENT_OBSERVABLES
