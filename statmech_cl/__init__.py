@@ -14,6 +14,7 @@ from .descent_settings import DescentSettings
 from .estimate import Estimate
 from .problem import Chain, Task
 from .solution import ChainSolution, ConvergenceError, InstabilityError, Solution, Status
+from .trees import Tree
 
 __all__ = [
     "Branch",
@@ -30,6 +31,7 @@ __all__ = [
     "Solution",
     "Status",
     "Task",
+    "Tree",
     "__version__",
     "anchors",
     "channels",

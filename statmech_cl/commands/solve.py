@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from ..output import to_csv, to_json, to_table
 from ..problem import PRIORS, Task
-from .options import Choice, Number, Numbers
+from .options import Choice, Number, Numbers, network, network_options
 from .results import Failed, choose_form, deliver, end_with, result_options, solve_each
 
 BRANCHES = ("low", "high", "best", "thermodynamic", "all")
@@ -28,6 +29,7 @@ _SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon",
 @click.option(
     "--q-star", "q_star", type=Number(low=0.0, high=1.0, open_low=True, open_high=True), help="Prescribe E<m^2>."
 )
+@network_options
 @result_options(as_json="Write JSON: an object for one alpha, a list for several.", as_csv="Write CSV.")
 def command(
     alpha: tuple[float, ...],
@@ -35,6 +37,8 @@ def command(
     prior: str,
     branch: str,
     q_star: float | None,
+    hidden_layers: int | None,
+    activation: str | None,
     form: str | None,
     output: Path | None,
 ) -> None:
@@ -45,9 +49,11 @@ def command(
       statmech-cl solve --alpha 0.5 --beta 20 --json
       statmech-cl solve --alpha 0.1:2:0.1 --csv -o theory.csv
       statmech-cl solve --alpha 1.7 --branch all
+      statmech-cl solve --alpha 1 --hidden-layers 1 --activation sign
     """
     form = choose_form(form, output)
-    points = [({"alpha": value}, Task(alpha=value, beta=beta, prior=prior, q_star=q_star)) for value in alpha]
+    task = Task(alpha=0.0, beta=beta, prior=prior, q_star=q_star, channel=network(hidden_layers, activation))
+    points = [({"alpha": value}, replace(task, alpha=value)) for value in alpha]
     found, failures = solve_each(points, branch)
     rows: list[dict[str, Any]] = [
         {**swept, "beta": beta, "prior": prior, "status": "failed", "message": solution}

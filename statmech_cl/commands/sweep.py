@@ -12,7 +12,7 @@ from ..output import check_writable_file, to_csv, to_json
 from ..problem import Chain, Task
 from ..sweep import METHODS, Problem, Simulation, sweep
 from ..validation import check_choice
-from .options import parse_numbers, quiet_option
+from .options import parse_numbers, quiet_option, read_network
 from .results import deliver, kept_in, read_toml
 
 _TABLES = ("problem", "parameters", "grid")
@@ -43,7 +43,8 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
       prior = ["none", "kl"]
 
     A chain has parameters.tasks = [{alpha = 2.0}, {alpha = 1.0}], parameters.overlaps = [0.0] and a grid over alpha_1,
-    alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent.
+    alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent. The theory's
+    problems take hidden_layers and activation among their parameters: a tree in place of the perceptron.
     """
     if output is not None:
         check_writable_file(output)
@@ -98,12 +99,13 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
     try:
         if kind == "chain":
             listed = enumerate(parameters.pop("tasks", ()), start=1)
-            tasks = [Task(**{**_varied(grid, f"_{number}"), **task}) for number, task in listed]
+            channel = read_network(parameters)
+            tasks = [Task(**{"channel": channel, **_varied(grid, f"_{number}"), **task}) for number, task in listed]
             return Chain(tuple(tasks), **parameters)
         first = {name: values[0] for name, values in grid.items() if values}
         if kind == "task":
             names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
-            return Task(**names)
+            return Task(**{"channel": read_network(names), **names})
         given = {**first, **parameters}
         task = Task(**{name: given.pop(name) for name in ("alpha", "prior", "q_star") if name in given})
         sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}

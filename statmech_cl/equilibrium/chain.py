@@ -246,9 +246,11 @@ def _along_alpha(equations: Equations) -> list[np.ndarray]:
         return replace(equations, alpha=c)
 
     begun = [(newton(family(low), _free_start(family(low))), low, 1.0)]
-    top = attempt(family(high), high_start(family(high)))
-    if top is not None:
-        begun.append((top, high, -1.0))
+    for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
+        top = attempt(family(begin), high_start(family(begin)))
+        if top is not None and top.converged:
+            begun.append((top, begin, -1.0))
+            break
     begun = [start for start in begun if start[0].converged]
     stretches = stretches_from(family, begun, low, high)
     return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]

@@ -85,7 +85,7 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
         low = land.low()
         if alpha > low.high and not (low.high >= ALPHA_LAST - 1e-6):
             raise ValueError(f"branch 'low' ends at alpha = {low.high:.6g}, got alpha {alpha!r}; {_ending(low)}")
-        if alpha > ALPHA_LAST:
+        if alpha > ALPHA_LAST and low is land.top():
             return [high_start(equations)]
         return [low.start(alpha)]
     if branch == "high":
@@ -94,9 +94,13 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
             raise ValueError(f"branch 'high' was not found at {describe(task)}; allowed are low, best and all")
         if alpha < top.low:
             raise ValueError(f"branch 'high' ends at alpha = {top.low:.6g}, got alpha {alpha!r}; use a larger alpha")
+        if alpha > top.high and top.high < ALPHA_LAST - 1e-6:
+            raise ValueError(f"branch 'high' ends at alpha = {top.high:.6g}, got alpha {alpha!r}; {_ending(top)}")
         return [high_start(equations) if alpha > ALPHA_LAST else top.start(alpha)]
     if alpha > ALPHA_LAST:
-        return [high_start(equations)]
+        spanning = [s for s in land.stretches if s.high >= ALPHA_LAST - 1e-6]
+        beyond = [high_start(equations) if s is land.top() else s.start(alpha) for s in spanning]
+        return beyond or [high_start(equations)]
     covering = [stretch for stretch in land.stretches if stretch.low <= alpha <= stretch.high]
     if not covering:
         raise ConvergenceError(
