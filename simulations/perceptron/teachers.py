@@ -7,6 +7,8 @@ the other tasks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -70,6 +72,16 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     fields = teachers.to(torch.float32) @ x.to(torch.float32).T  # sums of +-1: exact in float32 up to 2^24
     y = torch.where(fields < 0, -1, 1).to(torch.int8)
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
+
+
+def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+    """Seeds as a tuple: a number n stands for 0, 1, ..., n - 1."""
+    if isinstance(seeds, (int, np.integer)):
+        return tuple(range(check_count("seeds", seeds)))
+    checked = tuple(check_count("seeds", seed, low=0) for seed in seeds)
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"seeds must be a number >= 1 or distinct whole numbers >= 0, got {seeds!r}")
+    return checked
 
 
 def n_patterns(alpha: float, n: int) -> int:
