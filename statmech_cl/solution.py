@@ -10,6 +10,8 @@ import numpy as np
 
 from .problem import Chain, Task
 
+BRANCHES = ("low", "high", "best", "thermodynamic", "all")  # what `solve` takes
+
 
 class Status(str, Enum):
     """How a solve ended. Only CONVERGED means that the raw residual is below the tolerance."""

@@ -5,13 +5,13 @@ The command `benchmark` and the deep figures share them: what one has computed t
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from statmech_cl.processes import own_pool
 from statmech_cl.store import Store
 
 from ..device import one_thread
@@ -76,13 +76,8 @@ def run_points(
         for number, keyed, point in waiting:
             yield number, RunResult.from_dict(store.put(_KIND, keyed, compute(**point)))
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=one_thread) as pool:
+    with own_pool(jobs, one_thread) as pool:
         futures = {pool.submit(compute, **point): (number, keyed) for number, keyed, point in waiting}
-        try:
-            for future in as_completed(futures):
-                number, keyed = futures[future]
-                yield number, RunResult.from_dict(store.put(_KIND, keyed, future.result()))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            number, keyed = futures[future]
+            yield number, RunResult.from_dict(store.put(_KIND, keyed, future.result()))

@@ -9,12 +9,11 @@ import click
 
 from ..output import to_csv, to_json, to_table
 from ..problem import Chain, Task
-from ..solution import ChainSolution
+from ..solution import BRANCHES, ChainSolution
 from ..validation import check_choice
 from .chain_options import ALL, chain_options, points_of
 from .options import Choice, network, network_options, read_network
 from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
-from .solve import BRANCHES
 
 _FILE_NAMES = ("tasks", "overlaps", "law", "hidden_layers", "activation")
 _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")

@@ -10,10 +10,10 @@ import click
 
 from ..output import to_csv, to_json, to_table
 from ..problem import PRIORS, Task
+from ..solution import BRANCHES
 from .options import Choice, Number, Numbers, network, network_options
 from .results import Failed, choose_form, deliver, end_with, result_options, solve_each
 
-BRANCHES = ("low", "high", "best", "thermodynamic", "all")
 _SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "quadrature_error", "status")
 
 

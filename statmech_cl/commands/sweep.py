@@ -8,9 +8,12 @@ from typing import Any
 
 import click
 
+from statmech_cl.simulations.perceptron.simulation import METHODS, Simulation
+
 from ..output import check_writable_file, to_csv, to_json
+from ..points import Sweepable
 from ..problem import Chain, Task
-from ..sweep import METHODS, Problem, Simulation, sweep
+from ..sweep import sweep
 from ..validation import check_choice
 from .options import parse_numbers, quiet_option, read_network
 from .results import deliver, kept_in, read_toml
@@ -70,7 +73,7 @@ def _cell(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _read(file: Path) -> tuple[Problem, dict[str, list[Any]]]:
+def _read(file: Path) -> tuple[Sweepable, dict[str, list[Any]]]:
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _TABLES)
@@ -100,7 +103,7 @@ def _values(name: str, given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Problem:
+def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Sweepable:
     """The problem that supplies what the grid does not vary; what it does vary takes its first value."""
     try:
         if kind == "chain":

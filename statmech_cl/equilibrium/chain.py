@@ -22,11 +22,11 @@ from ..kernels.entropic import field_nodes
 from ..orders import Hats, to_unknowns
 from ..problem import Chain, Task
 from ..sites import AnchoredSite, anchored_site, prior_strength
-from ..solution import ChainSolution, Solution, Status
+from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
 from .landscape import describe, stretches_from
-from .one_task import BRANCHES, select, solve_task
+from .one_task import select, solve_task
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, newton
 
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>

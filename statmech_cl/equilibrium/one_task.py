@@ -11,12 +11,10 @@ import numpy as np
 
 from ..orders import Hats
 from ..problem import Task
-from ..solution import ConvergenceError, Solution, Status
+from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..validation import check_choice
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, landscape
 from .saddle import EDGE, Equations, certify, equations_of, failure, high_start, low_start, multiplier, newton
-
-BRANCHES = ("low", "high", "best", "thermodynamic", "all")
 
 CERTIFIED_ALPHA = 3.0
 CERTIFIED_BETA = (1.0, 200.0)
