@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -22,30 +23,33 @@ _LOGARITHMIC = 4.0  # ratio of the ends of beta or gamma from which an axis is l
 _WRITTEN = 0.02  # share of the box from which a region has room for words
 
 
-def phase_diagram(found: PhaseDiagram) -> Figure:
-    """The lines of a PhaseDiagram, its cusps as dots, its regions by their labels."""
+def phase_diagram(found: PhaseDiagram | Mapping[str, Any]) -> Figure:
+    """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels."""
+    content: Mapping[str, Any] = found if isinstance(found, Mapping) else found.to_dict()
+    x, y = content["x"], content["y"]
     figure, ax = new(width=4.4, height=3.4)
     others = iter(_OTHERS)
     styles = dict(_LINES)
     told = set()
-    for line in found.curves:
-        if line.event not in styles:
-            styles[line.event] = (next(others, "0.3"), "-", line.event)
-        color, dashes, label = styles[line.event]
-        ax.plot(line.x, line.y, dashes, color=color, label=None if line.event in told else label, linewidth=1.1)
-        told.add(line.event)
-    for cusp in found.cusps:
-        ax.plot(cusp[found.x], cusp[found.y], "o", color="black", markersize=3)
-    for region in found.regions:
-        if region.share > _WRITTEN:
-            text = region.label.replace(", ", "\n")
-            ax.text(region.x, region.y, text, fontsize=6, color="0.35", ha="center", va="center", clip_on=True)
-    for name, (low, high), axis in zip((found.x, found.y), found.box, (ax.xaxis, ax.yaxis), strict=True):
+    for line in content["curves"]:
+        event = line["event"]
+        if event not in styles:
+            styles[event] = (next(others, "0.3"), "-", event)
+        color, dashes, label = styles[event]
+        ax.plot(line["x"], line["y"], dashes, color=color, label=None if event in told else label, linewidth=1.1)
+        told.add(event)
+    for cusp in content["cusps"]:
+        ax.plot(cusp[x], cusp[y], "o", color="black", markersize=3)
+    for region in content["regions"]:
+        if region["share"] > _WRITTEN:
+            text = region["label"].replace(", ", "\n")
+            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", clip_on=True)
+    for name, (low, high), axis in zip((x, y), content["box"], (ax.xaxis, ax.yaxis), strict=True):
         if name.partition("_")[0] in ("beta", "gamma") and low > 0.0 and high / low >= _LOGARITHMIC:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
         axis.set_label_text(_label(name))
-    ax.set_xlim(found.box[0])
-    ax.set_ylim(found.box[1])
+    ax.set_xlim(*content["box"][0])
+    ax.set_ylim(*content["box"][1])
     if told:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4, fontsize=6)
     return figure

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from scipy import special
 
 from statmech_cl.estimate import Estimate
 from statmech_cl.output import to_table
@@ -106,8 +109,8 @@ class Data:
 class Row:
     """One line of a verdict: what is compared, the theory's value, the simulation's, and a word (which branch, say).
 
-    Without a theory, a simulation or a spread among its seeds there is no z. A row that is not `judged` is shown, and
-    counted apart: the theory does not claim to hold there.
+    Without a theory, a simulation or an error there is no z. A row that is not `judged` is shown only.
+    theory_error, theory_n : of a theory that is itself an average over theory_n independent batches.
     """
 
     what: str
@@ -115,13 +118,32 @@ class Row:
     simulation: Estimate | None
     note: str = ""
     judged: bool = True
+    theory_error: float = 0.0
+    theory_n: int = 0
 
     @property
     def z(self) -> float | None:
-        """(simulation - theory) / standard error."""
-        if self.theory is None or self.simulation is None or self.simulation.error == 0.0:
+        """(simulation - theory) / standard error of the difference, as a normal score: the normal number that is
+        exceeded as rarely as Student's t at the degrees of freedom of the errors."""
+        if self.theory is None or self.simulation is None:
             return None
-        return self.simulation.z(self.theory)
+        parts = [(self.simulation.error**2, self.simulation.n), (self.theory_error**2, self.theory_n)]
+        variance = sum(part for part, _ in parts)
+        if variance == 0.0:
+            return None
+        t = (self.simulation.mean - self.theory) / math.sqrt(variance)
+        freedom = variance**2 / sum(part**2 / max(n - 1, 1) for part, n in parts if part > 0.0)
+        tail = float(special.stdtr(freedom, -abs(t)))
+        return math.copysign(-float(special.ndtri(tail)), t) if tail > 0.0 else t
+
+    @property
+    def told(self) -> str | None:
+        """The theory's value for a table, with its error where it has one."""
+        if self.theory is None:
+            return None
+        return (
+            str(Estimate(self.theory, self.theory_error, self.theory_n)) if self.theory_error else f"{self.theory:.6g}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the JSON."""
@@ -129,6 +151,7 @@ class Row:
         return {
             "what": self.what,
             "theory": self.theory,
+            "theory_error": self.theory_error,
             "simulation": None if simulation is None else simulation.mean,
             "error": None if simulation is None else simulation.error,
             "n": None if simulation is None else simulation.n,
@@ -152,7 +175,7 @@ class Verdict:
         for row in self.rows:
             line: dict[str, Any] = {
                 "": row.what,
-                "theory": None if row.theory is None else f"{row.theory:.6g}",
+                "theory": row.told,
                 "simulation": None if row.simulation is None else str(row.simulation),
                 "z": None if row.z is None else f"{row.z:+.1f}",
             }

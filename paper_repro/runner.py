@@ -6,7 +6,7 @@ import datetime
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def reproduce(
     check_choice("scale", scale, SCALES)
     seed = check_count("seed", seed, low=0)
     made = FIGURES[check_choice("figure", figure, tuple(FIGURES))]
+    _check_device(device)
     # Loads matplotlib, which an unknown figure need not wait for.
     from statmech_cl.figures import rendered, style
 
@@ -89,11 +90,11 @@ def reproduce(
 
 @dataclass(frozen=True)
 class Report:
-    """What `reproduce_all` did: the results by figure, the failures (id -> message) and the page."""
+    """What `reproduce_all` did: the results by figure, the failures (id -> message) and the page, if one was wanted."""
 
     results: dict[str, Result]
     failures: dict[str, str]
-    page: Path
+    page: Path | None
 
     @property
     def holds(self) -> bool:
@@ -108,20 +109,28 @@ def reproduce_all(
     device: str = "cpu",
     seed: int = 0,
     quiet: bool = False,
+    figures: Sequence[str] | None = None,
+    report: bool = True,
     on_result: Callable[[str, Result | str], None] | None = None,
 ) -> Report:
     """Make every figure, then `out`/report.html. A figure that fails does not end the run.
 
+    figures : those wanted, all of them by default. report : whether to write the page.
     on_result : called with the id and the Result, or the message of the failure, as each figure is done.
 
     Raises
     ------
+    ValueError : an unknown figure, scale or device, a negative seed (before anything is computed).
     StoreError, OSError : the result store or `out` cannot be used; what was finished is kept.
     """
+    wanted = [check_choice("figure", figure, tuple(FIGURES)) for figure in (FIGURES if figures is None else figures)]
+    check_choice("scale", scale, SCALES)
+    check_count("seed", seed, low=0)
+    _check_device(device)
     folder = check_writable_folder(out)
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    for figure in FIGURES:
+    for figure in wanted:
         done: Result | str
         try:
             done = results[figure] = reproduce(figure, scale=scale, out=out, device=device, seed=seed, quiet=quiet)
@@ -131,7 +140,15 @@ def reproduce_all(
             done = failures[figure] = " ".join(f"{type(error).__name__}: {error}".split())
         if on_result is not None:
             on_result(figure, done)
-    return Report(results, failures, write_report(folder, failures))
+    return Report(results, failures, write_report(folder, failures) if report else None)
+
+
+def _check_device(device: str) -> None:
+    """A device other than the CPU is looked for before anything is computed."""
+    if device != "cpu":
+        from statmech_cl.simulations.perceptron.descent import check_device
+
+        check_device(device)
 
 
 def _circumstances(seconds: float, cpu_seconds: float) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(group, {}, NAME, _COMPLETE, instruction)
-    showing, warnings.showwarning = warnings.showwarning, _warn
+    showing, warnings.showwarning = warnings.showwarning, _warner()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         with group.make_context(NAME, given or ["--help"]) as context:
@@ -114,9 +115,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = showing
 
 
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as one line, without the place in the source that Python adds."""
-    print(f"{NAME}: warning: {' '.join(str(message).split())}", file=sys.stderr)
+def _warner() -> Callable[..., None]:
+    """Shows a warning as one line, without the place in the source that Python adds; a second one that differs from it
+    in its numbers alone is not shown."""
+    shown = set()
+
+    def warn(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        kind = re.sub(r"[-+.\d]+(e[-+]?\d+)?", "", text)
+        if kind not in shown:
+            shown.add(kind)
+            print(f"{NAME}: warning: {text}", file=sys.stderr)
+
+    return warn
 
 
 def _fail(message: str, status: int) -> int:

@@ -9,20 +9,25 @@ from typing import Any
 import pytest
 
 from statmech_cl.paper_repro import FIGURES, Context, reproduce
+from statmech_cl.simulations.perceptron.curve_rows import descent_curves
 from statmech_cl.simulations.perceptron.rows import two_task_row, two_task_rows
 from statmech_cl.store import Store
 
-FEW = {"alpha_2": [1.0], "n": 20, "n_seeds": 3, "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior"}
+CURVES: dict[str, Any] = {"sizes": [[30, 4], [60, 3]], "dynamics": {"samples": 512, "batches": 2}}
+FEW = {"alpha_2": [1.0], "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior", "sizes": [[20, 3], [30, 3]]}
+TWO: dict[str, Any] = {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "gibbs": FEW, **CURVES}
 SMALL: dict[str, dict[str, Any]] = {
-    "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig1b": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig1c": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig2c": {"alphas": [1.0, 1.8, 2.0], "epochs": 40, "records": 20, "n": 40, "n_seeds": 3},
-    "fig2d": {"q_stars": [0.4, 0.8], "fine": [0.4, 0.8], "epochs_per_level": 3, "epochs": 5, "n": 40, "n_seeds": 3},
-    "fig3a": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
-    "fig3b": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
-    "figA1a": {"alphas": [0.5], "n": 40, "n_seeds": 3},
-    "figA1d": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
+    "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, **CURVES},
+    "fig1b": {"alpha_2": [1.0], "epochs": 4, **CURVES},
+    "fig1c": {"alpha_2": [1.0], "epochs": 4, **CURVES},
+    "fig2c": {"alphas": [1.0, 2.0], "epochs": 20, "records": 10, **CURVES},
+    "fig2d": {"q_stars": [0.4, 0.8], "fine": [0.4, 0.8], "epochs_per_level": 3, "epochs": 5, **CURVES},
+    "fig3a": TWO,
+    "fig3b": TWO,
+    "figA1a": {"alphas": [0.5], **CURVES},
+    "figA1d": TWO,
+    "forgetting-curves": {"r0": [0.5], "gammas": [1.0], "epochs": 4, **CURVES},
+    "dynamics": {"epochs": 12, "groups_epochs": 8, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
     "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
     "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
 }
@@ -45,7 +50,7 @@ def shrink(figure: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # These share all their code with another panel.
-TWINS = {"fig1c", "fig3b"}
+TWINS = {"fig1b", "fig1c", "fig3b"}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
 
     def killed(self: Store, kind: str, parameters: Any, row: Any, *, version: str) -> dict[str, Any]:
         put.append(kind)
-        if put.count(f"{two_task_rows.__module__}.two_task_rows") == 2:  # the group has two rows, one for each gamma
+        if put.count(f"{descent_curves.__module__}.descent_curves") == 2:  # the group has two rows, one for each gamma
             raise KeyboardInterrupt
         return plain(self, kind, parameters, row, version=version)
 

@@ -30,8 +30,13 @@ def fold():
 
 
 @pytest.fixture(scope="module")
-def maxwell():
-    (line,) = curve(Task(alpha=1.0), "maxwell", *PLANE, rows=2)
+def maxwells():
+    return curve(Task(alpha=1.0), "maxwell", *PLANE, rows=2)
+
+
+@pytest.fixture(scope="module")
+def maxwell(maxwells):
+    (line,) = (line for line in maxwells if "box" in line.ends)
     return line
 
 
@@ -92,6 +97,13 @@ def test_trace_finds_folds_however_close(fold, beta, count):
         assert abs(a.q_star - b.q_star) < 0.1
 
 
+def test_the_swallowtail_has_a_line_of_its_own(maxwells):
+    (line,) = (line for line in maxwells if "box" not in line.ends)
+    assert line.ends == ("cusp", "cusp")
+    assert sorted(cusp["beta"] for cusp in line.cusps) == pytest.approx(SWALLOWTAIL, abs=1e-6)
+    assert line.residual < 1e-10
+
+
 def test_equal_free_entropies(maxwell):
     assert maxwell.crossing("beta", 20.0) == pytest.approx([TRANSITION], abs=1e-8)
     k = int(np.argmin(abs(maxwell.y - 18.5)))
@@ -140,7 +152,7 @@ def test_a_later_tasks_lines():
 def test_lines_in_a_chains_other_parameters():
     chain = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.5)
     (fold,) = curve(chain, "fold", ("alpha", 0.1, 5.0), ("overlap", -0.9, 0.9))
-    (maxwell,) = curve(chain, "maxwell", ("alpha", 0.1, 5.0), ("overlap", -0.9, 0.9))
+    (maxwell,) = curve(chain, "maxwell", ("alpha", 0.1, 5.0), ("overlap", -0.9, 0.9), rows=2)
     assert maxwell.cusps[0] == pytest.approx(fold.cusps[0], abs=1e-8)
     found = trace(Chain(chain.tasks, overlaps=0.2), span=(0.1, 5.0))
     assert fold.crossing("overlap", 0.2) == pytest.approx(sorted(f["alpha"] for f in found.folds), abs=1e-8)

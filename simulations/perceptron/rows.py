@@ -237,7 +237,7 @@ def gibbs_row(
     row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(chosen), "diverged": 0}
     for name in GIBBS_OBSERVABLES:
         put_estimate(row, name, result.values(name))
-    return row | _diagnostics(result.stages[0])
+    return row | diagnostics(result.stages[0])
 
 
 def gibbs_two_task_row(
@@ -270,10 +270,11 @@ def gibbs_two_task_row(
         put_estimate(row, f"eps_{task + 1}", result.values("eps_g", on=task))
     for name in ("q", "r", "q_star"):
         put_estimate(row, name, result.values(name))
-    return row | _diagnostics(result.stages[1])
+    return row | diagnostics(result.stages[1])
 
 
-def _diagnostics(stage: Any) -> dict[str, float]:
+def diagnostics(stage: Any) -> dict[str, float]:
+    """Mean acceptance, and the least effective sample size and largest R-hat over seeds and scalars."""
     return {
         "acceptance": float(stage.acceptance.mean()),
         "ess": float(min(np.nanmin(values) for values in stage.ess().values() if np.isfinite(values).any())),

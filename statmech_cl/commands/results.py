@@ -80,6 +80,13 @@ def solve_each(
     return rows, failures
 
 
+def conclude(sentence: str, *, holds: bool) -> None:
+    """The last line of a command that judges, HOLDS or DOES NOT HOLD and why; exit status 1 where it does not."""
+    click.echo(f"{'HOLDS' if holds else 'DOES NOT HOLD'}: {sentence}")
+    if not holds:
+        raise click.exceptions.Exit(1)
+
+
 def end_with(failures: Sequence[str], n_points: int) -> None:
     """Exit status 1 and one line where points failed."""
     if failures:

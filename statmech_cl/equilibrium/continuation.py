@@ -126,11 +126,9 @@ def first_node_of(family: Family, x: np.ndarray) -> Node:
     return _node(family, x, family(x[-1]).sweep(x[:-1]), np.append(np.zeros(x.size - 1), 1.0), COARSE)
 
 
-def pinned(family: Family, x: np.ndarray, derivative: np.ndarray, index: int, along: np.ndarray) -> Node | None:
-    """The point of the curve near x whose component `index` is what it is in x, or None; `derivative` is one nearby."""
+def pinned(family: Family, x: np.ndarray, derivative: np.ndarray, held: np.ndarray, along: np.ndarray) -> Node | None:
+    """The point of the curve near x with the same product held . x, or None; `derivative` is one nearby."""
     x = x.copy()
-    held = np.zeros(x.size)
-    held[index] = 1.0
     move = None
     last = None
     for _ in range(20):
@@ -142,7 +140,7 @@ def pinned(family: Family, x: np.ndarray, derivative: np.ndarray, index: int, al
         if move is not None:
             derivative = derivative + np.outer(sweep.gap - last - derivative @ move, move) / (move @ move)
         move = -np.linalg.lstsq(np.vstack([derivative, held]), np.append(sweep.gap, 0.0), rcond=None)[0]
-        move[index] = 0.0
+        move[held == 1.0] = 0.0  # exactly
         if np.abs(move).max() > _LONGEST_MOVE:
             return None
         x = x + move
@@ -156,7 +154,9 @@ def _land(family: Family, inside: Node, outside: Node, bound: Bound) -> Node | N
     value = low if outside.x[index] <= low else high
     x = interpolated(inside, outside, value, index)
     x[index] = value
-    return pinned(family, x, inside.derivative, index, inside.tangent)
+    held = np.zeros(x.size)
+    held[index] = 1.0
+    return pinned(family, x, inside.derivative, held, inside.tangent)
 
 
 def follow(family: Family, start: Node, low: float, high: float) -> Curve:

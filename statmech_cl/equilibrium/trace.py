@@ -201,10 +201,9 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
     curves: list[Curve] = []
     for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0)):
         for y in axis.starts(c):
-            if not any(passes(curve, y, c) for curve in curves):
-                root = newton(family(c), y)
-                if root.converged:
-                    curves.append(curve_from(family, root, c, direction, *bounds))
+            root = newton(family(c), y)
+            if root.converged and not any(passes(curve, root.sweep.y, c) for curve in curves):
+                curves.append(curve_from(family, root, c, direction, *bounds))
     return _branch(axis, family, curves)
 
 

@@ -1,7 +1,8 @@
 """curve(problem, event, x, y): the lines in a plane of two parameters on which an event holds, from end to end.
 
 Starts are found on rows of the plane: every solution along one parameter, round its folds, at several values of the
-other, the two edges among them. From each start that lies on no line yet its line is followed both ways.
+other, and on all four edges of the box; equal free entropies begin at the cusps of the fold lines as well. From each
+start that lies on no line yet its line is followed both ways.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from ...problem import Problem, Task
 from ...solution import ConvergenceError
 from ...validation import check_choice, check_count, check_number
 from ..continuation import Curve, Node, first_node_of, follow_within, interpolated, locate, pinned
-from ..landscape import Stretch
-from ..saddle import RESIDUAL_WANTED, newton
+from ..landscape import Stretch, stretches_from
+from ..saddle import RESIDUAL_WANTED, Equations, newton
 from .events import Cusp, Fold, Level, Line, Maxwell, log_replicon_of, observable
 from .parameters import Plane, parameter
 
@@ -35,6 +36,7 @@ _MERGED = 0.15  # how near in y two solutions of equal free entropy come before 
 _REFINED = 1.5
 _CHECKED = 7  # points of a line whose quadrature error is estimated
 _SAME = 1e-4
+_APART = 0.25  # of either solution from a cusp, where a line of equal free entropies begins
 _TURNED = 1e-4  # dx/ds where dy/ds = 0, at a cusp
 _ROWS = 3
 
@@ -69,6 +71,7 @@ class PlaneCurve:
     quadrature_error: float
     nodes: list[Node]
     line: Line
+    turns: list[np.ndarray]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers under the names above."""
@@ -95,7 +98,7 @@ class PlaneCurve:
                 continue
             guess = interpolated(a, b, c, index)
             guess[index] = c
-            node = pinned(self.line, guess, a.derivative, index, a.tangent)
+            node = pinned(self.line, guess, a.derivative, _held(guess.size, index), a.tangent)
             if node is None:
                 raise ArithmeticError(f"the line was lost next to {name} = {value:g}")
             at = other.value(float(node.x[-3 - index]))
@@ -119,8 +122,8 @@ def curve(problem: Problem, event: Event, x: Span, y: Span, *, rows: int = _ROWS
     x, y : (name, low, high), for instance ("alpha", 0.2, 3) and ("beta", 10, 200). Names: alpha, beta, q_star; for a
         chain alpha, beta, gamma, memory (of the last task), overlap (of the last teacher with the first), or with a
         task's number, alpha_1, gamma_2 ...
-    rows : on how many values of one parameter lines are looked for along the other, >= 2; the edges of the box are
-        two of them. A closed line that lies between two rows is not found.
+    rows : on how many values of one parameter lines are looked for along the other, >= 2, two of them edges of the
+        box. They are looked for on its other two edges too. A closed line between two rows is not found.
 
     Returns
     -------
@@ -132,7 +135,9 @@ def curve(problem: Problem, event: Event, x: Span, y: Span, *, rows: int = _ROWS
     """
     plane = Plane(problem, parameter(problem, "x", *_span("x", x)), parameter(problem, "y", *_span("y", y)))
     name, line = line_of(plane, event)
-    return lines_of(plane, name, line, rows_of(plane, rows))
+    scanned = rows_of(plane, rows)
+    cusps = cusps_of(lines_of(plane, "fold", Fold(plane), scanned)) if isinstance(line, Maxwell) else []
+    return lines_of(plane, name, line, scanned, cusps)
 
 
 def _span(which: str, span: Span) -> Span:
@@ -178,52 +183,75 @@ def _level(plane: Plane, event: str) -> tuple[str, Line]:
 
 @dataclass(frozen=True)
 class Row:
-    """Every solution along the scanned parameter, at coordinate `other` of the other one."""
+    """Every solution along one parameter (axis 0: x, 1: y), at coordinate `other` of the other one."""
 
+    axis: int
     other: float
     stretches: list[Stretch]
 
+    @property
+    def held(self) -> int:
+        """Index of the coordinate that is fixed, among the unknowns of a line."""
+        return -1 if self.axis == 0 else -2
+
+    def placed(self, state: np.ndarray, c: float) -> np.ndarray:
+        """A point of a line, from its state and the coordinate along the row."""
+        return np.concatenate([state, [c, self.other] if self.axis == 0 else [self.other, c]])
+
+    def span(self, plane: Plane) -> tuple[float, float]:
+        return (plane.x if self.axis == 0 else plane.y).bounds
+
 
 def rows_of(plane: Plane, count: int) -> list[Row]:
-    """Rows across the box, the edges among them; a row on which no solution is found is left out."""
+    """Rows along one parameter, the edges of the box among them, and the box's two other edges.
+
+    A row on which no solution is found is left out.
+    """
     check_count("rows", count, low=2)
     low, high = (plane.y if plane.scanned == 0 else plane.x).bounds
     rows = []
     for other in np.linspace(low, high, count):
         try:
-            rows.append(Row(float(other), plane.stretches(float(other))))
+            rows.append(Row(plane.scanned, float(other), plane.stretches(float(other))))
         except ConvergenceError:
             continue
     if not rows:
         raise ConvergenceError(
-            "no solution was found on any edge of the box", state=(math.nan, math.nan, math.nan), residual=math.nan
+            "no solution was found on any row of the box", state=(math.nan, math.nan, math.nan), residual=math.nan
         )
-    return rows
+    return [*rows, *(_column(plane, rows, c) for c in rows[0].span(plane))]
 
 
-def _placed(plane: Plane, state: np.ndarray, c: float, other: float) -> np.ndarray:
-    return np.concatenate([state, [c, other] if plane.scanned == 0 else [other, c]])
+def _column(plane: Plane, rows: Sequence[Row], c: float) -> Row:
+    """Every solution across the rows at coordinate c along them, from those that the first and the last row have."""
+
+    def family(other: float) -> Equations:
+        return plane.equations(*((c, other) if plane.scanned == 0 else (other, c)))
+
+    begun = []
+    for row, direction in ((rows[0], 1.0), (rows[-1], -1.0)):
+        starts = [s.start(c) for s in row.stretches if s.low <= c <= s.high]
+        roots = [newton(family(row.other), y, close=True) for y in starts]
+        begun += [(root, row.other, direction) for root in roots if root.converged]
+    return Row(1 - plane.scanned, c, stretches_from(family, begun, rows[0].other, rows[-1].other))
 
 
 def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
     """Near points of the line on a row."""
     if isinstance(line, Fold):
         nodes = [stretch.nodes[0] for stretch in row.stretches if stretch.order > 0]
-        return [
-            _placed(plane, np.append(n.x[:-1], n.tangent[:-1] / np.linalg.norm(n.tangent[:-1])), n.c, row.other)
-            for n in nodes
-        ]
+        return [row.placed(np.append(n.x[:-1], n.tangent[:-1] / np.linalg.norm(n.tangent[:-1])), n.c) for n in nodes]
     if isinstance(line, Maxwell):
         return _equal_entropies(plane, row)
     assert isinstance(line, Level)
-    low, high = (plane.x if plane.scanned == 0 else plane.y).bounds
+    low, high = row.span(plane)
     found = []
     for stretch in row.stretches:
         values: dict[int, tuple[np.ndarray, float]] = {}
 
         def at(k: int, nodes: tuple[Node, ...] = stretch.nodes, known: dict[int, Any] = values) -> Any:
             if k not in known:
-                x = _placed(plane, nodes[k].x[:-1], nodes[k].c, row.other)
+                x = row.placed(nodes[k].x[:-1], nodes[k].c)
                 known[k] = x, line.function(plane, x, nodes[k].sweep, 1.0)
             return known[k]
 
@@ -237,10 +265,10 @@ def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
 
 
 def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
-    low_c, high_c = (plane.x if plane.scanned == 0 else plane.y).bounds
+    low_c, high_c = row.span(plane)
 
     def at(stretch: Stretch, c: float) -> tuple[np.ndarray, float]:
-        equations = plane.equations(*((c, row.other) if plane.scanned == 0 else (row.other, c)))
+        equations = plane.equations(*((c, row.other) if row.axis == 0 else (row.other, c)))
         root = newton(equations, stretch.start(c), close=True)
         return root.sweep.y, equations.free_entropy(root.sweep)
 
@@ -256,7 +284,7 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
 
         if gap(low + margin) * gap(high - margin) < 0.0:
             c = float(brentq(gap, low + margin, high - margin, xtol=1e-5))
-            found.append(_placed(plane, np.append(at(a, c)[0], at(b, c)[0]), c, row.other))
+            found.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
     return found
 
 
@@ -269,38 +297,62 @@ def _inside(plane: Plane, x: np.ndarray, margin: float = 1e-9) -> bool:
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def lines_of(plane: Plane, event: str, line: Line, rows: Sequence[Row]) -> list[PlaneCurve]:
-    """The lines of an event that pass through the rows."""
+def lines_of(
+    plane: Plane, event: str, line: Line, rows: Sequence[Row], cusps: Sequence[np.ndarray] = ()
+) -> list[PlaneCurve]:
+    """The lines of an event that pass through the rows, or that begin at a cusp (y, v, cx, cy)."""
     found: list[PlaneCurve] = []
-    held = -1 if plane.scanned == 0 else -2
-    for row in rows:
-        for x in _starts(plane, line, row):
-            if not _inside(plane, x, 0.1):
-                continue
-            derivative = first_node_of(line, x).derivative
-            start = pinned(line, x, derivative, held, np.append(np.zeros(x.size - 1), 1.0))
-            if start is None or start.sweep.at_edge or not _inside(plane, start.x) or _degenerate(line, start.x):
-                continue
-            if not any(_on(known, start, held) for known in found):
-                found.append(_whole(plane, event, line, start))
+    near = [(x, _held(x.size, row.held)) for row in rows for x in _starts(plane, line, row)]
+    if isinstance(line, Maxwell):
+        near += [_opened(line, cusp) for cusp in cusps]
+    for x, held in near:
+        if not _inside(plane, x, 0.1):
+            continue
+        derivative = first_node_of(line, x).derivative
+        start = pinned(line, x, derivative, held, np.append(np.zeros(x.size - 1), 1.0))
+        if start is None or start.sweep.at_edge or not _inside(plane, start.x) or _degenerate(line, start.x):
+            continue
+        if not any(_on(known, start) for known in found):
+            found.append(_whole(plane, event, line, start))
     return found
+
+
+def _held(size: int, index: int) -> np.ndarray:
+    held = np.zeros(size)
+    held[index] = 1.0
+    return held
+
+
+def _opened(line: Maxwell, cusp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two solutions of equal free entropy next to a cusp, about: they are apart along v; and what holds them apart."""
+    n = line.size
+    y, v = cusp[:n], cusp[n : 2 * n]
+    x = np.concatenate([y - _APART * v, y + _APART * v, cusp[-2:]])
+    return x, np.concatenate([-v, v, [0.0, 0.0]])
+
+
+def cusps_of(curves: Sequence[PlaneCurve]) -> list[np.ndarray]:
+    """The cusps of fold lines, (y, v, cx, cy) each."""
+    return [x for curve in curves for x in curve.turns]
 
 
 def _degenerate(line: Line, x: np.ndarray) -> bool:
     return isinstance(line, Maxwell) and line.apart(x) < 0.5 * _MERGED
 
 
-def _on(known: PlaneCurve, start: Node, held: int) -> bool:
-    """Whether a start lies on a line that is known."""
-    for a, b in pairwise(known.nodes):
-        if (a.x[held] - start.x[held]) * (b.x[held] - start.x[held]) > 1e-12:
-            continue
-        near = interpolated(a, b, float(start.x[held]), held)
-        if known.line.same(near, start.x) < 0.2:
-            near[held] = start.x[held]
-            node = pinned(known.line, near, a.derivative, held, a.tangent)
-            if node is not None and known.line.same(node.x, start.x) < _SAME:
-                return True
+def _on(known: PlaneCurve, start: Node) -> bool:
+    """Whether a start lies on a line that is known: where that line passes its x, or its y."""
+    for index in (-1, -2):
+        value = float(start.x[index])
+        for a, b in pairwise(known.nodes):
+            if (a.x[index] - value) * (b.x[index] - value) > 1e-12:
+                continue
+            near = interpolated(a, b, value, index)
+            if known.line.same(near, start.x) < 0.2:
+                near[index] = value
+                node = pinned(known.line, near, a.derivative, _held(near.size, index), a.tangent)
+                if node is not None and known.line.same(node.x, start.x) < _SAME:
+                    return True
     return False
 
 
@@ -352,6 +404,7 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
         return dict(zip(names, (plane.x.value(float(x[-2])), plane.y.value(float(x[-1]))), strict=True))
 
     cusps = []
+    turns = []
     crossings: list[dict[str, Any]] = []
     kept = [nodes[0]]
     for a, b in pairwise(nodes):
@@ -360,6 +413,7 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
             node = _turn(line, a, b)
             if node is not None:
                 cusps.append(place(node.x))
+                turns.append(node.x)
                 inserted.append(node)
         if not (isinstance(line, Level) and line.function is log_replicon_of):
             for copy in range(len(a.sweep.sweeps)):
@@ -398,6 +452,7 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
         quadrature_error=max(_shift(line, kept[k]) for k in checked),
         nodes=kept,
         line=line,
+        turns=turns,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ...problem import Problem
 from ...solution import ConvergenceError
 from ..landscape import Stretch
 from ..saddle import newton
-from .curves import EVENTS, PlaneCurve, Row, line_of, lines_of, rows_of
+from .curves import EVENTS, PlaneCurve, Row, cusps_of, line_of, lines_of, rows_of
 from .events import Level
 from .parameters import Plane, parameter
 
@@ -122,7 +122,9 @@ def phase_diagram(
     plane = Plane(problem, parameter(problem, "x", x, x_low, x_high), parameter(problem, "y", y, y_low, y_high))
     named = [line_of(plane, event) for event in events]
     scanned = rows_of(plane, rows)
-    curves = [curve for name, line in named for curve in lines_of(plane, name, line, scanned)]
+    curves: list[PlaneCurve] = []
+    for name, line in sorted(named, key=lambda pair: pair[0] == "maxwell"):  # it begins at the cusps of folds too
+        curves += lines_of(plane, name, line, scanned, cusps_of(curves))
     if any(stretch.order % 2 == 0 and stretch.end == "edge" for row in scanned for stretch in row.stretches):
         curves += lines_of(plane, "edge", _edge(plane), [_ending(row) for row in scanned])
     cusps: list[dict[str, float]] = []
@@ -145,7 +147,7 @@ def _edge(plane: Plane) -> Level:
 
 
 def _ending(row: Row) -> Row:
-    return Row(row.other, [s for s in row.stretches if s.order % 2 == 0 and s.end == "edge"])
+    return replace(row, stretches=[s for s in row.stretches if s.order % 2 == 0 and s.end == "edge"])
 
 
 # --- what lies between the lines --------------------------------------------------------------------------------------
@@ -210,7 +212,7 @@ def _looked_at(plane: Plane, depth: np.ndarray, rows: Sequence[Row], share: floa
     low, high = other.bounds
     by_row = depth if scanned == 0 else depth.T  # [other, scanned]
     best: tuple[float, Row, int] | None = None
-    for row in rows:
+    for row in (row for row in rows if row.axis == scanned):
         line = by_row[round((row.other - low) / (high - low) * (_PIXELS - 1))]
         j = int(np.argmax(line))
         if line[j] >= _NEAR and (best is None or line[j] > best[0]):
@@ -219,7 +221,7 @@ def _looked_at(plane: Plane, depth: np.ndarray, rows: Sequence[Row], share: floa
         i, j = divmod(int(np.argmax(by_row)), _PIXELS)
         at = low + (high - low) * i / (_PIXELS - 1)
         try:
-            best = float(by_row[i, j]), Row(at, plane.stretches(at)), j
+            best = float(by_row[i, j]), Row(scanned, at, plane.stretches(at)), j
         except ConvergenceError:
             return None
     _, row, j = best
