@@ -45,7 +45,9 @@ class Shape:
         given = (self.units,) * layers if isinstance(self.units, int) else tuple(self.units)
         units = tuple(check_count("units", k) for k in given)
         if layers == 0 or len(units) != layers:
-            raise ValueError(f"units must hold {layers} numbers, one a hidden layer of at least one, got {self.units!r}")
+            raise ValueError(
+                f"units must hold {layers} numbers, one a hidden layer of at least one, got {self.units!r}"
+            )
         if self.channel.flips > 0.0:
             raise ValueError(f"flips must be 0 for a simulated tree, got {self.channel.flips!r}")
         object.__setattr__(self, "units", units)
