@@ -53,6 +53,7 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
         "network": "mlp",
         "look_back": None,
         "test_images": 0,
+        "curve": True,
     }
     points = [
         {

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import xarray
 
 _TASK_FIELDS = tuple(f.name for f in dataclasses.fields(Task))
-_BRANCHES = ("best", "low", "high")
+_BRANCHES = ("best", "low", "high", "thermodynamic")
 METHODS = ("descent", "gibbs")
 # The fields of a task that each simulation reads, and the settings that a grid may vary.
 _SIMULATED = {"descent": ("alpha", "prior", "q_star"), "gibbs": ("alpha", "beta", "prior")}

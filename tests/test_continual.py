@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from statmech_cl.simulations.deep.methods import Method
 from statmech_cl.simulations.deep.protocol import Protocol
 from statmech_cl.simulations.deep.results import RunResult, metrics
 from statmech_cl.simulations.deep.scenarios import scenario
-from statmech_cl.simulations.deep.tables import summarise, table
+from statmech_cl.simulations.deep.tables import differences, summarise, table
 
 
 def test_permuted_mnist_permutes_pixels_and_nothing_else() -> None:
@@ -221,6 +222,17 @@ def test_results_travel_as_json_and_follow_the_seed() -> None:
     assert table([run("metaplasticity", toy_scenario(), PROTOCOL, seed=0)])[0]["task id"] == "yes"
 
 
+def test_differences_are_paired_by_seed() -> None:
+    results = [run(name, toy_scenario(), PROTOCOL, seed=seed) for name in ("plain", "vcl") for seed in (0, 1, 2)]
+    (line,) = differences(results)
+    assert line["difference"] == "vcl - plain"
+    average = {r.method + str(r.seed): r.metrics(r.rows[0]["view"])["average"] for r in results}
+    gaps = 100.0 * np.array([average[f"vcl{seed}"] - average[f"plain{seed}"] for seed in range(3)])
+    assert line["average"].mean == pytest.approx(gaps.mean())
+    assert line["average"].error == pytest.approx(gaps.std(ddof=1) / np.sqrt(3))
+    assert differences(results[:1]) == []
+
+
 def test_evaluating_less_often_changes_nothing_else() -> None:
     often, seldom = (run("vcl", toy_scenario(), PROTOCOL, seed=0, curve=curve) for curve in (True, False))
     assert np.array_equal(often.matrix("sign"), seldom.matrix("sign"))
@@ -261,6 +273,8 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert "10000 training and 2000 test images from the embedded subset" in shown.err
     lines = shown.out.splitlines()
     assert lines[0].split()[:3] == ["method", "view", "average"]
+    assert lines[5].split()[:2] == ["difference", "average"]
+    assert lines[7].split()[:3] == ["plain", "-", "vcl"]
     assert [line.split()[0] for line in lines[2:4]] == ["vcl", "plain"]
     record = json.loads((tmp_path / "benchmark-permuted-mnist.json").read_text())
     assert record["seeds"] == [0, 1]
@@ -273,6 +287,26 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert main(arguments) == 0
     assert capsys.readouterr().out == shown.out
     assert (tmp_path / "benchmark-permuted-mnist.csv").read_text() == csv
+
+
+def test_very_many_tasks_are_judged_at_their_ends_and_drawn_against_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "benchmark permuted-mnist --methods plain,vcl-steps --tasks 12 --seeds 1 --epochs 1 --batches 1 --widths 8"
+    words += " --subset --quiet --look-back 5 --ends-only --test-images 20 --set vcl-steps.anneal_steps=12"
+    assert main([*words.split(), "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "last 5" in lines[0]
+    assert "horizon" in lines[0]
+    rows = list(csv.DictReader((tmp_path / "benchmark-permuted-mnist.csv").read_text().splitlines()))
+    first = [row for row in rows if row["method"] == "plain"]
+    places = {(int(row["after_task"]), int(row["on_task"])) for row in first}
+    assert places == {(t, on) for t in range(1, 12) for on in range(max(1, t - 4), t + 2)} | {
+        (12, on) for on in range(1, 13)
+    }
+    views = {row["view"]: int(row["after_task"]) for row in rows if row["method"] == "vcl-steps"}
+    assert views == dict.fromkeys(("sign", "mean", "sampled", "fields"), 12)
+    assert (tmp_path / "benchmark-permuted-mnist.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

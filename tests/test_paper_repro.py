@@ -75,7 +75,17 @@ def test_files_and_their_content(tmp_path: Path) -> None:
     assert record["parameters"] == SCALES["quick"]
     assert record["versions"]["numpy"] == np.__version__ and record["versions"]["python"]
     assert record["verdict"]["holds"] is True and len(record["verdict"]["rows"]) == 4
-    assert set(record["verdict"]["rows"][0]) == {"what", "theory", "simulation", "error", "n", "z", "note", "judged"}
+    assert set(record["verdict"]["rows"][0]) == {
+        "what",
+        "theory",
+        "theory_error",
+        "simulation",
+        "error",
+        "n",
+        "z",
+        "note",
+        "judged",
+    }
     assert json.loads((tmp_path / "toy.run.json").read_text())["seconds"] >= 0.0
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*(p.name for p in result.files), "store.sqlite"])
 

@@ -354,3 +354,16 @@ def test_missing_file_and_unreachable_cluster(capsys: pytest.CaptureFixture[str]
     (tmp_path / "grid.toml").write_text("[grid]\nalpha = [1.0]")
     assert cli.main(["sweep", str(tmp_path / "grid.toml"), "--dask", "nonsense://x"]) == 2
     assert "dask must be the address of a running scheduler, got 'nonsense://x'" in capsys.readouterr().err
+
+
+def test_the_branch_of_a_file_is_the_one_that_is_solved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "low.toml"
+    file.write_text('[parameters]\nbranch = "low"\n[grid]\nalpha = [1.7]\n')
+    assert cli.main(["sweep", str(file), "-o", str(tmp_path / "low.json"), "--quiet"]) == 0
+    (row,) = json.loads((tmp_path / "low.json").read_text())["rows"]
+    assert row["branch"] == "low" and row["eps_g"] == solve(Task(alpha=1.7), branch="low").eps_g > 0.1
+    file.write_text('[parameters]\nbranch = "low"\n[grid]\nalpha = [2.5]\n')
+    assert cli.main(["sweep", str(file), "--quiet"]) == 1 and "branch 'low' ends at alpha" in capsys.readouterr().out
+    file.write_text("[parameters]\nalpha = 1.0\n[grid]\nalpha = [2.5]\n")
+    assert cli.main(["sweep", str(file), "--quiet"]) == 2
+    assert "alpha must stand in one of parameters and grid, got it in both" in capsys.readouterr().err

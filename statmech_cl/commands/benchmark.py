@@ -17,6 +17,8 @@ from ..validation import check_choice, check_count
 from .options import Choice, Count, quiet_option
 from .results import kept_in
 
+_MANY = 10  # tasks that still have a line each in a picture
+
 
 @click.command("benchmark")
 @click.argument("scenario", type=Choice(list(SCENARIOS)))
@@ -37,6 +39,7 @@ from .results import kept_in
 @click.option("--widths", default="512,512", show_default=True, help="Hidden layers of the mlp.")
 @click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Override a setting; repeatable.")
 @click.option("--look-back", type=Count(), help="Until the last task judge on this many latest tasks; default all.")
+@click.option("--ends-only", is_flag=True, help="Judge at the ends of tasks only, other views after the last: faster.")
 @click.option("--test-images", type=Count(low=0), default=0, show_default=True, help="Judge on so many, 0 for all.")
 @click.option("--validation", is_flag=True, help="Judge on a held-out sixth of the training set, not on test data.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder that holds mnist/ and fashion-mnist/.")
@@ -55,6 +58,7 @@ def command(
     seeds: int,
     seed: int,
     permutation_seed: int | None,
+    ends_only: bool,
     widths: str,
     data_dir: Path | None,
     subset: bool,
@@ -68,13 +72,14 @@ def command(
     Each method runs at the setting chosen for the scenario on held-out images, see docs/deep-networks.md.
 
     Writes OUT/benchmark-SCENARIO.csv (every evaluation), .json (the table, options, versions) and .png (accuracy
-    against epoch). Finished runs are kept in OUT/store.sqlite and half-finished ones in OUT/checkpoints: the same
-    command again goes on from there.
+    against epoch; of more than ten tasks, against the number of tasks). Finished runs are kept in OUT/store.sqlite and
+    half-finished ones in OUT/checkpoints: the same command again goes on from there.
 
     \b
     Example:
       statmech-cl benchmark permuted-mnist --methods vcl,bayesbinn,ewc,plain --tasks 5 --seeds 3
       statmech-cl benchmark split-mnist --methods plain,l2,rana --set l2.strength=3
+      statmech-cl benchmark permuted-mnist --methods vcl-steps,bimu --tasks 100 --look-back 5 --ends-only
     """
     from statmech_cl.simulations.deep import registry, runs
     from statmech_cl.simulations.deep.methods import check_options
@@ -100,6 +105,7 @@ def command(
         "n_tasks": len(probe.tasks),
         "subset": not whole_data(kind.datasets, data_dir, subset),
         "widths": hidden_layers(widths),
+        "curve": not ends_only,
         **protocol,
     }
     base = seed if permutation_seed is None else permutation_seed
@@ -168,7 +174,7 @@ def _write(
     stem: Path, results: list[Any], shared: dict[str, Any], sources: list[str], options: dict[str, dict[str, Any]]
 ) -> None:
     from statmech_cl.figures import rendered, style
-    from statmech_cl.figures.deep import accuracy_against_epoch
+    from statmech_cl.figures.deep import accuracy_against_epoch, accuracy_against_task
     from statmech_cl.provenance import versions
     from statmech_cl.simulations.deep.tables import differences, table
 
@@ -193,7 +199,8 @@ def _write(
     write_atomic(stem.with_name(stem.name + "-log.csv"), to_csv(logs))
     write_atomic(stem.with_suffix(".json"), to_json(record))
     with style():
-        figure = accuracy_against_epoch(rows, title=shared["scenario_name"])
+        drawn = accuracy_against_task if shared["n_tasks"] > _MANY else accuracy_against_epoch
+        figure = drawn(rows, title=shared["scenario_name"])
         write_atomic(stem.with_suffix(".png"), rendered(figure, "png"))
     click.echo(to_table(_rounded(lines)))
     if against:

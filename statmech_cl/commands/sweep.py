@@ -78,7 +78,13 @@ def _read(file: Path) -> tuple[Problem, dict[str, list[Any]]]:
     grid = {name: _values(name, given) for name, given in _table(content, "grid").items()}
     if not grid:
         raise ValueError(f"{file}: grid must hold at least one name with its values")
-    return _problem(kind, _table(content, "parameters"), grid), grid
+    parameters = _table(content, "parameters")
+    twice = [name for name in parameters if name in grid]
+    if twice:
+        raise ValueError(f"{file}: {twice[0]} must stand in one of parameters and grid, got it in both")
+    if kind == "task" and "branch" in parameters:  # no field of a task: it is an axis of one value
+        grid["branch"] = [parameters.pop("branch")]
+    return _problem(kind, parameters, grid), grid
 
 
 def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
