@@ -240,8 +240,8 @@ def sample(
 
     Raises
     ------
-    ValueError : an argument out of range, a channel that is no plain Perceptron, a prescribed q_star, an unknown or absent device, a `start` that does not
-        fit.
+    ValueError : an argument out of range, a channel that is no plain Perceptron, a prescribed q_star, an unknown or
+        absent device, a `start` that does not fit.
     """
     chain = Chain((problem,)) if isinstance(problem, Task) else problem
     settings = settings or GibbsSettings()

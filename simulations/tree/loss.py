@@ -5,8 +5,8 @@ under q_theta. Every layer maps the means and variances of its units (`activatio
 
     M = sum_l v_l mu(h_l, s_l) / sqrt K,   S = sum_l nu(h_l, s_l) / K,
 
-taken as Gaussian again, which is exact for many units a layer. v_l = 1 for odd activations, where the sign of a unit is a
-matter of its inputs' signs; else it alternates. Batched over seeds and over rows that share a seed's patterns:
+taken as Gaussian again, which is exact for many units a layer. v_l = 1 for odd activations, where the sign of a unit is
+a matter of its inputs' signs; else it alternates. Batched over seeds and over rows that share a seed's patterns:
 `theta : (n_seeds, n_rows, N)`, N = n times the number of units, unit after unit.
 """
 
