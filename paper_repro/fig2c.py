@@ -71,7 +71,7 @@ def compute(context: Context) -> Data:
 def _time(epochs: Sequence[int], loss: np.ndarray, tolerance: float) -> Estimate:
     """Of `loss : (records, seeds)`. A time is known to one interval of records: no error is taken as less than that of
     a rounding, interval / sqrt 12."""
-    from statmech_cl.simulations.perceptron.descent import convergence_epochs
+    from statmech_cl.simulations.perceptron.records import convergence_epochs
 
     found = convergence_epochs(np.array(epochs), loss, tolerance=tolerance).astype(float)
     estimate = Estimate.from_samples(found)

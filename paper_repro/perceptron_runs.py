@@ -23,7 +23,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 def prepare() -> None:
     """One thread for torch: the steps of a descent are too short for more."""
-    from statmech_cl.simulations.perceptron.descent import one_thread
+    from statmech_cl.simulations.device import one_thread
 
     one_thread()
 

@@ -146,7 +146,7 @@ def reproduce_all(
 def _check_device(device: str) -> None:
     """A device other than the CPU is looked for before anything is computed."""
     if device != "cpu":
-        from statmech_cl.simulations.perceptron.descent import check_device
+        from statmech_cl.simulations.device import check_device
 
         check_device(device)
 

@@ -17,7 +17,8 @@ from .deep.methods import Method
 from .deep.protocol import Protocol
 from .deep.results import RunResult
 from .deep.scenarios import scenario
-from .perceptron.descent import DescentResult, DescentSettings, descend
+from .perceptron.descent import DescentSettings, descend
+from .perceptron.records import DescentResult
 from .perceptron.rows import put_estimate
 from .spectral import coherence_and_gradient
 

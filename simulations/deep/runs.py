@@ -14,6 +14,7 @@ from typing import Any
 
 from statmech_cl.store import Store
 
+from ..device import one_thread
 from .continual import run_point
 from .methods import check_options
 from .protocol import code_of
@@ -71,12 +72,12 @@ def run_points(
     # add in another order, so that numbers would depend on the machine's cores.
     if jobs == 1:
         if waiting:
-            _one_thread()
+            one_thread()
         for number, keyed, point in waiting:
             yield number, RunResult.from_dict(store.put(_KIND, keyed, compute(**point)))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=one_thread) as pool:
         futures = {pool.submit(compute, **point): (number, keyed) for number, keyed, point in waiting}
         try:
             for future in as_completed(futures):
@@ -85,9 +86,3 @@ def run_points(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)

@@ -14,7 +14,8 @@ import numpy as np
 
 from statmech_cl.problem import Chain, Task
 
-from .descent import DescentSettings, Stage, descend_many
+from .descent import DescentSettings, descend_many
+from .records import Stage
 
 
 def problem(

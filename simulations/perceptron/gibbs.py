@@ -23,10 +23,11 @@ from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 from statmech_cl.validation import check_choice, check_count, check_number
 
+from ..device import check_device
 from . import loss as perceptron
 from . import teachers
-from .descent import check_device, check_seeds
 from .loss import Anchor
+from .teachers import check_seeds
 
 STARTS = ("prior", "teacher")
 OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")

@@ -17,7 +17,7 @@ import torch
 
 from statmech_cl.problem import Problem, Task
 
-from .descent import check_device
+from ..device import check_device
 from .teachers import n_patterns
 
 

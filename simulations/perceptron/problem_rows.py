@@ -13,8 +13,9 @@ from typing import Any
 from statmech_cl.problem import Task, from_dict
 
 from . import memory
-from .descent import DescentResult, DescentSettings, descend
+from .descent import DescentSettings, descend
 from .gibbs import GibbsResult, GibbsSettings, sample
+from .records import DescentResult
 from .rows import DESCENT_OBSERVABLES, GIBBS_OBSERVABLES, diagnostics, put_estimate, seeds_for_error_bars
 from .teachers import n_patterns
 

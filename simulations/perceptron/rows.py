@@ -18,8 +18,10 @@ from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 
 from . import teachers
-from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend, descend_many
+from .descent import DescentSettings, anneal, descend, descend_many
 from .gibbs import GibbsResult, GibbsSettings, sample
+from .records import DescentResult, convergence_epochs
+from .teachers import check_seeds
 
 DESCENT_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "eps_test", "loss")
 GIBBS_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "energy")

@@ -7,6 +7,8 @@ the other tasks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -78,6 +80,16 @@ def check_perceptrons(chain: Chain) -> None:
     for task in chain.tasks:
         if task.channel != PLAIN:
             raise ValueError(f"channel must be Perceptron() for simulated perceptrons, got {task.channel!r}")
+
+
+def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+    """Seeds as a tuple: a number n stands for 0, 1, ..., n - 1."""
+    if isinstance(seeds, (int, np.integer)):
+        return tuple(range(check_count("seeds", seeds)))
+    checked = tuple(check_count("seeds", seed, low=0) for seed in seeds)
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"seeds must be a number >= 1 or distinct whole numbers >= 0, got {seeds!r}")
+    return checked
 
 
 def n_patterns(alpha: float, n: int) -> int:

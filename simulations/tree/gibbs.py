@@ -9,9 +9,10 @@ import torch
 
 from statmech_cl.problem import Chain, Task
 
+from ..device import check_device
 from ..perceptron import gibbs, teachers
-from ..perceptron.descent import check_device, check_seeds
 from ..perceptron.gibbs import GibbsResult, GibbsSettings
+from ..perceptron.teachers import check_seeds
 from .loss import Shape, drawn_loss
 
 

@@ -87,7 +87,7 @@ def grid(
 
 def simulated(store: Store | None, points: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The row of each point behind its parameters, one at a time, from the store where it is there already."""
-    from statmech_cl.simulations.perceptron.descent import one_thread
+    from statmech_cl.simulations.device import one_thread
     from statmech_cl.simulations.perceptron.problem_rows import problem_row
 
     one_thread()
