@@ -87,6 +87,8 @@ def _cosine(s: float, c: float, short: float) -> float:
 
 def _turn(s: float, a: float, short_a: float, b: float, short_b: float, difference: float) -> float:
     """arcsin(s a) - arcsin(s b) for a >= b >= 0, without cancellation: an angle by its sine and its cosine."""
+    if difference == 0.0:
+        return 0.0
     cos_a, cos_b = _cosine(s, a, short_a), _cosine(s, b, short_b)
     sine = s * difference * (a + b) / (a * cos_b + b * cos_a)
     return math.atan2(sine, cos_a * cos_b + s * s * a * b)

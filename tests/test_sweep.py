@@ -353,6 +353,10 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
         ("[grid]\nalpha = [-1.0]", "alpha must be a finite number in [0, inf), got -1.0"),
         ("[parameters]\nbteA = 1.0\n[grid]\nalpha = [1.0]", "parameters: "),
         ("[parameters]\nprior = 'kl'\n[grid]\nbeta = [1.0]", "alpha"),
+        (
+            "[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]",
+            "beta must stand in one of parameters and grid, got it in both",
+        ),
         ("grid = 3", "grid must be a table, got 3"),
     ],
 )

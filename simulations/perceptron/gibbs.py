@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -134,22 +135,52 @@ class GibbsResult:
             return getattr(stage, name).mean(axis=(1, 2))
         on = range(len(self.stages))[after] if on is None else on
         mean = getattr(stage, "p" if name == "eps_g" else name)[..., on].mean(axis=(1, 2))
-        return np.arccos(np.clip(mean, -1.0, 1.0)) / math.pi if name == "eps_g" else mean
+        if name != "eps_g":
+            return mean
+        channel = self.chain.tasks[on].channel
+        return np.array([channel.eps_g(0.5 * (1.0 - p)) for p in mean])
 
     def estimate(self, name: str, *, after: int = -1, on: int | None = None) -> Estimate:
         """Mean and standard error over the disorder: seeds are independent, whatever the chains' autocorrelation."""
         return Estimate.from_samples(self.values(name, after=after, on=on))
 
 
+class Loss(Protocol):
+    """E of one task on `count` patterns a seed; a perceptron's is below, other networks bring their own."""
+
+    count: int
+
+    def energy_and_gradient(
+        self, theta: torch.Tensor, *, with_energy: bool = True
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """E : (n_seeds, n_rows), None where it is not wanted, and dE/dtheta shaped like theta."""
+
+
+class _PerceptronLoss:
+    """A perceptron's E on `signed : (n_seeds, P, N)`."""
+
+    def __init__(self, signed: torch.Tensor) -> None:
+        self.signed, self.count = signed, signed.shape[1]
+
+    def energy_and_gradient(
+        self, theta: torch.Tensor, *, with_energy: bool = True
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        return perceptron.energy_and_gradient(theta, self.signed, with_energy=with_energy)
+
+
+# (teachers of the task, (n_seeds, N); its number from 0; the task) -> its loss
+DrawLoss = Callable[[torch.Tensor, int, Task], Loss]
+
+
 class _Target:
     """U of one task and its gradient."""
 
-    def __init__(self, task: Task, signed: torch.Tensor, anchor: Anchor) -> None:
-        self.beta, self.signed, self.anchor = task.beta, signed, anchor
+    def __init__(self, task: Task, loss: Loss, anchor: Anchor) -> None:
+        self.beta, self.loss, self.anchor = task.beta, loss, anchor
 
     def __call__(self, theta: torch.Tensor, heat: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """U at beta * heat, its gradient, and E alone."""
-        loss, slope = perceptron.energy_and_gradient(theta, self.signed)
+        loss, slope = self.loss.energy_and_gradient(theta)
         assert loss is not None
         value = self.beta * heat * (loss + self.anchor.energy(theta))
         value += 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
@@ -157,7 +188,7 @@ class _Target:
 
     def force(self, theta: torch.Tensor, heat: float) -> torch.Tensor:
         """The gradient of U at beta * heat: all that the steps inside a trajectory need."""
-        return self._whole(perceptron.gradient(theta, self.signed), theta, heat)
+        return self._whole(self.loss.energy_and_gradient(theta, with_energy=False)[1], theta, heat)
 
     def _whole(self, slope: torch.Tensor, theta: torch.Tensor, heat: float) -> torch.Tensor:
         slope = slope.add_(self.anchor.gradient(theta))
@@ -190,6 +221,7 @@ def sample(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] | None = None,
+    draw_loss: DrawLoss | None = None,
 ) -> GibbsResult:
     """Sample the Gibbs measure of a task; of a chain, task after task, each given a reference drawn from the one before
     (the last draw of the seed's first chain, shared by all chains of the next task: the Franz-Parisi setting).
@@ -205,27 +237,34 @@ def sample(
     device, dtype : where and in which precision. float32 rounds U by about 1e-3 at N = 500, far below the error of a
         leapfrog trajectory at an acceptance of 0.8 (which is of order 1), and estimates do not tell it from float64.
     progress : called with (iterations done, iterations in all).
+    draw_loss : the loss of each task, for networks that are no perceptrons (statmech_cl.simulations.tree).
 
     Raises
     ------
-    ValueError : an argument out of range, a prescribed q_star, an unknown or absent device, a `start` that does not
-        fit.
+    ValueError : an argument out of range, a channel that is no plain Perceptron, a prescribed q_star, an unknown or
+        absent device, a `start` that does not fit.
     """
     chain = Chain((problem,)) if isinstance(problem, Task) else problem
     settings = settings or GibbsSettings()
     n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
     if any(task.q_star is not None for task in chain.tasks):
         raise ValueError("q_star must be None: the Gibbs measure is sampled with q_star free")
+    if draw_loss is None:
+        teachers.check_perceptrons(chain)
     drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
     w = torch.stack(drawn, dim=1).to(where)
     iterations = settings.warmup + settings.draws
     stages = [] if start is None else _begun(start, chain, n, seeds, settings, dtype)
     reference = None if start is None else _reference(stages[-1], settings).to(where)
     for index, task in enumerate(chain.tasks[len(stages) :], len(stages)):
-        signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n)).to(where, dtype)
+        if draw_loss is None:
+            signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n))
+            loss: Loss = _PerceptronLoss(signed.to(where, dtype))
+        else:
+            loss = draw_loss(w[index], index, task)
         streams = [teachers.generator(seed, index, "sampler") for seed in seeds]
         theta = _started(settings, streams, w[index].to(where, dtype), reference)
-        target = _Target(task, signed, Anchor(task, reference))
+        target = _Target(task, loss, Anchor(task, reference))
 
         def step_done(done: int, *, index: int = index) -> None:
             if progress is not None:
@@ -313,7 +352,7 @@ def _run(
     mean_m = torch.zeros_like(theta)
     accepted_sum = torch.zeros_like(theta[..., 0])
     value, slope, loss = target(theta, 1.0)
-    count = target.signed.shape[1]
+    count = target.loss.count
     for iteration, length in enumerate(lengths.tolist()):
         warm = iteration < settings.warmup
         heat = (iteration + 1) / rise if iteration < rise else 1.0

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from statmech_cl.channels import PLAIN
 from statmech_cl.problem import Chain
 from statmech_cl.validation import check_choice, check_count
 
@@ -72,6 +73,13 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     fields = teachers.to(torch.float32) @ x.to(torch.float32).T  # sums of +-1: exact in float32 up to 2^24
     y = torch.where(fields < 0, -1, 1).to(torch.int8)
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
+
+
+def check_perceptrons(chain: Chain) -> None:
+    """A ValueError where a task has another network than the perceptron with a teacher who makes no mistakes."""
+    for task in chain.tasks:
+        if task.channel != PLAIN:
+            raise ValueError(f"channel must be Perceptron() for simulated perceptrons, got {task.channel!r}")
 
 
 def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
