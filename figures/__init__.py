@@ -12,5 +12,17 @@ embedded fonts), kept in one file, `statmech_cl.mplstyle`.
 from .axes import COLORS, curve, new, points, rendered, style
 from .branches import branches
 from .chains import forgetting_matrix, front
+from .curves import learning_curve
 
-__all__ = ["COLORS", "branches", "curve", "forgetting_matrix", "front", "new", "points", "rendered", "style"]
+__all__ = [
+    "COLORS",
+    "branches",
+    "curve",
+    "forgetting_matrix",
+    "front",
+    "learning_curve",
+    "new",
+    "points",
+    "rendered",
+    "style",
+]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from statmech_cl.estimate import Estimate
 
-from .framework import Row
+from .figure import Row
 
 # Descent has a setting, the theory has none: eps_g moves by up to this much with rate, momentum, optimiser, batch,
 # epochs and decay, which the verdict of figure `settings` measures. A verdict holds within 3 standard errors plus this.

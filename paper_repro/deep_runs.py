@@ -10,7 +10,7 @@ import numpy as np
 from statmech_cl.estimate import Estimate
 from statmech_cl.store import Store
 
-from .framework import Context, Data
+from .figure import Context, Data
 
 # The runs themselves are stored as the command `benchmark` stores them, under a digest of their own.
 COMPARED = ["vcl", "vcl-sgd", "metaplasticity", "ewc", "plain"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .agreement import agreement, compared
-from .framework import Context, Data, Verdict
-from .one_task import all_row
-from .perceptrons import prepare, seeds, settings
+from .figure import Context, Data, Verdict
+from .perceptron_runs import prepare, seeds, settings
+from .theory_rows import all_row
 
 _SHARED = {"alphas": [0.5, 1.0, 1.5, 2.0], "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
@@ -24,9 +24,9 @@ def compute(context: Context) -> Data:
     size = context.parameters
     descent = settings(epochs=size["epochs"], records=size["epochs"])
     common = {"n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
-    found = context.points("history", history_row, [{"alpha_1": a, **common} for a in size["alphas"]], "descent")
+    found = context.points(history_row, [{"alpha_1": a, **common} for a in size["alphas"]], "descent")
     grid = [{"alpha": alpha, "beta": size["beta"], "prior": "none"} for alpha in size["alphas"]]
-    theory = context.points("one task/all", all_row, grid, "theory")
+    theory = context.points(all_row, grid, "theory")
     rows: list[dict[str, Any]] = []
     for alpha, history, row in zip(size["alphas"], found, theory, strict=True):
         for solution in row["solutions"]:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import one_task
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import seeds
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import seeds
 
 __all__ = ["SCALES", "compute", "draw", "verdict"]
 

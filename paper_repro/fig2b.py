@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from . import one_task
-from .framework import Data, Row, Verdict
+from .figure import Data, Row, Verdict
 from .one_task import compute
 
 __all__ = ["SCALES", "compute", "draw", "verdict"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import prepare, seeds, settings
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, seeds, settings, without_seeds
 
 _SHARED = {"tolerance": 0.05, "epochs": 300, "records": 150}
 SCALES: dict[str, dict[str, Any]] = {
@@ -30,8 +30,8 @@ def compute(context: Context) -> Data:
     descent = settings(epochs=size["epochs"], records=size["records"], test_patterns=0)
     common = {"n": size["n"], "seeds": seeds(context), "device": context.device, "tolerance": size["tolerance"]}
     grid = [{"alpha": alpha, **common, **descent} for alpha in size["alphas"]]
-    rows = context.points("convergence", convergence_row, grid, "descent")
-    kept = [{name: v for name, v in row.items() if name == "n_seeds" or not name.endswith("_seeds")} for row in rows]
+    rows = context.points(convergence_row, grid, "descent")
+    kept = [without_seeds(row) for row in rows]
     return Data(kept, {**size, "descent": descent})
 
 

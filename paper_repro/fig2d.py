@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .agreement import agreement, compared
-from .framework import Context, Data, Verdict
-from .perceptrons import prepare, seeds, settings, theory_row
+from .figure import Context, Data, Verdict
+from .perceptron_runs import prepare, seeds, settings
+from .theory_rows import theory_row
 
 _LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
 _SHARED = {
@@ -37,13 +38,13 @@ def compute(context: Context) -> Data:
     # the decay would pull against the ramp: q_star is prescribed here
     ramp = settings(epochs=size["epochs_per_level"], weight_decay=0.0)
     grid = [{"alpha": size["alpha"], "q_stars": size["q_stars"], **common, **ramp}]
-    (annealed,) = context.points("annealing", annealing_row, grid, "annealing")
+    (annealed,) = context.points(annealing_row, grid, "annealing")
     descent = settings(epochs=size["epochs"], records=size["epochs"])
-    (history,) = context.points("history", history_row, [{"alpha_1": size["alpha"], **common, **descent}], "descent")
+    (history,) = context.points(history_row, [{"alpha_1": size["alpha"], **common, **descent}], "descent")
     levels = sorted({*size["q_stars"], *size["fine"]})
     betas = (size["beta"], size["beta_cold"])
     grid = [{"alpha": size["alpha"], "beta": beta, "q_star": level} for beta in betas for level in levels]
-    theory = context.points("one task/theory", theory_row, grid, "theory")
+    theory = context.points(theory_row, grid, "theory")
     rows: list[dict[str, Any]] = [
         {
             "kind": "theory",

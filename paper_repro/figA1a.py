@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import one_task
-from .framework import Data, Verdict
+from .figure import Data, Verdict
 from .one_task import compute
 
 __all__ = ["SCALES", "compute", "draw", "verdict"]

@@ -12,8 +12,9 @@ from typing import Any
 from statmech_cl.estimate import Estimate
 
 from .agreement import agreement, compared
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import LINE_FROM, all_row, line_row, prepare, seeds, settings
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, seeds, settings
+from .theory_rows import LINE_FROM, all_row, line_row
 
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_\star$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
@@ -45,17 +46,17 @@ def theory(context: Context, *, alphas: Sequence[float], beta: float, prior: str
     problem = {"beta": beta, "prior": prior}
     rows = []
     if max(alphas) > LINE_FROM:
-        (line,) = context.points("one task/line", line_row, [{"to": max(alphas), **problem}], "line of theory")
+        (line,) = context.points(line_row, [{"to": max(alphas), **problem}], "line of theory")
         rows += [{"kind": "line", **point} for point in line["points"]]
         rows += [{"kind": "event", **event} for event in line["events"]]
-    found = context.points("one task/all", all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
+    found = context.points(all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
     return rows + [{"kind": "solution", **solution} for row in found for solution in row["solutions"]]
 
 
 def simulation(context: Context, method: str, function: Any, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of simulated points, without the values of the single seeds."""
     prepare()
-    found = context.points(f"one task/{method}", function, points, method)
+    found = context.points(function, points, method)
     return [
         {"kind": method, **{name: value for name, value in row.items() if not isinstance(value, list)}} for row in found
     ]

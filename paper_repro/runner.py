@@ -1,4 +1,4 @@
-"""Run one figure's module: compute (resumable), verdict, draw, write everything atomically."""
+"""Run one figure: compute (resumable), verdict, draw, write everything atomically."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
-from statmech_cl.provenance import code_version, versions
+from statmech_cl.provenance import versions
 from statmech_cl.store import Store, StoreError
 from statmech_cl.validation import check_choice, check_count
 
-from .framework import Context, Data, Verdict
-from .registry import FIGURES, load
+from .figure import Context, Data, Verdict
 from .report import write_report
+from .table import FIGURES
 
 SCALES = ("quick", "paper")
 STORE_NAME = "store.sqlite"
@@ -46,23 +46,23 @@ def reproduce(
 
     Raises
     ------
-    ValueError : unknown figure, scale or device, one not built yet, a negative seed.
+    ValueError : unknown figure (names the nearest), unknown scale or device, a negative seed.
     OSError : `out` cannot be written (checked before the computation).
     StoreError : the result store is damaged or cannot be written.
     """
     check_choice("scale", scale, SCALES)
     seed = check_count("seed", seed, low=0)
-    module = load(figure)
+    made = FIGURES[check_choice("figure", figure, tuple(FIGURES))]
     # Loads matplotlib, which an unknown figure need not wait for.
     from statmech_cl.figures import rendered, style
 
     folder = check_writable_folder(out)
-    parameters = dict(module.SCALES[scale])
+    parameters = dict(made.scales[scale])
     started, cpu_started = time.monotonic(), time.process_time()
-    with Store(folder / STORE_NAME, version=code_version(module.__name__)) as store:
+    with Store(folder / STORE_NAME) as store:
         context = Context(parameters=parameters, scale=scale, device=device, seed=seed, store=store, quiet=quiet)
-        data = module.compute(context)
-    verdict = module.verdict(data)
+        data = made.compute(context)
+    verdict = made.verdict(data)
     record = {
         "figure": figure,
         "scale": scale,
@@ -73,7 +73,7 @@ def reproduce(
         "versions": versions(),
     }
     with style():
-        drawing = module.draw(data)
+        drawing = made.draw(data)
         pictures = {kind: rendered(drawing, kind) for kind in ("png", "pdf")}
     contents: dict[str, str | bytes] = {
         **pictures,
@@ -110,7 +110,7 @@ def reproduce_all(
     quiet: bool = False,
     on_result: Callable[[str, Result | str], None] | None = None,
 ) -> Report:
-    """Make every figure that is built, then `out`/report.html. A figure that fails does not end the run.
+    """Make every figure, then `out`/report.html. A figure that fails does not end the run.
 
     on_result : called with the id and the Result, or the message of the failure, as each figure is done.
 
@@ -121,9 +121,7 @@ def reproduce_all(
     folder = check_writable_folder(out)
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    for figure, entry in FIGURES.items():
-        if entry.module is None:
-            continue
+    for figure in FIGURES:
         done: Result | str
         try:
             done = results[figure] = reproduce(figure, scale=scale, out=out, device=device, seed=seed, quiet=quiet)

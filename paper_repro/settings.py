@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .agreement import ALLOWANCE
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import prepare, seeds, settings, theory_row
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, seeds, settings, without_seeds
+from .theory_rows import theory_row
 
 _CHANGES: dict[str, dict[str, Any]] = {
     "as documented": {},
@@ -47,13 +48,13 @@ def compute(context: Context) -> Data:
         {"alpha": alpha, **common, **settings(records=1, replicas=2, test_patterns=0, **change)}
         for alpha, _, change in cases
     ]
-    found = context.points("descent", descent_row, grid, "descent")
+    found = context.points(descent_row, grid, "descent")
     grid = [{"alpha": alpha, "beta": size["beta"], "branch": "low"} for alpha in size["alphas"]]
-    theory = context.points("one task/theory", theory_row, grid, "theory")
+    theory = context.points(theory_row, grid, "theory")
     named = ("alpha", "q", "r", "q_star", "eps_g", "replicon")
     rows: list[dict[str, Any]] = [{"kind": "theory", **{name: row[name] for name in named}} for row in theory]
     for (_, name, _), row in zip(cases, found, strict=True):
-        kept = {key: value for key, value in row.items() if key == "n_seeds" or not key.endswith("_seeds")}
+        kept = without_seeds(row)
         rows.append({"kind": "descent", "setting": name, **kept})
     return Data(rows, {**size, "descent": settings()})
 

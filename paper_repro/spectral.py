@@ -11,15 +11,14 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from statmech_cl.estimate import Estimate
 from statmech_cl.spectral import random_coherence
 
-from . import perceptrons
 from .agreement import ALLOWANCE
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import settings, two_task_theory_row
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, settings
+from .theory_rows import two_task_theory_row
 
 PUBLISHED = (71.16, 86.69)  # digits 0-4 retained, digits 5-9, at lam = 1, eta = 3
 # Every method; those with an anchor at strengths over three decades.
@@ -77,7 +76,7 @@ SCALES = {
 
 def compute(context: Context) -> Data:
     """Theory, perceptrons, split MNIST, and every method on two permuted tasks."""
-    perceptrons.prepare()
+    prepare()
     rows = [*_theory(context), *_perceptrons(context), *_along(context), *_trade_off(context), *_deep(context)]
     for what, found in _correlations(rows).items():
         rows.append(
@@ -90,7 +89,7 @@ def _theory(context: Context) -> list[dict[str, Any]]:
     p = context.parameters["perceptron"]
     shared = {"alpha_1": p["alpha_1"], "r0": p["r0"], "beta": p["beta"], "gamma": p["eta"], "anchor": "l2"}
     grid = [{**shared, "alpha_2": a} for a in p["alpha_2"]]
-    found = context.points("spectral/theory", two_task_theory_row, grid, "theory")
+    found = context.points(two_task_theory_row, grid, "theory")
     return [
         {"kind": "theory", "alpha_2": point["alpha_2"], **{name: row[name] for name in ("eps_1", "eps_2")}}
         for point, row in zip(grid, found, strict=True)
@@ -113,7 +112,7 @@ def _perceptrons(context: Context) -> list[dict[str, Any]]:
     for anchor, eta, a in product(p["anchors"], p["etas"], p["alpha_2"]):
         grid.append({**shared, "alpha_2": a, "eta": eta, "anchor": anchor, "lam_per_weight": 0.0})
         about.append({"kind": "fields", "anchor": anchor, "strength": eta, "alpha_2": a})
-    found = context.points("spectral/perceptron", perceptron_row, grid, "perceptrons")
+    found = context.points(perceptron_row, grid, "perceptrons")
     rows: list[dict[str, Any]] = []
     for place, row in zip(about, found, strict=True):
         if place["kind"] == "perceptron":
@@ -142,7 +141,7 @@ def _along(context: Context) -> list[dict[str, Any]]:
     steps = {*range(11), *np.geomspace(10, p["epochs"], 16).round().astype(int).tolist()}
     rows: list[dict[str, Any]] = []
     for (anchor, strength, lam), found in zip(
-        cases, context.points("spectral/perceptron", perceptron_row, grid, "epoch by epoch"), strict=True
+        cases, context.points(perceptron_row, grid, "epoch by epoch"), strict=True
     ):
         place = {"kind": "along", "alpha_2": alpha_2, "anchor": anchor, "strength": strength, "lam": lam}
         for line in found["along"]:
@@ -174,7 +173,7 @@ def _trade_off(context: Context) -> list[dict[str, Any]]:
         for name, option, s in cases
         for i in range(t["n_seeds"])
     ]
-    results = [RunResult.from_dict(row) for row in context.points("spectral/split", run_point, grid, "split MNIST")]
+    results = [RunResult.from_dict(row) for row in context.points(run_point, grid, "split MNIST")]
     rows = []
     for index, (name, _, strength) in enumerate(cases):
         mine = results[index * t["n_seeds"] : (index + 1) * t["n_seeds"]]
@@ -203,7 +202,7 @@ def _deep(context: Context) -> list[dict[str, Any]]:
     ]
     rows: list[dict[str, Any]] = []
     sizes: set[int] = set()
-    for point, found in zip(grid, context.points("spectral/deep", deep_row, grid, "methods"), strict=True):
+    for point, found in zip(grid, context.points(deep_row, grid, "methods"), strict=True):
         label = " ".join([point["method"], *(f"{value:g}" for value in point["options"].values())])
         who = {"label": label, "method": point["method"], "seed": point["seed"]}
         who |= {"strength": next(iter(point["options"].values()), None)}
@@ -295,7 +294,7 @@ def _found_correlations(data: Data) -> dict[str, Estimate]:
     return {row["what"]: Estimate(row["value"], row["value_error"], row["n"]) for row in rows}
 
 
-def draw(data: Data) -> Figure:
+def draw(data: Data) -> Any:
     """Twelve panels."""
     from statmech_cl.figures.spectral import overview
 

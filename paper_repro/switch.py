@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .agreement import agreement, compared
-from .framework import Context, Data, Verdict
-from .perceptrons import prepare, seeds, settings, two_task_solutions_row
+from .figure import Context, Data, Verdict
+from .perceptron_runs import prepare, seeds, settings
+from .theory_rows import two_task_solutions_row
 from .two_tasks import COLD, given_rows
 
 _SHARED = {"alpha_1": 2.0, "alpha_2": [1.0, 2.0, 4.0], "r0": 0.0, "gamma": 1.0, "beta": 20.0, "epochs": 200}
@@ -25,9 +26,9 @@ def compute(context: Context) -> Data:
     descent = settings(epochs=size["epochs"], records=100)
     case = {name: size[name] for name in ("alpha_1", "r0", "gamma")}
     common = {**case, "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
-    found = context.points("history", history_row, [{"alpha_2": a, **common} for a in size["alpha_2"]], "descent")
+    found = context.points(history_row, [{"alpha_2": a, **common} for a in size["alpha_2"]], "descent")
     grid = [{"alpha_2": a, **case, "beta": size["beta"]} for a in size["alpha_2"]]
-    theory = context.points("two tasks/theory", two_task_solutions_row, grid, "theory")
+    theory = context.points(two_task_solutions_row, grid, "theory")
     rows: list[dict[str, Any]] = []
     for alpha_2, history, line in zip(size["alpha_2"], found, theory, strict=True):
         for solution in line["solutions"]:
@@ -38,9 +39,7 @@ def compute(context: Context) -> Data:
             values = {name: history[name][index] for name in named}
             rows.append({"kind": "descent", "alpha_2": alpha_2, "epoch": epoch, **values})
     run = {**settings(epochs=size["epochs"], records=1), **{name: common[name] for name in ("n", "seeds", "device")}}
-    (left,) = context.points(
-        "one task/reference", reference_row, [{"alpha": size["alpha_1"], "prior": "none", **run}], ""
-    )
+    (left,) = context.points(reference_row, [{"alpha": size["alpha_1"], "prior": "none", **run}], "")
     points = [{"alpha_2": a, **case, "prior": "none", "beta": COLD} for a in size["alpha_2"]]
     rows += given_rows(context, left, "descent", points)
     return Data(rows, {**size, "descent": descent})

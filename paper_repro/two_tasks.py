@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .agreement import RESOLUTION, agreement, compared
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import given_reference_row, prepare, seeds, settings, theory_row, two_task_solutions_row
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, seeds, settings, without_seeds
+from .theory_rows import given_reference_row, theory_row, two_task_solutions_row
 
 _JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
@@ -68,7 +69,7 @@ def compute(context: Context) -> Data:
     size = context.parameters
     case = {name: size[name] for name in ("alpha_1", "gamma", "prior")}
     grid = [{**case, "beta": size["beta"], "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["fine"]]
-    lines = context.points("two tasks/theory", two_task_solutions_row, grid, "theory")
+    lines = context.points(two_task_solutions_row, grid, "theory")
     rows = [
         {"kind": "theory", **point, **solution}
         for point, line in zip(grid, lines, strict=True)
@@ -83,14 +84,14 @@ def compute(context: Context) -> Data:
         for r0 in size["r0"]
         for a in size["alpha_2"]
     ]
-    found = context.groups("two tasks/descent", two_task_rows, grid, "descent", together=["alpha_2"])
+    found = context.groups(two_task_rows, grid, "descent", together=["alpha_2"])
     for point, row in zip(grid, found, strict=True):
         if point["gamma"] != size["gamma"]:
             continue
-        kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
+        kept = without_seeds(row)
         rows.append({"kind": "descent", **case, "r0": point["r0"], **kept})
     first_task = {"alpha": size["alpha_1"], "prior": size["prior"]}
-    (left,) = context.points("one task/reference", reference_row, [{**first_task, **run}], "first task")
+    (left,) = context.points(reference_row, [{**first_task, **run}], "first task")
     points = [{**case, "beta": COLD, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["alpha_2"]]
     rows += given_rows(context, left, "descent", points)
     sampler = {name: value for name, value in size["gibbs"].items() if name not in ("alpha_2", "n_seeds")}
@@ -98,14 +99,14 @@ def compute(context: Context) -> Data:
     sampler |= {"beta": size["beta"], "seeds": drawn, "device": context.device}
     common = {**case, **sampler}
     grid = [{**common, "r0": r0, "alpha_2": a} for r0 in size["r0"] for a in size["gibbs"]["alpha_2"]]
-    found = context.points("two tasks/gibbs", gibbs_two_task_row, grid, "gibbs")
+    found = context.points(gibbs_two_task_row, grid, "gibbs")
     for point, row in zip(grid, found, strict=True):
-        kept = {name: value for name, value in row.items() if not name.endswith("_seeds") or name == "n_seeds"}
+        kept = without_seeds(row)
         rows.append({"kind": "gibbs", **case, "r0": point["r0"], "diverged": 0, **kept})
-    (sampled,) = context.points("one task/gibbs reference", gibbs_reference_row, [{**first_task, **sampler}], "gibbs")
+    (sampled,) = context.points(gibbs_reference_row, [{**first_task, **sampler}], "gibbs")
     points = [{**case, "beta": size["beta"], "r0": point["r0"], "alpha_2": point["alpha_2"]} for point in grid]
     rows += given_rows(context, sampled, "gibbs", points)
-    (first,) = context.points("one task/theory", theory_row, [{**first_task, "beta": size["beta"]}], "first task")
+    (first,) = context.points(theory_row, [{**first_task, "beta": size["beta"]}], "first task")
     reference: dict[str, Any] = {name: first[name] for name in ("q", "r", "q_star", "eps_g", "replicon")}
     for method, row in (("descent", left), ("gibbs", sampled)):
         reference[method] = {name: row[name] for name in row if name not in ("theta", "share", "diverged")}
@@ -117,7 +118,7 @@ def given_rows(
 ) -> list[dict[str, Any]]:
     """Rows of theory at `points`, given the reference that a method's first task left."""
     fields = {name: reference[name] for name in ("theta", "share")}
-    lines = context.points("two tasks/given", given_reference_row, [{**point, **fields} for point in points], "theory")
+    lines = context.points(given_reference_row, [{**point, **fields} for point in points], "theory")
     return [
         {"kind": "given", "reference": method, **point, **solution}
         for point, line in zip(points, lines, strict=True)

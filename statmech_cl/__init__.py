@@ -1,6 +1,7 @@
 """Statistical mechanics of continual learning with binary weights.
 
-`solve(Task(alpha=0.5, beta=20.0))` solves the mean-field equations. Simulations live in `statmech_cl.simulations`
+`solve(Task(alpha=0.5, beta=20.0))` solves the mean-field equations; `learn(Task(alpha=0.5))` gives the learning curve
+of gradient descent. Simulations live in `statmech_cl.simulations`
 (needs torch), drawing in `statmech_cl.figures`, the paper's figures in `statmech_cl.paper_repro`.
 """
 
@@ -9,16 +10,20 @@ from typing import Any
 from . import anchors, channels
 from ._version import __version__
 from .channels import Perceptron
+from .descent_settings import DescentSettings
 from .estimate import Estimate
 from .problem import Chain, Task
-from .solution import ChainSolution, ConvergenceError, Solution, Status
+from .solution import ChainSolution, ConvergenceError, InstabilityError, Solution, Status
 
 __all__ = [
     "Branch",
     "Chain",
     "ChainSolution",
     "ConvergenceError",
+    "DescentSettings",
     "Estimate",
+    "InstabilityError",
+    "LearningCurve",
     "Perceptron",
     "Solution",
     "Status",
@@ -26,6 +31,7 @@ __all__ = [
     "__version__",
     "anchors",
     "channels",
+    "learn",
     "solve",
     "trace",
 ]
@@ -41,6 +47,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium import trace
 
         return getattr(trace, name)
+    if name in ("learn", "LearningCurve"):
+        from . import dynamics
+
+        return getattr(dynamics, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

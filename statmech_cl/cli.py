@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from ._version import __version__
-from .solution import ConvergenceError
+from .solution import ConvergenceError, InstabilityError
 from .store import StoreError
 from .validation import check_choice
 
@@ -26,6 +26,7 @@ COMMANDS = {
     "solve": "solve the mean-field equations of one task",
     "branches": "every solution along a parameter: folds, stability, transitions",
     "chain": "tasks one after another: what is learned, what is forgotten",
+    "curves": "learning and forgetting curves of gradient descent, by theory",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(interruption) or "interrupted", 130)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
-    except ConvergenceError as error:
+    except (ConvergenceError, InstabilityError) as error:
         return _fail(str(error), 1)
     except (ValueError, StoreError, OSError) as error:
         return _fail(str(error), 2)

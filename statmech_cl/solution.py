@@ -103,6 +103,10 @@ class ChainSolution:
         }
 
 
+class InstabilityError(RuntimeError):
+    """A learning curve that left the finite numbers, or fails its own checks. Nothing of it is returned."""
+
+
 class ConvergenceError(RuntimeError):
     """No fixed point was reached. `state` holds the last (q, r, q_star), `residual` its raw residual."""
 

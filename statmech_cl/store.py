@@ -90,25 +90,22 @@ class Store:
             self._connection.close()
             raise self._explained(error) from error
 
-    def get(self, kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The stored row of this point, or None where it has not been computed."""
-        key = point_key(kind, parameters, self.version)
+    def get(self, kind: str, parameters: Mapping[str, Any], *, version: str | None = None) -> dict[str, Any] | None:
+        """The stored row of this point, or None where it has not been computed; `version` in place of the store's."""
+        key = point_key(kind, parameters, version or self.version)
         try:
             found = self._connection.execute("SELECT row FROM points WHERE key = ?", (key,)).fetchone()
             return None if found is None else json.loads(found[0])
         except (sqlite3.Error, ValueError) as error:
             raise self._explained(error) from error
 
-    def put(self, kind: str, parameters: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    def put(
+        self, kind: str, parameters: Mapping[str, Any], row: Mapping[str, Any], *, version: str | None = None
+    ) -> dict[str, Any]:
         """Write the row of a finished point, atomically; return it as it will be read back."""
+        version = version or self.version
         text = _json(dict(row), sort_keys=False)
-        values = (
-            point_key(kind, parameters, self.version),
-            kind,
-            _json(dict(parameters), sort_keys=True),
-            self.version,
-            text,
-        )
+        values = (point_key(kind, parameters, version), kind, _json(dict(parameters), sort_keys=True), version, text)
         try:
             self._connection.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:

@@ -89,12 +89,12 @@ def flatten(problem: Problem) -> tuple[str, dict[str, Any]]:
     does). Simulation: its task's alpha, prior and q_star, `n`, `seeds` and the settings.
     """
     if isinstance(problem, Task):
-        return "task", {**dataclasses.asdict(problem), "branch": "best"}
+        return "task", {**problem.to_dict(), "branch": "best"}
     if isinstance(problem, Chain):
         flat = {
-            f"{name}_{number}": getattr(task, name)
+            f"{name}_{number}": value
             for number, task in enumerate(problem.tasks, start=1)
-            for name in _TASK_FIELDS
+            for name, value in task.to_dict().items()
         }
         if problem.overlaps is None:
             flat["law"] = [[list(signs), weight] for signs, weight in dict(problem.law or {}).items()]
@@ -112,10 +112,12 @@ def build(kind: str, parameters: Mapping[str, Any]) -> Problem:
     """The problem that `flatten` took apart; a ValueError where a parameter is out of range."""
     if kind == "task":
         check_choice("branch", parameters["branch"], _BRANCHES)
-        return Task(**{name: parameters[name] for name in _TASK_FIELDS})
+        return Task.from_dict({name: parameters[name] for name in _TASK_FIELDS})
     if kind == "chain":
         count = sum(name.startswith("alpha_") for name in parameters)
-        tasks = [Task(**{name: parameters[f"{name}_{t}"] for name in _TASK_FIELDS}) for t in range(1, count + 1)]
+        tasks = [
+            Task.from_dict({name: parameters[f"{name}_{t}"] for name in _TASK_FIELDS}) for t in range(1, count + 1)
+        ]
         if "law" in parameters:
             return Chain(tuple(tasks), law={tuple(signs): weight for signs, weight in parameters["law"]})
         return Chain(tuple(tasks), overlaps=tuple(parameters[f"overlap_{t}"] for t in range(2, count + 1)))

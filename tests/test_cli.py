@@ -266,14 +266,14 @@ def test_ctrl_c_leaves_the_finished_points(tmp_path: Path) -> None:
     program = """
         import os, signal, sys
         from statmech_cl import cli
-        from statmech_cl.simulations import measure
+        from statmech_cl.simulations.perceptron import rows
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-        true = measure.descend
+        true = rows.descend
         def descend(task, **options):
             if task.alpha > 0.7:
                 os.kill(os.getpid(), signal.SIGINT)
             return true(task, **options)
-        measure.descend = descend
+        rows.descend = descend
         sys.exit(cli.main(sys.argv[1:]))
     """
     arguments = ["simulate", "--alpha", "0.5,0.6,1", "--n", "40", "--seeds", "2", "--epochs", "3", "-o", "out.json"]

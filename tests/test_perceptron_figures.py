@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from statmech_cl.paper_repro import framework, registry, reproduce
+from statmech_cl.paper_repro import FIGURES, Context, reproduce
+from statmech_cl.simulations.perceptron.rows import two_task_row, two_task_rows
 from statmech_cl.store import Store
 
 FEW = {"alpha_2": [1.0], "n": 20, "n_seeds": 3, "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior"}
@@ -37,10 +38,10 @@ SMALL["gibbs-a"] = {
 
 
 def shrink(figure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = registry.load(figure)
-    small = {**copy.deepcopy(module.SCALES["quick"]), **SMALL[figure]}
-    assert set(small) == set(module.SCALES["quick"]), f"{figure}: a size that the figure does not have"
-    monkeypatch.setitem(module.SCALES, "quick", small)
+    scales = FIGURES[figure].scales
+    small = {**copy.deepcopy(scales["quick"]), **SMALL[figure]}
+    assert set(small) == set(scales["quick"]), f"{figure}: a size that the figure does not have"
+    monkeypatch.setitem(scales, "quick", small)
 
 
 # These share all their code with another panel.
@@ -64,19 +65,19 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, monkeypatch: pyt
     figure = "figA1a"
     shrink(figure, monkeypatch)
     whole = reproduce(figure, out=tmp_path / "whole", quiet=True)
-    plain = framework.Context.points
+    plain = Context.points
     stopped = []
 
-    def killed(self: framework.Context, kind: str, function: Any, grid: Any, label: str) -> Any:
+    def killed(self: Context, function: Any, grid: Any, label: str) -> Any:
         grid = list(grid)
-        plain(self, kind, function, grid[:1], label)
-        stopped.append(kind)
+        plain(self, function, grid[:1], label)
+        stopped.append(function)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(framework.Context, "points", killed)
+    monkeypatch.setattr(Context, "points", killed)
     with pytest.raises(KeyboardInterrupt):
         reproduce(figure, out=tmp_path / "resumed", quiet=True)
-    monkeypatch.setattr(framework.Context, "points", plain)
+    monkeypatch.setattr(Context, "points", plain)
     resumed = reproduce(figure, out=tmp_path / "resumed", quiet=True)
     assert stopped
     for first, second in zip(whole.files, resumed.files, strict=True):
@@ -93,11 +94,11 @@ def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
     plain = Store.put
     put: list[str] = []
 
-    def killed(self: Store, kind: str, parameters: Any, row: Any) -> dict[str, Any]:
+    def killed(self: Store, kind: str, parameters: Any, row: Any, *, version: str) -> dict[str, Any]:
         put.append(kind)
-        if put.count("two tasks/descent") == 2:  # the group has two rows, one for each gamma
+        if put.count(f"{two_task_rows.__module__}.two_task_rows") == 2:  # the group has two rows, one for each gamma
             raise KeyboardInterrupt
-        return plain(self, kind, parameters, row)
+        return plain(self, kind, parameters, row, version=version)
 
     monkeypatch.setattr(Store, "put", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -110,8 +111,6 @@ def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
 
 
 def test_rows_of_two_tasks_together_equal_each_alone() -> None:
-    from statmech_cl.simulations.perceptron.rows import two_task_row, two_task_rows
-
     common = {"alpha_1": 1.0, "alpha_2": 0.5, "n": 30, "seeds": [0, 1], "epochs": 3, "records": 1}
     points = [{**common, "gamma": gamma, "r0": r0} for gamma in (1.0, 0.1) for r0 in (-0.5, 0.5)]
     for point, row in zip(points, two_task_rows(points), strict=True):

@@ -25,7 +25,6 @@ A whole new method:
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -153,8 +152,6 @@ class Method(ABC):
 
 
 _REGISTRY: dict[str, type[Method]] = {}
-# Imported when the registry is first asked: each registers its methods.
-_MODULES = (".methods_weights", ".methods_field", ".methods_metaplastic", "..spectral")
 
 M = TypeVar("M", bound=type[Method])
 
@@ -166,9 +163,7 @@ def register(method: M) -> M:
 
 
 def methods() -> dict[str, type[Method]]:
-    """All known methods by name."""
-    for module in _MODULES:
-        importlib.import_module(module, __package__)
+    """All known methods by name: the package's own, which its `__init__` loads, and those that were added."""
     return dict(_REGISTRY)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from .. import anchors
 from ..output import to_csv, to_json, to_table
-from ..problem import PRIORS, Chain, Task
+from ..problem import Chain, Task
 from ..solution import ChainSolution
 from ..validation import check_choice
-from .options import Choice, Numbers
+from .chain_options import chain_options, columns
+from .options import Choice
 from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
 from .solve import BRANCHES
 
@@ -21,13 +21,7 @@ _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "sta
 
 
 @click.command("chain")
-@click.option("--alpha", type=Numbers(low=0.0), multiple=True, help="Once a task, in the order of learning.")
-@click.option("--beta", type=Numbers(low=0.0, open_low=True), multiple=True, help="Inverse temperature; default 20.")
-@click.option("--overlap", type=Numbers(low=-1.0, high=1.0), multiple=True, help="Of a teacher with the first; 0.")
-@click.option("--gamma", type=Numbers(low=0.0), multiple=True, help="Strength of the anchor; default 1.")
-@click.option("--anchor", type=Choice(anchors.names()), multiple=True, help="Anchor to the task before; default kl.")
-@click.option("--memory", type=Numbers(low=0.0, high=1.0), multiple=True, help="What the anchor keeps; default 1.")
-@click.option("--prior", type=Choice(PRIORS), multiple=True, help="Prior: once for all, or once a task; default none.")
+@chain_options("alpha", "beta", "overlap", "gamma", "anchor", "memory", "prior")
 @click.option("--file", type=click.Path(path_type=Path), help="A TOML file with the chain, instead of the options.")
 @click.option(
     "--branch", type=Choice(BRANCHES), default="best", show_default=True, help="Which solution of the last task."
@@ -74,26 +68,11 @@ def command(file: Path | None, branch: str, form: str | None, output: Path | Non
 
 def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Chain]]:
     """The chains that the options describe: one, or one for each value of what is swept."""
-    n_tasks = len(given["alpha"])
-    if n_tasks == 0:
-        raise ValueError("alpha must be given once a task, or the chain in a --file")
-    columns: dict[str, list[Any]] = {}
-    defaults = {"beta": (20.0,), "overlap": (0.0,), "gamma": (1.0,), "anchor": "kl", "memory": (1.0,), "prior": "none"}
-    for name, default in defaults.items():
-        values = given[name] or (default,)
-        first = (default,) if len(values) == n_tasks - 1 and n_tasks > 2 else values[:1]
-        if len(values) == 1:
-            columns[name] = list(values) * n_tasks
-        elif len(values) == n_tasks - 1:
-            columns[name] = [*first, *values]
-        elif name in ("beta", "prior") and len(values) == n_tasks:
-            columns[name] = list(values)
-        else:
-            raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
-    columns["alpha"] = list(given["alpha"])
+    described = columns(given, alone="alpha must be given once a task, or the chain in a --file")
+    n_tasks = len(described["alpha"])
     spread = {
         (name, t)
-        for name, values in columns.items()
+        for name, values in described.items()
         for t, value in enumerate(values)
         if isinstance(value, tuple) and len(value) > 1
     }
@@ -101,18 +80,18 @@ def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], C
     if len(names) > 1:
         raise ValueError(f"a range in one argument sweeps it, got ranges in {' and '.join(sorted(names))}")
     if not spread:
-        return [({}, _chain(columns, n_tasks, None))]
+        return [({}, _chain(described, n_tasks, None))]
     (name,) = names
     swept_name, t = min(spread)
-    values = columns[swept_name][t]
-    return [({name: value}, _chain(columns, n_tasks, k)) for k, value in enumerate(values)]
+    values = described[swept_name][t]
+    return [({name: value}, _chain(described, n_tasks, k)) for k, value in enumerate(values)]
 
 
-def _chain(columns: dict[str, list[Any]], n_tasks: int, index: int | None) -> Chain:
+def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None) -> Chain:
     """The chain with the index-th value of what is swept."""
 
     def at(name: str, t: int) -> Any:
-        value = columns[name][t]
+        value = described[name][t]
         if not isinstance(value, tuple):
             return value
         return value[0] if len(value) == 1 or index is None else value[index]

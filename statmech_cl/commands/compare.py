@@ -31,13 +31,12 @@ def command(alpha: tuple[float, ...], quiet: bool, out: Path, **options: Any) ->
     points = grid(alpha, **options)
     from statmech_cl import figures
     from statmech_cl.paper_repro import Context, Data, one_task, runner
-    from statmech_cl.provenance import code_version, versions
+    from statmech_cl.provenance import versions
     from statmech_cl.simulations.perceptron.rows import descent_row, gibbs_row
 
     method, beta, prior = options["method"], options["beta"], options["prior"]
     function = descent_row if method == "descent" else gibbs_row
-    sources = code_version(one_task.__name__)
-    with kept_in(out), Store(folder / runner.STORE_NAME, version=sources) as store:
+    with kept_in(out), Store(folder / runner.STORE_NAME) as store:
         context = Context(
             parameters={}, scale="", device=options["device"], seed=options["seed"], store=store, quiet=quiet
         )

@@ -87,7 +87,7 @@ def _listing() -> str:
         {
             "figure": entry.id,
             "shows": entry.shows,
-            "quick": entry.quick if entry.module else "not built yet",
+            "quick": entry.quick,
             "paper": entry.paper,
         }
         for entry in FIGURES.values()

@@ -4,8 +4,8 @@
 """
 
 from ..descent_settings import DescentSettings
+from ..solution import InstabilityError
 from .curve import Bias, LearningCurve, LearningStage
-from .forward import InstabilityError
 from .learning import learn
 
 __all__ = ["Bias", "DescentSettings", "InstabilityError", "LearningCurve", "LearningStage", "learn"]

@@ -25,14 +25,11 @@ import numpy as np
 from ..descent_settings import DescentSettings
 from ..kernels.gaussian import TABLE
 from ..problem import Chain, Task
+from ..solution import InstabilityError
 from .draws import Draws
 from .group import Accuracy, Group
 from .local import Local, flips_of
 from .sweeps import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
-
-
-class InstabilityError(RuntimeError):
-    """A calculation that left the finite numbers, or fails its own checks. Nothing of it is returned."""
 
 
 @dataclass

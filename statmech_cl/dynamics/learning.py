@@ -14,10 +14,11 @@ import numpy as np
 from .._version import __version__
 from ..descent_settings import DescentSettings
 from ..problem import Chain, Task
+from ..solution import InstabilityError
 from ..validation import check_choice, check_count, check_number
 from .curve import OBSERVABLES, Bias, LearningCurve, LearningStage
 from .exact import forward_exact
-from .forward import InstabilityError, Record, forward
+from .forward import Record, forward
 from .group import Accuracy
 from .local import flips_of
 from .sweeps import CHUNK
@@ -54,8 +55,8 @@ def learn(
     The learning curve of gradient descent with momentum, by dynamical mean-field theory: exact as N -> infinity, step
     by step, with no assumption of replica symmetry or equilibrium (docs/dynamics.md has the equations; the method is
     that of Agoritsas, Biroli, Urbani and Zamponi, J. Phys. A 51, 085002 (2018), and Gerbelot et al., arXiv:2210.06591,
-    carried over to binary weights in field space). It describes what `simulations.descent.descend` does with the same
-    problem and settings.
+    carried over to binary weights in field space). It describes what `simulations.perceptron.descent.descend` does with
+    the same problem and settings.
 
     Parameters
     ----------
