@@ -22,7 +22,7 @@ from .theory_rows import two_task_theory_row
 
 PUBLISHED = (71.16, 86.69)  # digits 0-4 retained, digits 5-9, at lam = 1, eta = 3
 # Every method; those with an anchor at strengths over three decades.
-_ALONE = ("plain", "phi-only", "vcl-none", "vcl-ewc", "bayesbinn", "bimu", "metaplasticity")
+_ALONE = ("plain", "phi-only", "vcl-none", "vcl-ewc", "natural-gradient", "bounded-memory", "metaplasticity")
 _STRENGTHS = {
     "l2": ("strength", (0.01, 0.1, 1.0, 10.0)),
     "rana": ("eta", (0.01, 0.1, 1.0, 10.0)),
@@ -161,7 +161,8 @@ def _shared(context: Context, *, records: int) -> tuple[dict[str, Any], list[int
 
 
 def _trade_off(context: Context) -> list[dict[str, Any]]:
-    from statmech_cl.simulations.deep.continual import RunResult, run_point
+    from statmech_cl.simulations.deep.continual import run_point
+    from statmech_cl.simulations.deep.results import RunResult
 
     t = context.parameters["trade_off"]
     shared = {"scenario_name": "split-mnist", "n_tasks": 2, "heads": "single", "validation": False, "batches": 0}

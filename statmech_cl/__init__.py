@@ -25,12 +25,14 @@ __all__ = [
     "InstabilityError",
     "LearningCurve",
     "Perceptron",
+    "PlaneCurve",
     "Solution",
     "Status",
     "Task",
     "__version__",
     "anchors",
     "channels",
+    "curve",
     "learn",
     "solve",
     "trace",
@@ -47,6 +49,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium import trace
 
         return getattr(trace, name)
+    if name in ("curve", "PlaneCurve"):
+        from .equilibrium.plane import curves
+
+        return getattr(curves, name)
     if name in ("learn", "LearningCurve"):
         from . import dynamics
 

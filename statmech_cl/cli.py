@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
     "benchmark": "methods of continual learning side by side",
+    "search": "settings of those methods, chosen on held-out training images",
     "sweep": "a grid of problems from a file, resumable, on all cores or a cluster",
     "data": "find and fetch the images that the deep networks learn",
 }

@@ -13,9 +13,13 @@ import torch
 from deep_scenario import PROTOCOL, toy_scenario
 
 from statmech_cl.cli import main
-from statmech_cl.simulations.deep import continual
-from statmech_cl.simulations.deep.continual import Protocol, RunResult, metrics, run, scenario, summarise, table
+from statmech_cl.simulations.deep import protocol
+from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import Method
+from statmech_cl.simulations.deep.protocol import Protocol
+from statmech_cl.simulations.deep.results import RunResult, metrics
+from statmech_cl.simulations.deep.scenarios import scenario
+from statmech_cl.simulations.deep.tables import summarise, table
 
 
 def test_permuted_mnist_permutes_pixels_and_nothing_else() -> None:
@@ -124,7 +128,7 @@ def test_rows_say_after_which_task_and_on_which() -> None:
     assert {"loss", "saturated", "mean_v", "kl"} <= set(result.log[-1])
 
 
-@pytest.mark.parametrize("method", ["plain", "ewc", "vcl", "bayesbinn"])
+@pytest.mark.parametrize("method", ["plain", "ewc", "vcl", "natural-gradient"])
 def test_a_head_per_task_is_trained_alone(method: str) -> None:
     result = run(method, toy_scenario(2, per_task_heads=True), PROTOCOL, seed=0)
     view = result.rows[0]["view"]
@@ -144,7 +148,7 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("method", ["vcl", "vcl-last-update", "bayesbinn", "metaplasticity", "ewc", "plain"])
+@pytest.mark.parametrize("method", ["vcl", "vcl-last-update", "natural-gradient", "metaplasticity", "ewc", "plain"])
 @pytest.mark.parametrize("kill_at", [1, 2, 3])
 def test_a_killed_run_goes_on_to_the_same_accuracies(tmp_path: Path, method: str, kill_at: int) -> None:
     tasks = toy_scenario()
@@ -177,7 +181,7 @@ def test_two_commands_may_save_the_same_run_at_once(tmp_path: Path, monkeypatch:
     def save(content: Any, where: Any) -> None:
         write(content, where)
         if next(others, False):  # before the first is in its place, the other command saves
-            continual._save(path, content)
+            protocol._save(path, content)
 
     monkeypatch.setattr(torch, "save", save)
     beside = run("plain", toy_scenario(), PROTOCOL, seed=0, checkpoint=path)
@@ -202,11 +206,13 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_results_travel_as_json_and_follow_the_seed() -> None:
-    first, again, other = (run("bimu", toy_scenario(), PROTOCOL, seed=seed, curve=False) for seed in (0, 0, 1))
+    first, again, other = (
+        run("bounded-memory", toy_scenario(), PROTOCOL, seed=seed, curve=False) for seed in (0, 0, 1)
+    )
     assert RunResult.from_dict(json.loads(json.dumps(first.to_dict()))).rows == first.rows == again.rows
     assert first.rows != other.rows
     line = table([first, other])[0]
-    assert line["method"] == "bimu"
+    assert line["method"] == "bounded-memory"
     assert line["seeds"] == 2
     assert line["task id"] == "no"
     mean = 50.0 * sum(r.metrics("sign")["average"] for r in (first, other))
@@ -263,7 +269,7 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert (tmp_path / "benchmark-permuted-mnist.png").stat().st_size > 10_000
     csv = (tmp_path / "benchmark-permuted-mnist.csv").read_text()
     assert csv.startswith("method,seed,after_task,epoch,on_task,view,accuracy,")
-    monkeypatch.setattr(continual, "run", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(protocol, "run", lambda *_, **__: pytest.fail("computed again"))
     assert main(arguments) == 0
     assert capsys.readouterr().out == shown.out
     assert (tmp_path / "benchmark-permuted-mnist.csv").read_text() == csv

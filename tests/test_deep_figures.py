@@ -38,11 +38,11 @@ def test_a_deep_figure_is_computed_drawn_and_judged(
 
 def test_the_benchmark_finds_the_runs_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from statmech_cl.cli import main
-    from statmech_cl.simulations.deep import continual
+    from statmech_cl.simulations.deep import protocol
 
     monkeypatch.setitem(deep_a.SCALES, "quick", {**SMALL, "methods": [*METHODS, "plain"]})
     reproduce("deep-a", out=tmp_path, quiet=True)
-    monkeypatch.setattr(continual, "run", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(protocol, "run", lambda *_, **__: pytest.fail("computed again"))
     command = "benchmark permuted-mnist --methods plain,vcl --tasks 2 --seeds 2 --epochs 2 --batches 4 --batch-size 32"
     assert main([*command.split(), "--widths", "16", "--subset", "--quiet", "--out", str(tmp_path)]) == 0
 

@@ -144,7 +144,7 @@ class Walk:
             usable = [root for root in roots if root.converged] or roots[:1]
             found = [(certify(task, equations, root), root) for root in usable]
         solutions = select([solution for solution, _ in found], branch)
-        return [self._continue(t, equations.site, solution) for solution in solutions]
+        return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """Sign patterns (s_1 .. s_{t+1}) and their probabilities."""
@@ -157,7 +157,7 @@ class Walk:
         known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
         return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
 
-    def _continue(self, t: int, site: Any, solution: Solution) -> Walk:
+    def go_on(self, t: int, site: Any, solution: Solution) -> Walk:
         signs, weights = self._patterns(t)
         columns, _ = self._columns(signs)
         hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)

@@ -119,9 +119,11 @@ def _at_zero(task: Task) -> Solution:
     )  # fmt: skip
 
 
-def warn_outside(task: Task) -> None:
+def warn_outside(task: Task, stacklevel: int = 4) -> None:
     low, high = CERTIFIED_BETA
     if not low <= task.beta <= high:
-        warnings.warn(f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]", stacklevel=4)
+        line = f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]"
+        warnings.warn(line, stacklevel=stacklevel)
     if task.alpha > CERTIFIED_ALPHA:
-        warnings.warn(f"alpha = {task.alpha:g} lies outside the certified range [0, {CERTIFIED_ALPHA:g}]", stacklevel=4)
+        line = f"alpha = {task.alpha:g} lies outside the certified range [0, {CERTIFIED_ALPHA:g}]"
+        warnings.warn(line, stacklevel=stacklevel)

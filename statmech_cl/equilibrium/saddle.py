@@ -8,7 +8,7 @@ alpha -> 0 or from perfect overlap it needs 3 to 7 steps.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -236,11 +236,17 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
     # What the refined rule makes of the solution: one Newton step under it.
     shift = -_solve_linear(root.jacobian, refined.gap)[: equations.size]
     moved = equations.orders(sweep.y + shift)
-    share = equations.site.flipped(sweep.hats, 1.0)
     share_refined = equations.site.flipped(refined.hats, _REFINE)
-    eps_g = equations.channel.eps_g(share)
+    found = read(task, equations, sweep)
+    error = max(moved.distance(sweep.before), abs(equations.channel.eps_g(share_refined) - found.eps_g))
+    status = Status.CONVERGED if root.converged else Status.NOT_CONVERGED
+    return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps)
+
+
+def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) -> Solution:
+    """What an application of the map says of the observables: not certified, so not called converged."""
+    share = equations.site.flipped(sweep.hats, refine)
     here = sweep.before
-    error = max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g))
     q_hat, r_hat, q_star_hat = sweep.hats
     return Solution(
         task=task,
@@ -251,13 +257,13 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
         r_hat=r_hat,
         q_star_hat=q_star_hat,
         p=1.0 - 2.0 * share,
-        eps_g=eps_g,
+        eps_g=equations.channel.eps_g(share),
         free_entropy=equations.free_entropy(sweep),
         replicon=sweep.replicon,
         residual=sweep.residual,
-        quadrature_error=error,
-        status=Status.CONVERGED if root.converged else Status.NOT_CONVERGED,
-        n_steps=root.n_steps,
+        quadrature_error=math.nan,
+        status=Status.NOT_CONVERGED,
+        n_steps=0,
     )
 
 
