@@ -5,8 +5,8 @@
     dPhi/dx_l = -(1/2) (q_hat_l q_l - q_hat_{l-1} q_{l-1}) + (S^g_l + alpha S^f_l) / x_l^2 = 0
 
 with S_l = E x_l (f_l - f_{l-1}), the relative entropy of step l (see `statmech_cl.kernels.steps`). k = 0 is replica
-symmetry. dPhi/dx_l is half the area between the curves q_hat(q) of the patterns and q(q_hat) of the sites, which meet at
-both ends of the step; it vanishes as the third power of a small step, and is divided by that.
+symmetry. dPhi/dx_l is half the area between the curves q_hat(q) of the patterns and q(q_hat) of the sites, which meet
+at both ends of the step; it vanishes as the third power of a small step, and is divided by that.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from ..channels import Perceptron
 from ..kernels.gaussian import TABLE
 from ..kernels.steps import energetic_steps, entropic_steps, field_grid, flipped_steps
 from ..sites import FieldSite, FreeSite
-from .saddle import EDGE, LARGEST_HATS, RESIDUAL_WANTED
+from .saddle import DIFFERENCE, EDGE, LARGEST_HATS, RESIDUAL_WANTED
 
 _TARGET = 1e-11  # of y' - y
 _ROUNDING = 4e-17  # of y' - y, per unit of the hats
 _AREA_ROUNDING = 3e-16  # of dPhi/dx_l, per unit of q_hat_l
+_SMALL, _FINER = 0.03, 1.2  # a step below this share of q_0 asks for a finer rule
 _FARTHEST = 300.0
 
 
@@ -188,11 +189,20 @@ class StepEquations:
     def size(self) -> int:
         return 3 + self.k + (self.k if self.free else 0)
 
+    @property
+    def difference(self) -> float:
+        """Of areas divided by the cube of a small step the rounding is larger than that of the other gaps."""
+        return DIFFERENCE if self.k == 0 else 10.0 * DIFFERENCE
+
     def orders(self, y: np.ndarray) -> StepOrders:
         return to_step_orders(y, None if self.parisi is None else np.array(self.parisi))
 
     def sweep(self, y: np.ndarray, refine: float = 1.0) -> StepSweep:
-        return self.apply(self.orders(y), y, refine)
+        before = self.orders(y)
+        if self.k > 0:  # the coarse rule's own error, divided by the cube of a small step, is no small one
+            small = before.steps.min() < _SMALL * before.q
+            refine = max(refine, 1.0) * (_FINER if small else 1.0)
+        return self.apply(before, y, refine)
 
     def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepSweep:
         """The map at `before`, whose unknowns are y; equal neighbours (a step of 0) are allowed here."""
@@ -204,17 +214,17 @@ class StepEquations:
         hats = StepHats(self.alpha * q_hat, self.alpha * gains, self.alpha * r_hat, self.alpha * q_star_hat)
         swept = self._sites(hats, xs, refine) if hats.size < LARGEST_HATS else None
         if swept is None:
-            lost = np.full(xs.size, math.nan)
+            lost = np.full(xs.size + 1, math.nan)
             return StepSweep(
-                y, np.full(self.size, math.inf), before, before, hats, lost, self.free, g_e, math.nan, np.full(xs.size + 1, math.nan),
+                y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, g_e, math.nan, lost,
                 np.empty(0), np.empty((2, 0)),
             )  # fmt: skip
         b, (q, r, steps, v, d, u, g_s, spreads, of_sites, top) = swept
         after = StepOrders(q, r, u, steps, v, d, xs)
-        q_l, q_hat_l = before.overlaps, hats.overlaps
-        # q_hat_l q_l - q_hat_{l-1} q_{l-1} without its cancellation
-        corner = hats.steps * q_l[1:] + q_hat_l[:-1] * before.steps
-        areas = (of_sites + self.alpha * of_patterns) / xs**2 - 0.5 * corner
+        # of each curve the area above its own chord: off the solution too both vanish with the step's third power
+        above_f = self.alpha * of_patterns / xs**2 - 0.25 * before.steps * (hats.overlaps[1:] + hats.overlaps[:-1])
+        above_g = of_sites / xs**2 - 0.25 * hats.steps * (after.overlaps[1:] + after.overlaps[:-1])
+        areas = above_f + above_g
         gap = to_step_unknowns(after, False) - y[: 3 + self.k]
         if self.free:
             cube = np.maximum(hats.steps * before.steps**2, 1e-300) / before.q_star

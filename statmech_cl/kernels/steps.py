@@ -4,10 +4,11 @@
     <A>_{l-1}(w) = Int Dz A(w + sqrt(Delta_l) z) exp[x_l (f_l(w + sqrt(Delta_l) z) - f_{l-1}(w))]
 
 Slopes go down as averages, f_{l-1}' = <f_l'>_{l-1}, and f_{l-1}'' = <f_l''>_{l-1} + x_l <(f_l' - f_{l-1}')^2>_{l-1};
-the masses at level 0 go up by the same weights. One graded grid serves every level: a trapezoidal sum in its coordinate converges exponentially as long as its steps are below the
-widths of all the Gaussians, so that nothing is interpolated and the number of levels is free.
+the masses at level 0 go up by the same weights. One graded grid serves every level: a trapezoidal sum in its coordinate
+converges exponentially as long as its steps are below the widths of all the Gaussians, so that nothing is interpolated
+and the number of levels is free.
 
-Energetic side: f_k = F of `energetic`, at V = q_star - q_k; level 0 is 2 H(r z / sqrt(q_0 - r^2)) Dz at w = sqrt(q_0) z.
+Energetic side: f_k = F of `energetic`, at V = q_star - q_k; level 0 is 2 H(r z / sqrt(q_0 - r^2)) Dz, w = sqrt(q_0) z.
 Entropic side: g_k = ln Z of `entropic`, with a = q_star_hat - q_hat_k / 2 and Delta_l the steps of q_hat.
 """
 
@@ -23,7 +24,7 @@ from .entropic import graded_nodes, half_nodes, local_moments, local_nodes, sign
 from .gaussian import upper_tail
 from .vector import exp
 
-MOST_NODES = 6000  # a grid that wants more is refused: its narrowest Gaussian is a 1e-3 of its range
+MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
 _DROP = 37.0  # log of the weight at which a window ends
 _CROWDED = 1.9  # the energetic grid's nodes near its bend, against graded_nodes' own
 _TOGETHER = 256  # nodes that `tilted_into` sums in one go
@@ -122,9 +123,7 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             total, tilted, bent = _weigh(exponents, top, low, high, slopes[level + 1], seconds[level + 1], weights)
             fs[level, i] = fs[level + 1, i] + (top + math.log(total) + log_norm) / x
             slopes[level, i] = tilted / total
-            square, rise = _spread(
-                weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i]
-            )
+            square, rise = _spread(weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i])
             seconds[level, i] = (bent + x * square) / total
             squares[level, i] = square / total
             rises[level, i] = x * rise / total
