@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.anchored import next_density
+from ..kernels.anchored_field import next_density
 from ..kernels.entropic import field_nodes
 from ..orders import Hats, to_unknowns
 from ..problem import Chain, Task
