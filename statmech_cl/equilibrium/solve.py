@@ -41,7 +41,7 @@ def solve(
     on_failure: str = "raise",
     rsb: int | str | None = None,
     parisi: float | None = None,
-) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]: ...
+) -> Solution | ChainSolution | StepSolution | list[Solution] | list[ChainSolution] | list[StepSolution]: ...
 def solve(
     problem: Task | Chain,
     *,
@@ -49,7 +49,7 @@ def solve(
     on_failure: str = "raise",
     rsb: int | str | None = None,
     parisi: float | None = None,
-) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]:
+) -> Solution | ChainSolution | StepSolution | list[Solution] | list[ChainSolution] | list[StepSolution]:
     """Solve the replica-symmetric saddle-point equations, y'(y) = y, by Newton's method.
 
         q_hat = 2 alpha Int Dz H(r z/sqrt(q-r^2)) F'^2,     r_hat = -2 alpha/sqrt(2 pi) Int Dz F',
