@@ -50,6 +50,22 @@ class Count(click.ParamType):
         return check_count(_name(parameter), count, low=self.low)
 
 
+class Steps(click.ParamType):
+    """A number of steps of replica symmetry breaking, or `converged`."""
+
+    name = "count|converged"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | str:
+        """The number or the word, or a ValueError that names the option."""
+        if value == "converged":
+            return "converged"
+        try:
+            count: object = int(value)
+        except ValueError:
+            raise ValueError(f"{_name(parameter)} must be a whole number >= 0 or converged, got {value!r}") from None
+        return check_count(_name(parameter), count, low=0)
+
+
 class Choice(click.Choice[str]):
     """One of `choices`; an unknown one is refused with the nearest known one."""
 

@@ -86,6 +86,9 @@ class System(Protocol):
     @property
     def size(self) -> int: ...
 
+    @property
+    def difference(self) -> float: ...
+
     def sweep(self, y: np.ndarray, refine: float = 1.0) -> Applied: ...
 
 
@@ -105,6 +108,10 @@ class Equations:
     @property
     def size(self) -> int:
         return 3
+
+    @property
+    def difference(self) -> float:
+        return DIFFERENCE
 
     def orders(self, y: np.ndarray) -> Orders:
         return to_orders(self._free(y))
@@ -144,9 +151,8 @@ def jacobian_of(equations: System, at: Applied, refine: float) -> np.ndarray:
 
     Its error slows the last steps and biases nothing.
     """
-    columns = [
-        (equations.sweep(at.y + e, refine).gap - at.gap) / DIFFERENCE for e in DIFFERENCE * np.eye(equations.size)
-    ]
+    step = equations.difference
+    columns = [(equations.sweep(at.y + e, refine).gap - at.gap) / step for e in step * np.eye(equations.size)]
     return np.column_stack(columns)
 
 

@@ -6,10 +6,21 @@ from typing import Literal, overload
 
 from ..problem import Chain, Task
 from ..solution import ChainSolution, Solution
+from ..step_solution import StepSolution
 from .chain import solve_chain
 from .one_task import solve_task
+from .rsb_solve import solve_steps
 
 
+@overload
+def solve(
+    problem: Task,
+    *,
+    branch: Literal["low", "high", "best"] = "best",
+    on_failure: str = "raise",
+    rsb: int | Literal["converged"],
+    parisi: float | None = None,
+) -> StepSolution: ...
 @overload
 def solve(problem: Task, *, branch: Literal["all"], on_failure: str = "raise") -> list[Solution]: ...
 @overload
@@ -24,11 +35,21 @@ def solve(
 ) -> ChainSolution: ...
 @overload
 def solve(
-    problem: Task | Chain, *, branch: str, on_failure: str = "raise"
-) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]: ...
+    problem: Task | Chain,
+    *,
+    branch: str,
+    on_failure: str = "raise",
+    rsb: int | str | None = None,
+    parisi: float | None = None,
+) -> Solution | ChainSolution | StepSolution | list[Solution] | list[ChainSolution] | list[StepSolution]: ...
 def solve(
-    problem: Task | Chain, *, branch: str = "best", on_failure: str = "raise"
-) -> Solution | ChainSolution | list[Solution] | list[ChainSolution]:
+    problem: Task | Chain,
+    *,
+    branch: str = "best",
+    on_failure: str = "raise",
+    rsb: int | str | None = None,
+    parisi: float | None = None,
+) -> Solution | ChainSolution | StepSolution | list[Solution] | list[ChainSolution] | list[StepSolution]:
     """Solve the replica-symmetric saddle-point equations, y'(y) = y, by Newton's method.
 
         q_hat = 2 alpha Int Dz H(r z/sqrt(q-r^2)) F'^2,     r_hat = -2 alpha/sqrt(2 pi) Int Dz F',
@@ -45,9 +66,14 @@ def solve(
         of every coexisting solution). Saddles are never "best" nor "thermodynamic".
     on_failure : "raise" a ConvergenceError, or "return" the unconverged Solution, whose status says so.
 
+    rsb : None for replica symmetry; a number k >= 0 for k steps of replica symmetry breaking, or "converged": as many
+        as eps_g asks for (until it moves by less than 1e-6). Then `best` is the largest free entropy, and solutions
+        whose replica symmetry is unstable are replaced by those with steps (a Task only).
+    parisi : prescribes the breaking point x_1 of one step, 0 < parisi < 1 (with rsb=1 only).
+
     Returns
     -------
-    Solution, or ChainSolution; a list of them for branch="all".
+    Solution, StepSolution (with rsb), or ChainSolution; a list of them for branch="all".
 
     Raises
     ------
@@ -58,6 +84,12 @@ def solve(
     -----
     UserWarning : alpha > 3 or beta outside [1, 200], where the error estimates have not been certified.
     """
+    if rsb is None and parisi is not None:
+        raise ValueError(f"parisi must come with rsb=1, got parisi {parisi!r} without rsb")
+    if rsb is not None and not isinstance(problem, Task):
+        raise ValueError(f"problem must be a Task with rsb, got {problem!r}")
+    if rsb is not None and isinstance(problem, Task):
+        return solve_steps(problem, rsb, branch, on_failure, parisi)
     if isinstance(problem, Task):
         return solve_task(problem, branch, on_failure)
     if isinstance(problem, Chain):

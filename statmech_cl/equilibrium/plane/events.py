@@ -263,6 +263,10 @@ class Cusp:
     def size(self) -> int:
         return 3 * task_size(self.plane) + 2
 
+    @property
+    def difference(self) -> float:
+        return DIFFERENCE
+
     def sweep(self, x: np.ndarray, refine: float = 1.0) -> CuspSweep:
         n = (x.size - 2) // 3
         y, v, a = x[:n], x[n : 2 * n], x[2 * n : 3 * n]
