@@ -139,6 +139,7 @@ def test_prescribed_q_star_is_a_parameter():
     assert solve(Task(alpha=at, q_star=0.8)).replicon == pytest.approx(1.0, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_a_later_tasks_lines():
     chain = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.0)
     (line,) = curve(chain, "eps_1 = 0.24", ("alpha", 0.6, 1.0), ("gamma", 0.4, 0.5), rows=2)
@@ -149,6 +150,7 @@ def test_a_later_tasks_lines():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:alpha = :UserWarning")
 def test_lines_in_a_chains_other_parameters():
     chain = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.5)
     (fold,) = curve(chain, "fold", ("alpha", 0.1, 5.0), ("overlap", -0.9, 0.9))
