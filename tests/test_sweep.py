@@ -26,6 +26,7 @@ from statmech_cl import sweep as sweep_module
 from statmech_cl.points import ChainPoint, Point, TaskPoint
 from statmech_cl.simulations.perceptron.simulation import Simulation
 from statmech_cl.sweep import points, sweep, to_xarray
+from statmech_cl.trees import Tree
 
 SMALL = Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
 
@@ -426,9 +427,7 @@ def test_a_grid_may_vary_the_channel_and_stores_whole_problems(thread: Executor,
 
 
 def test_settings_are_refused_before_anything_is_computed() -> None:
-    with pytest.raises(
-        ValueError, match=r"setting of descent must be one of .* got 'epoch' \(did you mean"
-    ):
+    with pytest.raises(ValueError, match=r"setting of descent must be one of .* got 'epoch' \(did you mean"):
         Simulation(task=Task(alpha=1.0), settings={"epoch": 3})
-    with pytest.raises(ValueError, match=r"task.channel must be Perceptron\(\) in a simulated point"):
-        Simulation(task=Task(alpha=1.0, channel=Perceptron(flips=0.1)))
+    with pytest.raises(ValueError, match=r"task.channel must be a Perceptron in a simulated point"):
+        Simulation(task=Task(alpha=1.0, channel=Tree()))

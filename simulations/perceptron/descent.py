@@ -269,6 +269,7 @@ def _begun(
     if (start.n, start.seeds, start.settings) != (n, seeds, settings):
         raise ValueError("start must have the same n, seeds and settings as this descent")
     first, begun = chain.tasks[0], start.chain.tasks
-    if len(begun) != 1 or (begun[0].alpha, begun[0].prior, begun[0].q_star) != (first.alpha, first.prior, first.q_star):
+    names = ("alpha", "prior", "q_star", "channel")
+    if len(begun) != 1 or any(getattr(begun[0], name) != getattr(first, name) for name in names):
         raise ValueError(f"start must be a descent of the first task alone, {first!r}, got {start.chain!r}")
     return list(start.stages), list(start.diverged)

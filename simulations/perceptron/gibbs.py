@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from statmech_cl.channels import Channel
 from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 from statmech_cl.validation import check_choice, check_count, check_number
@@ -241,7 +242,7 @@ def sample(
 
     Raises
     ------
-    ValueError : an argument out of range, a channel that is no plain Perceptron, a prescribed q_star, an unknown or
+    ValueError : an argument out of range, a channel that is no Perceptron, a prescribed q_star, an unknown or
         absent device, a `start` that does not fit.
     """
     chain = Chain((problem,)) if isinstance(problem, Task) else problem
@@ -250,7 +251,8 @@ def sample(
     if any(task.q_star is not None for task in chain.tasks):
         raise ValueError("q_star must be None: the Gibbs measure is sampled with q_star free")
     if draw_loss is None:
-        teachers.check_perceptrons(chain)
+        for task in chain.tasks:
+            teachers.perceptron(task.channel)
     drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
     w = torch.stack(drawn, dim=1).to(where)
     iterations = settings.warmup + settings.draws
@@ -258,7 +260,7 @@ def sample(
     reference = None if start is None else _reference(stages[-1], settings).to(where)
     for index, task in enumerate(chain.tasks[len(stages) :], len(stages)):
         if draw_loss is None:
-            signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n))
+            signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n), task.channel)
             loss: Loss = _PerceptronLoss(signed.to(where, dtype))
         else:
             loss = draw_loss(w[index], index, task)
@@ -288,7 +290,8 @@ def _begun(
     if (start.n, start.seeds, start.settings, start.stages[-1].theta.dtype) != (n, seeds, settings, dtype):
         raise ValueError("start must have the same n, seeds, settings and dtype as this sampling")
     first, begun = chain.tasks[0], start.chain.tasks
-    if len(begun) != 1 or (begun[0].alpha, begun[0].beta, begun[0].prior) != (first.alpha, first.beta, first.prior):
+    names = ("alpha", "beta", "prior", "channel")
+    if len(begun) != 1 or any(getattr(begun[0], name) != getattr(first, name) for name in names):
         raise ValueError(f"start must be a sampling of the first task alone, {first!r}, got {start.chain!r}")
     return list(start.stages)
 
@@ -298,10 +301,11 @@ def _reference(stage: GibbsStage, settings: GibbsSettings) -> torch.Tensor:
     return stage.theta[:, :1].expand(-1, settings.chains, -1).contiguous()
 
 
-def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int) -> torch.Tensor:
+def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int, channel: Channel) -> torch.Tensor:
     """The signed patterns of all seeds, the same ones that descent is given."""
     rows = [
         teachers.signed_patterns(teacher.cpu(), count, teachers.generator(seed, task, "patterns"))
+        * teachers.mistakes([channel], count, seed, task)[0].unsqueeze(-1)
         for teacher, seed in zip(w, seeds, strict=True)
     ]
     return torch.stack(rows)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from statmech_cl.channels import PLAIN, Channel, from_dict
 from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 
@@ -32,6 +33,7 @@ def descent_row(
     alpha: float,
     prior: str = "none",
     q_star: float | None = None,
+    channel: Mapping[str, Any] | None = None,
     n: int,
     seeds: Sequence[int] | int,
     device: str = "cpu",
@@ -48,7 +50,7 @@ def descent_row(
     """
     chosen = seeds_for_error_bars(seeds)
     result = descend(
-        Task(alpha=alpha, prior=prior, q_star=q_star),
+        Task(alpha=alpha, prior=prior, q_star=q_star, channel=_channel(channel)),
         n=n,
         seeds=chosen,
         settings=DescentSettings(**{"replicas": 2, **settings}),
@@ -219,6 +221,7 @@ def gibbs_row(
     alpha: float,
     beta: float = 20.0,
     prior: str = "none",
+    channel: Mapping[str, Any] | None = None,
     n: int,
     seeds: Sequence[int] | int,
     device: str = "cpu",
@@ -234,7 +237,7 @@ def gibbs_row(
     ValueError : an argument out of range (from Task, GibbsSettings, sample), fewer than 2 seeds (no error bar).
     """
     chosen = seeds_for_error_bars(seeds)
-    task = Task(alpha=alpha, beta=beta, prior=prior)
+    task = Task(alpha=alpha, beta=beta, prior=prior, channel=_channel(channel))
     result = sample(task, n=n, seeds=chosen, settings=GibbsSettings(**settings), device=device)
     row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(chosen), "diverged": 0}
     for name in GIBBS_OBSERVABLES:
@@ -282,6 +285,11 @@ def diagnostics(stage: Any) -> dict[str, float]:
         "ess": float(min(np.nanmin(values) for values in stage.ess().values() if np.isfinite(values).any())),
         "rhat": float(max(np.nanmax(values) for values in stage.rhat().values() if np.isfinite(values).any())),
     }
+
+
+def _channel(values: Mapping[str, Any] | None) -> Channel:
+    """The channel that `channels.to_dict` wrote, without one the plain perceptron."""
+    return PLAIN if values is None else from_dict(values)
 
 
 @functools.lru_cache(maxsize=1)

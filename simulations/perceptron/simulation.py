@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from statmech_cl.channels import Perceptron
 from statmech_cl.descent_settings import DescentSettings
 from statmech_cl.problem import Task
 from statmech_cl.validation import check_choice, check_count
 
 # The fields of a task that each method reads.
-_READ = {"descent": ("alpha", "prior", "q_star"), "gibbs": ("alpha", "beta", "prior")}
+_READ = {"descent": ("alpha", "prior", "q_star", "channel"), "gibbs": ("alpha", "beta", "prior", "channel")}
 METHODS = tuple(_READ)
 
 
@@ -20,7 +21,7 @@ METHODS = tuple(_READ)
 class Simulation:
     """Perceptrons of one task, simulated (needs torch where the points run).
 
-    task : its beta is not used by a descent. Its channel must be the plain perceptron.
+    task : its beta is not used by a descent. Its channel must be a Perceptron; labels may be flipped.
     method : "descent" or "gibbs" (Hamiltonian Monte Carlo).
     n, seeds : weights, and number of seeds (0, 1, ...), at least 2.
     settings : fields of DescentSettings (gibbs.GibbsSettings), and `device`.
@@ -36,8 +37,8 @@ class Simulation:
         check_choice("method", self.method, METHODS)
         check_count("n", self.n, low=2)
         check_count("seeds", self.seeds, low=2)
-        if self.task.channel != Task(alpha=0.0).channel:
-            raise ValueError(f"task.channel must be Perceptron() in a simulated point, got {self.task.channel!r}")
+        if not isinstance(self.task.channel, Perceptron):
+            raise ValueError(f"task.channel must be a Perceptron in a simulated point, got {self.task.channel!r}")
         self._chosen()
 
     @property
@@ -47,15 +48,14 @@ class Simulation:
 
     def values(self) -> dict[str, Any]:
         """The task's fields that the method reads, n, seeds and every setting."""
-        task = {name: getattr(self.task, name) for name in _READ[self.method]}
-        return {**task, "n": self.n, "seeds": self.seeds, **self._chosen()}
+        return {**self._read(), "n": self.n, "seeds": self.seeds, **self._chosen()}
 
     def at(self, changes: Mapping[str, Any]) -> Simulation:
         """The same with other values of some names."""
         given = dict(changes)
         read = {name: given.pop(name) for name in _READ[self.method] if name in given}
         sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
-        task = dataclasses.replace(self.task, **read)
+        task = Task.from_dict({**self.task.to_dict(), **read})
         return dataclasses.replace(self, task=task, settings={**self.settings, **given}, **sizes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,10 +74,13 @@ class Simulation:
         from .rows import descent_row, gibbs_row
 
         one_thread()
-        task = {name: getattr(self.task, name) for name in _READ[self.method]}
         row_of = descent_row if self.method == "descent" else gibbs_row
-        row = row_of(**task, n=self.n, seeds=self.seeds, **self.settings)
+        row = row_of(**self._read(), n=self.n, seeds=self.seeds, **self.settings)
         return {**row, "status": "diverged" if row["diverged"] else "done"}
+
+    def _read(self) -> dict[str, Any]:
+        task = self.task.to_dict()
+        return {name: task[name] for name in _READ[self.method]}
 
     def _chosen(self) -> dict[str, Any]:
         """Every setting, those that were not given at their defaults."""

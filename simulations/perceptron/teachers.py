@@ -1,8 +1,8 @@
 """Teachers, patterns and labels: the disorder of a chain of tasks, one independent stream of numbers for each seed.
 
 Patterns x in {-1,+1}^N are uniform, labels are y = sign(W . x) of a teacher W in {-1,+1}^N (Phys. Rev. E 108, 014309,
-section II). What a seed draws depends on (seed, task, purpose) alone, not on the seeds batched with it, the device, or
-the other tasks.
+section II), flipped where a noisy teacher errs. What a seed draws depends on (seed, task, purpose) alone, not on the
+seeds batched with it, the device, or the other tasks.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from statmech_cl.channels import PLAIN
+from statmech_cl.channels import Channel, Perceptron
 from statmech_cl.problem import Chain
 from statmech_cl.validation import check_choice, check_count
 
-_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler")
+_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler", "noise")
 
 
 def generator(seed: int, task: int, purpose: str) -> torch.Generator:
@@ -75,11 +75,22 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
 
 
-def check_perceptrons(chain: Chain) -> None:
-    """A ValueError where a task has another network than the perceptron with a teacher who makes no mistakes."""
-    for task in chain.tasks:
-        if task.channel != PLAIN:
-            raise ValueError(f"channel must be Perceptron() for simulated perceptrons, got {task.channel!r}")
+def mistakes(channels: Sequence[Channel], count: int, seed: int, task: int) -> torch.Tensor:
+    """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_channels, count)` int8.
+
+    One uniform number a pattern serves all channels: the labels that a teacher flips rarely, one who errs more often
+    flips too.
+    """
+    u = torch.rand((count,), generator=generator(seed, task, "noise"), dtype=torch.float64)
+    rows = [torch.where(u < perceptron(channel).flips, -1, 1) for channel in channels]
+    return torch.stack(rows).to(torch.int8)
+
+
+def perceptron(channel: Channel) -> Perceptron:
+    """The channel, known to be that of a perceptron."""
+    if not isinstance(channel, Perceptron):
+        raise ValueError(f"channel must be a Perceptron for simulated perceptrons, got {channel!r}")
+    return channel
 
 
 def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ class Disorder:
         self, chains: Sequence[Chain], n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device
     ) -> None:
         self.seeds, self.device, self.settings = seeds, device, settings
+        self.channels = [[teachers.perceptron(task.channel) for task in chain.tasks] for chain in chains]
         drawn = [
             [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds] for chain in chains
         ]
@@ -36,7 +37,8 @@ class Disorder:
         self, task: int, count: int, dtype: torch.dtype, purpose: str = "patterns"
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Signed patterns y x of a task for the first problem, `(n_seeds, count, n)` int8, and what turns them into
-        those of every row, `(n_seeds, n_rows, count)` of +-1; None where all rows have the same teacher.
+        those of every row, `(n_seeds, n_rows, count)` of +-1; None where all rows have the same labels. Noisy
+        teachers mislabel "patterns", those that are learned; never those of another purpose.
         """
         of_task = self.teachers[:, task]
         n_problems, n_seeds, n = of_task.shape
@@ -44,7 +46,13 @@ class Disorder:
         flips = torch.empty((n_seeds, n_problems, count), dtype=dtype, device=self.device)
         for index, seed in enumerate(self.seeds):
             rng = teachers.generator(seed, task, purpose)
-            signed[index], flips[index] = teachers.shared_patterns(of_task[:, index].cpu(), count, rng)
+            signed[index], differ = teachers.shared_patterns(of_task[:, index].cpu(), count, rng)
+            channels = [of_one[task] for of_one in self.channels]
+            if purpose == "patterns" and any(channel.flips for channel in channels):
+                wrong = teachers.mistakes(channels, count, seed, task)
+                signed[index] *= wrong[0].unsqueeze(-1).to(self.device)
+                differ = differ * wrong * wrong[0]
+            flips[index] = differ
         if (flips == 1).all():
             return signed, None
         return signed, flips.repeat_interleave(self.settings.replicas, dim=1)

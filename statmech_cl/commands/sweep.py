@@ -116,7 +116,8 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
             names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
             return Task(**{"channel": read_network(names), **names})
         given = {**first, **parameters}
-        task = Task(**{name: given.pop(name) for name in ("alpha", "prior", "q_star") if name in given})
+        read = ("alpha", "beta", "prior", "q_star", "channel")
+        task = Task.from_dict({name: given.pop(name) for name in read if name in given})
         sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
         return Simulation(task=task, method=kind, settings=given, **sizes)
     except TypeError as error:  # an argument that the class does not have, or lacks
