@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(group, {}, NAME, _COMPLETE, instruction)
+    if sys.stdout is None:  # what Python makes of a closed one
+        return _fail("standard output is closed; open it, or send it to /dev/null", 2)
     showing, warnings.showwarning = warnings.showwarning, _warner()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)

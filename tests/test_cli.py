@@ -495,3 +495,26 @@ def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> Non
     for name, settings in names.items():
         option = re.search(rf"--{name.replace('_', '-')} .*?\[default: (\S+)\]", out)
         assert option and option[1] == str(getattr(settings, name)), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ("solve --alpha 1e308", 1, "no fixed point"),
+        ("chain --alpha 2 --alpha 1 --gamma 1e9", 2, "gamma must keep beta gamma at most 100000, got beta gamma ="),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:alpha = 1e")
+def test_out_of_all_range_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: str, status: int, says: str
+) -> None:
+    ended, out, err = run(capsys, *arguments.split())
+    assert (ended, out) == (status, "")
+    assert says in err.splitlines()[-1]
+
+
+def test_a_closed_standard_output_is_one_line() -> None:
+    command = f"{sys.executable} -m statmech_cl solve --alpha 0.5 >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "statmech-cl: error: standard output is closed; open it, or send it to /dev/null\n"

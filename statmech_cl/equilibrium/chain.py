@@ -30,6 +30,7 @@ from .one_task import select, solve_task
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, newton
 
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
+LARGEST_STRENGTH = 1e5  # and beyond which the grids that follow so narrow a measure take minutes
 
 _ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
 _ALPHA_LAST = 10.0  # and where it looks for perfect overlap
@@ -55,6 +56,11 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
     strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
+    if strongest > LARGEST_STRENGTH:
+        raise ValueError(
+            f"gamma must keep beta gamma at most {LARGEST_STRENGTH:g}, got beta gamma = {strongest:g}; "
+            "long before that the anchor holds every weight where it is"
+        )
     if strongest > CERTIFIED_STRENGTH:
         warnings.warn(
             f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
