@@ -218,7 +218,7 @@ def exchange(
 
     Raises
     ------
-    ValueError : an argument out of range, a prescribed q_star, a channel with flipped labels.
+    ValueError : an argument out of range, a prescribed q_star, a channel that is no Perceptron.
     """
     settings = settings or ExchangeSettings()
     n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
@@ -227,7 +227,7 @@ def exchange(
     if not settings.beta_low < task.beta:
         raise ValueError(f"beta_low must lie below the task's beta, {task.beta!r}, got {settings.beta_low!r}")
     w = torch.stack([teachers.teachers(Chain((task,)), n, seed) for seed in seeds], dim=1).to(where)
-    signed = _patterns(w[0], 0, seeds, teachers.n_patterns(task.alpha, n)).to(where, dtype)
+    signed = _patterns(w[0], 0, seeds, teachers.n_patterns(task.alpha, n), task.channel).to(where, dtype)
     streams = [teachers.generator(seed, 0, "sampler") for seed in seeds]
     shape = (settings.ladders, settings.rungs)
     betas = torch.as_tensor(settings.betas(task.beta), dtype=dtype, device=where).repeat(settings.ladders)

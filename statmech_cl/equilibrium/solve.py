@@ -65,10 +65,9 @@ def solve(
         it may be metastable: read its `thermodynamic`), "thermodynamic" (largest free entropy of all), or "all" (a list
         of every coexisting solution). Saddles are never "best" nor "thermodynamic".
     on_failure : "raise" a ConvergenceError, or "return" the unconverged Solution, whose status says so.
-
     rsb : None for replica symmetry; a number k >= 0 for k steps of replica symmetry breaking, or "converged": as many
-        as eps_g asks for (until it moves by less than 1e-6). Then `best` is the largest free entropy, and solutions
-        whose replica symmetry is unstable are replaced by those with steps (a Task only).
+        as eps_g asks for (until it moves by less than 1e-6). Then solutions whose replica symmetry is unstable are
+        replaced by those with steps, and "best" is "thermodynamic" (a Task only).
     parisi : prescribes the breaking point x_1 of one step, 0 < parisi < 1 (with rsb=1 only).
 
     Returns
