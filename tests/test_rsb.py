@@ -1,5 +1,5 @@
 """Steps of replica symmetry breaking: kernels against slow integration and against each other, equations against the
-free entropy, the solver against values computed apart, and the Sherrington-Kirkpatrick model by the same recursion."""
+free entropy, and the solver against values computed apart."""
 
 import json
 import math
@@ -178,6 +178,16 @@ def test_one_step_opens_at_the_instability_and_is_stable_there():
     two = solve(Task(alpha=0.8), rsb=2)
     assert two.overlaps[1] == two.overlaps[2] == far.overlaps[1]
     assert two.eps_g == far.eps_g
+
+
+def test_the_low_branch_ends_earlier_with_a_step():
+    low, middle, high = solve(Task(alpha=1.6), branch="all")
+    (only,) = solve(Task(alpha=1.6), rsb=1, branch="all")
+    assert only.steps == 0 and only.eps_g == high.eps_g and only.thermodynamic
+    with pytest.raises(ValueError, match=r"^branch 'low' ends at alpha = 1.5315"):
+        solve(Task(alpha=1.6), rsb=1, branch="low")
+    one, other = (solve(Task(alpha=alpha), rsb=1, branch="thermodynamic") for alpha in (1.515, 1.52))
+    assert one.steps == 1 and other.steps == 0 and low.r < one.r < middle.r < other.r
 
 
 def test_free_breaking_point_makes_the_free_entropy_stationary():

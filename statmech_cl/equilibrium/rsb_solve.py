@@ -91,9 +91,11 @@ def solve_steps(
         raise ConvergenceError(
             f"no solution with rsb={rsb} at {describe(task)}", state=(math.nan, math.nan, math.nan), residual=math.nan
         )
-    if branch == "all":
-        return found
-    return max(found, key=lambda solution: solution.free_entropy) if branch == "best" else found[0]
+    if branch in ("low", "high"):
+        return found[0]
+    leading = max((one for one in found if not one.saddle), key=lambda one: one.free_entropy)
+    found = [replace(one, coexisting=len(found) - 1, thermodynamic=one is leading) for one in found]
+    return found if branch == "all" else next(one for one in found if one.thermodynamic)
 
 
 def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solution]:
@@ -105,14 +107,14 @@ def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solutio
     broken = [found for opening in openings(task) for found in _at(opening, task)]
     if branch == "high":
         symmetric = solve_task(task, "high", "raise")
-        if not symmetric.stable:
+        if not symmetric.replicon < 1.0:
             raise ValueError(f"branch 'high' is not stable at {describe(task)}; with rsb allowed are low, best and all")
         return [symmetric]
     if branch == "low":
         return [_low(task, broken)]
     symmetric = solve_task(task, "all", "raise")
-    stable = [one for one in symmetric if one.stable]
-    return [*stable, *(found for found in broken if found.even or branch == "all")]
+    stable = [one for one in symmetric if one.replicon < 1.0]
+    return [*stable, *broken]
 
 
 def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
@@ -418,6 +420,7 @@ def certified(task: Task, found: Found, k: int) -> StepSolution:
         quadrature_error=max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g)),
         status=Status.CONVERGED if found.root.converged else Status.NOT_CONVERGED,
         n_steps=found.root.n_steps,
+        saddle=not found.even,
         overlaps=(*here.overlaps.tolist(), *more * [float(here.overlaps[-1])]),
         parisi=(*x.tolist(), *more * [math.nan]),
         replicons=(*sweep.replicons.tolist(), *more * [float(sweep.replicons[-1])]),
@@ -429,7 +432,7 @@ def closed_solution(symmetric: Solution, k: int, parisi: float | None = None) ->
     """A replica-symmetric solution with k closed steps."""
     shared = {name: getattr(symmetric, name) for name in Solution.__dataclass_fields__}
     return StepSolution(
-        **shared,
+        **shared | {"coexisting": None, "thermodynamic": None},
         overlaps=(k + 1) * (symmetric.q,),
         parisi=k * (math.nan if parisi is None else parisi,),
         replicons=(k + 1) * (symmetric.replicon,),
