@@ -15,7 +15,7 @@ from .chain_options import ALL, problems_of
 from .results import ROWS, all_option, choose_form, deliver, result_options, rows_as, store_option
 from .simulation import flat, grid, printable, settings_of, simulated, simulation_options
 
-_SPARE = ("n_seeds", "n", "alpha_used", "r", "q", "patterns")
+_SPARE = ("n_seeds", "n", "r", "loss", "eps_test")
 
 
 @click.command("simulate")
