@@ -284,7 +284,7 @@ def test_the_row_says_the_alpha_that_it_is(capsys: pytest.CaptureFixture[str]) -
     text = run(capsys, "simulate", "--alpha", "0.03,0.031", *sizes, "--json")[1]
     assert [(row["patterns"], row["alpha_used"]) for row in json.loads(text)] == [(2, 0.04)] * 2
     table = run(capsys, "simulate", "--alpha", "0.03", *sizes)[1]
-    assert table.splitlines()[0].split()[:4] == ["alpha", "alpha_used", "n", "patterns"]
+    assert table.splitlines()[0].split()[:3] == ["alpha", "alpha_used", "patterns"]
 
 
 @pytest.mark.parametrize(
