@@ -70,6 +70,7 @@ def draw(data: Data) -> Any:
     at = [row["family"] - origins[row["alpha"]] for row in shown]
     margin = 0.05 * (max(at) - min(at))
     left.set_xlim(min(at) - margin, max(at) + margin)
+    left.locator_params(axis="x", nbins=5)
     left.legend()
     return figure
 
