@@ -99,8 +99,11 @@ def test_refuses(capsys: pytest.CaptureFixture[str], arguments: str, says: str) 
         ),
         ("[[tasks]]\nbeta = 1", "task 1 must have an alpha"),
         ("[[tasks]]\nalpa = 1", "name in task 1 must be one of alpha,"),
-        ("[[tasks]]\nalpha = -1", "alpha must be a finite number in [0, inf), got -1.0"),
-        ("overlaps = [2.0]\n[[tasks]]\nalpha = 1\n[[tasks]]\nalpha = 1", "overlaps must be a finite number in [-1, 1]"),
+        ("[[tasks]]\nalpha = -1", "chain.toml: task 1: alpha must be a finite number in [0, inf), got -1.0"),
+        (
+            "overlaps = [2.0]\n[[tasks]]\nalpha = 1\n[[tasks]]\nalpha = 1",
+            "chain.toml: overlaps must be a finite number in [-1, 1]",
+        ),
         ('[law]\n"x" = 1\n[[tasks]]\nalpha = 1', "law must be a table of sign patterns"),
         ('[law]\n"+" = 1.5\n"-" = -0.5\n[[tasks]]\nalpha = 1\n[[tasks]]\nalpha = 1', "in [0, 1], got"),
         ("tasks =", "is not a TOML file"),

@@ -19,6 +19,7 @@ from .results import (
     all_option,
     choose_form,
     deliver,
+    in_file,
     read_toml,
     result_options,
     rows_as,
@@ -118,8 +119,14 @@ def _read(file: Path) -> Chain:
             check_choice(f"{file}: name in task {number}", name, known)
         if "alpha" not in task:
             raise ValueError(f"{file}: task {number} must have an alpha")
-    channel = read_network(content)
-    return Chain(tuple(Task.from_dict({"channel": channel, **task}) for task in listed), **content)
+    with in_file(file):
+        channel = read_network(content)
+    tasks = []
+    for number, task in enumerate(listed, start=1):
+        with in_file(file, f"task {number}: "):
+            tasks.append(Task.from_dict({"channel": channel, **task}))
+    with in_file(file):
+        return Chain(tuple(tasks), **content)
 
 
 def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:

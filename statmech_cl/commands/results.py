@@ -199,6 +199,15 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 @contextmanager
+def in_file(file: Path, table: str = "") -> Iterator[None]:
+    """A ValueError inside names the file, and the table of it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{file}: {table}{error}") from None
+
+
+@contextmanager
 def kept_in(where: Path, what: str = "points") -> Iterator[None]:
     """Ctrl-C inside says where the finished points (epochs, ...) are, and that the same command goes on from there."""
     try:
