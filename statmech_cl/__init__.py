@@ -28,6 +28,7 @@ __all__ = [
     "Perceptron",
     "PhaseDiagram",
     "PlaneCurve",
+    "SimilarityMap",
     "Solution",
     "Status",
     "Task",
@@ -38,6 +39,7 @@ __all__ = [
     "curve",
     "learn",
     "phase_diagram",
+    "similarity_map",
     "solve",
     "trace",
 ]
@@ -65,6 +67,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium.plane import diagram
 
         return getattr(diagram, name)
+    if name in ("similarity_map", "SimilarityMap"):
+        from .protocols import similarity
+
+        return getattr(similarity, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
