@@ -28,6 +28,7 @@ __all__ = [
     "Perceptron",
     "PhaseDiagram",
     "PlaneCurve",
+    "Protocol",
     "SimilarityMap",
     "Solution",
     "Status",
@@ -38,6 +39,7 @@ __all__ = [
     "channels",
     "curve",
     "learn",
+    "optimise",
     "phase_diagram",
     "similarity_map",
     "solve",
@@ -67,6 +69,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium.plane import diagram
 
         return getattr(diagram, name)
+    if name in ("optimise", "Protocol"):
+        from .protocols import optimal
+
+        return getattr(optimal, name)
     if name in ("similarity_map", "SimilarityMap"):
         from .protocols import similarity
 

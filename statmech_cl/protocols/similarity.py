@@ -164,7 +164,7 @@ def _mapper(n_workers: int) -> Iterator[Callable[..., list[Any]]]:
 
 def _at(chain: Chain, values: dict[str, float]) -> Chain:
     """The chain with the given overlap, alpha_2 and gamma."""
-    changed = {{"alpha_2": "alpha"}.get(name, name): value for name, value in values.items() if name != "overlap"}
+    changed: dict[str, Any] = {"alpha" if k == "alpha_2" else k: v for k, v in values.items() if k != "overlap"}
     tasks = (chain.tasks[0], replace(chain.tasks[1], **changed))
     return Chain(tasks, overlaps=values.get("overlap", chain.overlaps))
 
