@@ -265,7 +265,7 @@ class _Problem:
         return np.clip(found.x[:-1], *self.box.T)
 
     def left(self, u: np.ndarray, derivative: np.ndarray) -> float:
-        """Norm of the derivative once the bounds that hold u, and the best mixture of the largest errors, balance it."""
+        """Norm of the derivative once the bounds that hold u, and the best mixture of the errors, balance it."""
         errors = self.errors(u)
         rows = (
             derivative[errors > errors.max() - _ACTIVE] if self.weights is None else (self.weights @ derivative)[None]
