@@ -23,8 +23,9 @@ import torch
 from table import Row, as_time, in_turn, parser_of, product_rate, show
 from torch.nn import functional
 
-from statmech_cl.simulations.deep.methods import TaskInfo, get_method
+from statmech_cl.simulations.deep.methods import TaskInfo
 from statmech_cl.simulations.deep.networks import mlp
+from statmech_cl.simulations.deep.registry import get_method
 
 SIZES = (784, 512, 512, 10)
 BATCH, PATTERNS, LR, BETA_F = 64, 60_000, 0.01, 5.0
@@ -130,7 +131,7 @@ def operations() -> float:
 
 def rows(steps: int) -> Iterator[Row]:
     """Each version's fastest step: this package's vcl against the plain ones, then the other methods against vcl."""
-    names = ("vcl", "vcl-sgd", "bimu", "bayesbinn", "metaplasticity", "ewc", "plain")
+    names = ("vcl", "vcl-sgd", "bounded-memory", "natural-gradient", "metaplasticity", "ewc", "plain")
     plain = {"NumPy, double": numpy_double(), "plain torch": torch_single()}
     times = in_turn({**plain, **{name: package(name) for name in names}}, steps)
     best = {name: min(values) for name, values in times.items()}

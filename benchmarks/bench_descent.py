@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from statmech_cl import Task
 from statmech_cl.problem import Chain
-from statmech_cl.simulations.perceptron.descent import DescentSettings, _Data, _train
+from statmech_cl.simulations.perceptron.descent import DescentSettings
 from statmech_cl.simulations.perceptron.loss import Anchor
+from statmech_cl.simulations.perceptron.training import Disorder, train
 
 N, ALPHA, SEEDS, BATCH, PROBLEMS = 1000, 2.0, 20, 32, 6
 
@@ -55,7 +56,7 @@ def package_epoch(signed: torch.Tensor, batch: int | None) -> Callable[[], None]
     settings = DescentSettings(epochs=1, batch=batch)
 
     def run() -> None:
-        _train(theta, signed, anchor, settings, order, q_star=None, on_epoch=lambda epoch: None)
+        train(theta, signed, anchor, settings, order, q_star=None, on_epoch=lambda epoch: None)
 
     return run
 
@@ -65,13 +66,13 @@ def second_task_epoch(count: int, device: torch.device) -> Callable[[], None]:
     tasks = [(r0, Task(alpha=ALPHA, gamma=gamma)) for gamma in (1.0, 0.1) for r0 in (-0.5, 0.0, 0.5)][:count]
     chains = [Chain((Task(alpha=ALPHA), task), overlaps=r0) for r0, task in tasks]
     settings = DescentSettings(epochs=1)
-    data = _Data(chains, N, range(SEEDS), settings, device)
+    data = Disorder(chains, N, range(SEEDS), settings, device)
     signed, flips = data.patterns(1, round(ALPHA * N), torch.float32)
     theta = 0.7 * torch.randn(SEEDS, count, N, device=device)
     anchor, order = Anchor([task for _, task in tasks], theta.clone()), torch.Generator().manual_seed(0)
 
     def run() -> None:
-        _train(theta, signed, anchor, settings, order, flips=flips, on_epoch=lambda epoch: None)
+        train(theta, signed, anchor, settings, order, flips=flips, on_epoch=lambda epoch: None)
 
     return run
 
@@ -89,7 +90,7 @@ def rows(device: torch.device, epochs: int) -> Iterator[Row]:
 
         return fastest(whole, repeats, clock)
 
-    data = _Data([Chain((Task(alpha=ALPHA),))], N, range(SEEDS), DescentSettings(), device)
+    data = Disorder([Chain((Task(alpha=ALPHA),))], N, range(SEEDS), DescentSettings(), device)
     signed, _ = data.patterns(0, round(ALPHA * N), torch.float32)
     steps = -(-signed.shape[1] // BATCH)
     plain = fastest(plain_epoch(signed), epochs) / steps

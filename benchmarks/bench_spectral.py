@@ -19,8 +19,9 @@ from table import Row, in_turn, parser_of, show
 from torch import Tensor
 
 from statmech_cl.simulations import spectral
-from statmech_cl.simulations.deep.methods import Method, TaskInfo, get_method
+from statmech_cl.simulations.deep.methods import Method, TaskInfo
 from statmech_cl.simulations.deep.networks import cnn
+from statmech_cl.simulations.deep.registry import get_method
 from statmech_cl.spectral import regulariser as in_double
 
 LAM, ETA = 1.0, 3.0

@@ -1,4 +1,4 @@
-"""Write what the README and the gallery say about the figures from their registry: `make pages`."""
+"""Write what the README and the gallery say about the figures from their table: `make pages`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ def readme() -> str:
     """The README with the table figure | shows | command | time brought up to date."""
     lines = ["| figure | shows | command | quick |", "|---|---|---|---|"]
     for entry in FIGURES.values():
-        if entry.module is not None:
-            lines.append(f"| {entry.id} | {entry.shows} | `statmech-cl reproduce {entry.id}` | {entry.quick} |")
+        lines.append(f"| {entry.id} | {entry.shows} | `statmech-cl reproduce {entry.id}` | {entry.quick} |")
     return _TABLE.sub(lambda _: "\n".join(lines) + "\n", (ROOT / "README.md").read_text())
 
 
@@ -27,9 +26,8 @@ def gallery() -> str:
         "Theory | simulation (error) | z is printed by the command and stands in `report.html`.\n"
     ]
     for entry in FIGURES.values():
-        if entry.module is not None:
-            picture = f"![{entry.id}](images/{entry.id}.png)\n\n" * (ROOT / f"docs/images/{entry.id}.png").is_file()
-            parts.append(f"## {entry.id}: {entry.shows}\n\n{picture}`statmech-cl reproduce {entry.id}`\n")
+        picture = f"![{entry.id}](images/{entry.id}.png)\n\n" * (ROOT / f"docs/images/{entry.id}.png").is_file()
+        parts.append(f"## {entry.id}: {entry.shows}\n\n{picture}`statmech-cl reproduce {entry.id}`\n")
     return "\n".join(parts)
 
 

@@ -13,6 +13,7 @@ from .axes import COLORS, curve, new, points, rendered, style
 from .branches import branches
 from .chains import forgetting_matrix, front
 from .curves import learning_curve
+from .phase import phase_diagram
 
 __all__ = [
     "COLORS",
@@ -22,6 +23,7 @@ __all__ = [
     "front",
     "learning_curve",
     "new",
+    "phase_diagram",
     "points",
     "rendered",
     "style",

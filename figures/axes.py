@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from statmech_cl.validation import check_choice
+
 STYLE_FILE = Path(__file__).with_name("statmech_cl.mplstyle")
 # One colour for one quantity, in every figure (Okabe and Ito).
 COLORS = {
@@ -68,11 +70,21 @@ def _values(source: Any, name: str) -> np.ndarray:
     with array attributes."""
     if isinstance(source, Mapping) or hasattr(source, "columns"):
         return np.atleast_1d(np.asarray(source[name], dtype=float))
-    if hasattr(source, name) or hasattr(source, "to_dict"):
-        value = getattr(source, name) if hasattr(source, name) else source.to_dict()[name]
-        return np.atleast_1d(np.asarray(value, dtype=float))
-    rows = [row if isinstance(row, Mapping) else row.to_dict() for row in source]
-    return np.array([np.nan if row[name] is None else row[name] for row in rows], dtype=float)
+    if hasattr(source, "to_dict"):
+        return np.atleast_1d(np.asarray(_row(source)[check_choice("column", name, tuple(_row(source)))], dtype=float))
+    if hasattr(source, name):
+        return np.atleast_1d(np.asarray(getattr(source, name), dtype=float))
+    rows = [_row(row) for row in source]
+    check_choice("column", name, tuple(dict.fromkeys(key for row in rows for key in row)) or (name,))
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
+
+
+def _row(source: Any) -> Mapping[str, Any]:
+    """The columns of one solution; of a chain those of its last task, and the errors on every task (`eps_1`, ...)."""
+    if isinstance(source, Mapping):
+        return source
+    row: dict[str, Any] = source.to_dict()
+    return {**row["tasks"][-1], **source.after_last()} if hasattr(source, "after_last") else row
 
 
 def curve(
@@ -80,21 +92,26 @@ def curve(
     source: Any,
     y: str,
     *,
-    x: str = "alpha",
+    x: str | None = None,
     stable: Sequence[bool] | np.ndarray | None = None,
     label: str | None = None,
     **options: Any,
 ) -> Axes:
     """Draw column `y` of `source` against column `x`, in the given order; dashed where `stable` is false.
 
-    source : a Branch, a Solution, a sequence of Solutions or dicts, a DataFrame, or a dict of columns.
+    source : a Branch, a Solution or ChainSolution, a sequence of them or of dicts, a DataFrame, or a dict of columns.
+        Of chains "eps_1", "p_2" and so on are the errors and overlaps on each task after the last.
+    x : by default the parameter that a Branch follows, "alpha" otherwise.
     stable : (n,) which points are stable; by default what the source says in its column "stable", all of it if nothing.
     """
     if hasattr(source, "curves") and hasattr(source, "points"):
+        x = x or source.parameter
+        rows = getattr(source, "chains", None) or source.points
         for start, stop in source.curves:
-            curve(ax, source.points[start:stop], y, x=x, stable=stable, label=label, **options)
+            curve(ax, rows[start:stop], y, x=x, stable=stable, label=label, **options)
             label = None
         return _named(ax, x, y)
+    x = x or "alpha"
     horizontal, vertical = _values(source, x), _values(source, y)
     options.setdefault("color", COLORS.get(y))
     whole = _stability(source, horizontal.size) if stable is None else np.asarray(stable, bool)
@@ -117,7 +134,7 @@ def _stability(source: Any, size: int) -> np.ndarray:
     """The column "stable" of a source that has one, all true otherwise (missing values count as stable)."""
     try:
         values = _values(source, "stable")
-    except (KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         return np.ones(size, bool)
     return np.isnan(values) | (values > 0.0)
 

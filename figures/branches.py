@@ -19,7 +19,7 @@ def branches(found: Branch) -> Figure:
     for name, label in (("q_star", r"$q_\star$"), ("q", "$q$"), ("r", "$r$")):
         branch_lines(left, found, name, label=label)
     left.set_ylabel("order parameters")
-    left.legend(title="dashed: replicon > 1", title_fontsize=6)
+    left.legend(title="dashed: replicon > 1, or a saddle", title_fontsize=6)
     branch_lines(right, found, "eps_g")
     for fold in found.folds:
         for name in ("q_star", "q", "r"):
@@ -31,9 +31,10 @@ def branches(found: Branch) -> Figure:
 
 
 def branch_lines(ax: Axes, found: Branch, y: str, *, label: str | None = None) -> Axes:
-    """Column `y` of every curve of `found`; a colour for the quantity, a dash where the replicon is above 1."""
+    """Column `y` of every curve of `found`; a colour for the quantity, a dash where replicon > 1 and on saddles."""
     for start, stop in found.curves:
         rows = found.points[start:stop]
-        curve(ax, rows, y, x=found.parameter, stable=[point.replicon < 1.0 + 1e-6 for point in rows], label=label)
+        stable = [point.replicon < 1.0 + 1e-6 and not point.saddle for point in rows]
+        curve(ax, rows, y, x=found.parameter, stable=stable, label=label)
         label = None
     return ax

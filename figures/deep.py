@@ -42,6 +42,44 @@ def accuracy_against_epoch(rows: Rows, *, title: str = "") -> Figure:
     return figure
 
 
+def accuracy_against_task(rows: Rows, *, window: int = 5, title: str = "") -> Figure:
+    """Accuracy against the number of tasks learned: on the newest one (left), on the average of the latest `window`
+    (middle), and on every task after the last one against its number (right); one line a method, mean over seeds.
+
+    rows : as of `accuracy_against_epoch`, at the ends of tasks. What was not measured is left out.
+    """
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    figure, axes = new(1, 3, width=2.8, height=2.4, squeeze=False, sharey=True)
+    n_tasks = max(row["on_task"] for row in rows)
+    for method in methods:
+        mine = [row for row in rows if row["method"] == method]
+        view = mine[0]["view"]
+        found: dict[tuple[int, int], list[float]] = {}
+        for row in mine:
+            if row["view"] == view and row["end"] and row["after_task"] > 0:
+                found.setdefault((row["after_task"], row["on_task"]), []).append(row["accuracy"])
+        mean = {place: float(np.mean(values)) for place, values in found.items()}
+        tasks = range(1, n_tasks + 1)
+        latest = {t: [mean.get((t, on), np.nan) for on in range(t - window + 1, t + 1)] for t in tasks if t >= window}
+        series = (
+            [(t, mean[t, t]) for t in tasks if (t, t) in mean],
+            [(t, float(np.mean(values))) for t, values in latest.items() if np.isfinite(values).all()],
+            [(on, mean[n_tasks, on]) for on in tasks if (n_tasks, on) in mean],
+        )
+        for ax, line in zip(axes[0], series, strict=True):
+            if line:
+                ax.plot(*zip(*line, strict=True), linewidth=0.9, label=f"{method} ({view})")
+    labels = ("the newest task", f"average of the latest {window}", f"each task after task {n_tasks}")
+    for ax, label, what in zip(axes[0], labels, ("tasks learned", "tasks learned", "task"), strict=True):
+        ax.set_title(label)
+        ax.set_xlabel(what)
+    axes[0, 0].set_ylabel("test accuracy")
+    axes[0, 0].legend(loc="lower left", fontsize=6)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    return figure
+
+
 def accuracy_panel(ax: Axes, rows: Rows) -> Axes:
     """One line for each task from the epoch in which it is first learned, a band of one standard error over seeds."""
     epochs = max(row["epoch"] for row in rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .framework import Context, Data, Row, Verdict
+from .figure import Context, Data, Row, Verdict
 
 _KL = [*np.geomspace(0.003, 0.08, 8).round(4).tolist(), *np.geomspace(0.1, 10.0, 17).round(4).tolist()]
 _L2 = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0]
@@ -49,7 +49,7 @@ def compute(context: Context) -> Data:
         for anchor, gammas in {"none": [0.0], **size["gamma"]}.items()
         for gamma in gammas
     ]
-    found = context.points("anchors/theory", point, grid, "theory")
+    found = context.points(point, grid, "theory")
     return Data([{**where, **what} for where, what in zip(grid, found, strict=True)], dict(size))
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from statmech_cl.estimate import Estimate
 
 from .deep_runs import difference, results, scales
-from .framework import Context, Data, Row, Verdict
+from .figure import Context, Data, Row, Verdict
 
 SCALES = scales(
     n_tasks=5,
@@ -37,7 +36,7 @@ def compute(context: Context) -> Data:
     return Data(rows, dict(context.parameters))
 
 
-def draw(data: Data) -> Figure:
+def draw(data: Data) -> Any:
     """Top: mean v, saturated fraction and KL against epoch; bottom: the law of v after each task, a panel a method."""
     from statmech_cl.figures.deep import uncertainty
 

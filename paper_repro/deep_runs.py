@@ -10,7 +10,7 @@ import numpy as np
 from statmech_cl.estimate import Estimate
 from statmech_cl.store import Store
 
-from .framework import Context, Data
+from .figure import Context, Data
 
 # The runs themselves are stored as the command `benchmark` stores them, under a digest of their own.
 COMPARED = ["vcl", "vcl-sgd", "metaplasticity", "ewc", "plain"]
@@ -34,23 +34,33 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
     ------
     ValueError : the whole of a data set is wanted and not there.
     """
-    from statmech_cl.simulations.deep import continual, datasets, runs
+    from statmech_cl.simulations.deep import datasets, runs
+    from statmech_cl.simulations.deep.names import SCENARIOS
 
     sizes = context.parameters
     if not sizes["subset"]:
-        for name in continual.needed(scenario):
+        for name in SCENARIOS[scenario].datasets:
             if not datasets.find(name)[1]:
                 raise ValueError(
                     f"{figure} at this scale needs the whole of {name}, found the embedded subset: "
                     f"statmech-cl data fetch {name}"
                 )
     same = {name: sizes[name] for name in ("n_tasks", "subset", "epochs", "batches", "batch_size", "widths")}
-    same |= {"scenario_name": scenario, "heads": "single", "validation": False, "network": "mlp", "look_back": None}
+    same |= {
+        "scenario_name": scenario,
+        "heads": "single",
+        "validation": False,
+        "network": "mlp",
+        "look_back": None,
+        "test_images": 0,
+        "curve": True,
+    }
     points = [
         {
             "method": method,
             "options": runs.CHOSEN[scenario].get(method, {}),
             "seed": context.seed + index,
+            "permutation_seed": context.seed + index if SCENARIOS[scenario].permuted else 0,
             "device": context.device,
             **same,
         }
@@ -77,7 +87,7 @@ def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
 
 def final(data: Data, method: str) -> dict[str, np.ndarray]:
     """Over seeds: `average` accuracy at the end, accuracy just `learned`, and `forgotten` since; of the first view."""
-    from statmech_cl.simulations.deep.continual import RunResult
+    from statmech_cl.simulations.deep.results import RunResult
 
     rows = data.select(method=method)
     seeds = sorted({row["seed"] for row in rows})

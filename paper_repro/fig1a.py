@@ -1,75 +1,68 @@
-"""Figure 1a: eps_g against epoch of gradient descent, one task at four alphas, with the theory's values as lines."""
+"""Figure 1a: eps_g against epoch of gradient descent, one task at four alphas: dynamical theory through every epoch."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .agreement import agreement, compared
-from .framework import Context, Data, Verdict
-from .one_task import all_row
-from .perceptrons import prepare, seeds, settings
+from . import curves
+from .agreement import agreement
+from .figure import Context, Data, Verdict
+from .theory_rows import all_row
 
 _SHARED = {"alphas": [0.5, 1.0, 1.5, 2.0], "beta": 20.0, "epochs": 200}
 SCALES: dict[str, dict[str, Any]] = {
-    "quick": {**_SHARED, "n": 500, "n_seeds": 8},
-    "paper": {**_SHARED, "n": 1000, "n_seeds": 20},
+    "quick": {
+        **_SHARED,
+        "sizes": [[500, 24], [1000, 16], [2000, 8]],
+        "dynamics": {"samples": 4096, "batches": 8},
+    },
+    "paper": {
+        **_SHARED,
+        "sizes": [[1000, 40], [2000, 20], [4000, 10]],
+        "dynamics": {"samples": 8192, "batches": 16},
+    },
 }
 
 
 def compute(context: Context) -> Data:
-    """Histories of descent, and the solutions of the theory at each alpha (two where branches coexist)."""
-    from statmech_cl.simulations.perceptron.rows import history_row
-
-    prepare()
+    """Theory and descent at every recorded epoch, and the equilibrium solutions at each alpha."""
     size = context.parameters
-    descent = settings(epochs=size["epochs"], records=size["epochs"])
-    common = {"n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
-    found = context.points("history", history_row, [{"alpha_1": a, **common} for a in size["alphas"]], "descent")
+    descent = curves.whole_batch(epochs=size["epochs"])
+    rows = curves.compute(context, [{"alpha_1": alpha} for alpha in size["alphas"]], descent)
     grid = [{"alpha": alpha, "beta": size["beta"], "prior": "none"} for alpha in size["alphas"]]
-    theory = context.points("one task/all", all_row, grid, "theory")
-    rows: list[dict[str, Any]] = []
-    for alpha, history, row in zip(size["alphas"], found, theory, strict=True):
+    for alpha, row in zip(size["alphas"], context.points(all_row, grid, "equilibrium"), strict=True):
         for solution in row["solutions"]:
             if not solution["between"]:
-                kept = {name: solution[name] for name in ("alpha", "eps_g", "replicon", "thermodynamic")}
-                rows.append({"kind": "theory", **kept})
-        for epoch, eps, error in zip(history["epoch"], history["eps_1"], history["eps_1_error"], strict=True):
-            rows.append({"kind": "descent", "alpha": alpha, "epoch": epoch, "eps_g": eps, "eps_g_error": error})
+                kept = {name: solution[name] for name in ("eps_g", "replicon", "thermodynamic")}
+                rows.append({"kind": "equilibrium", "alpha_1": alpha, **kept})
     return Data(rows, {**size, "descent": descent})
 
 
 def draw(data: Data) -> Any:
-    """Bands of descent over epochs (logarithmic), dashed lines of theory (two where branches coexist)."""
+    """Lines of theory through points of descent; dashed: equilibrium (two where branches coexist)."""
     from statmech_cl import figures
 
-    figure, ax = figures.new()
+    figure, ax = figures.new(width=4.2, height=3.2)
     for index, alpha in enumerate(data.parameters["alphas"]):
-        rows = [row for row in data.select(kind="descent", alpha=alpha) if row["epoch"] > 0]
-        epoch = [row["epoch"] for row in rows]
-        color = f"C{index}"
-        ax.plot(epoch, [row["eps_g"] for row in rows], color=color, label=rf"$\alpha={alpha:g}$")
-        low = [row["eps_g"] - row["eps_g_error"] for row in rows]
-        high = [row["eps_g"] + row["eps_g_error"] for row in rows]
-        ax.fill_between(epoch, low, high, color=color, alpha=0.25, linewidth=0)
-        for level in data.column("eps_g", kind="theory", alpha=alpha):
-            ax.axhline(level, color=color, linestyle="--", linewidth=0.8)
-    ax.set(xscale="log", xlabel="epoch", ylabel=r"$\epsilon_g$", ylim=(0.0, 0.55))
-    ax.legend(title="dashed: theory", title_fontsize=7)
+        curves.draw_line(
+            ax, data, "eps_1", "epoch", select={"alpha_1": alpha}, color=f"C{index}", label=rf"$\alpha={alpha:g}$"
+        )
+        for level in data.column("eps_g", kind="equilibrium", alpha_1=alpha):
+            ax.axhline(level, color=f"C{index}", linestyle="--", linewidth=0.6)
+    ax.set(xlabel="epoch", ylabel=r"$\epsilon_g$", ylim=(-0.01, 0.52))
+    title = "lines: dynamical theory, points: descent, dashed: equilibrium"
+    handles = ax.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4, title=title, title_fontsize=7)
     return figure
 
 
 def verdict(data: Data) -> Verdict:
-    """The last epoch beside the nearest solution of the theory."""
-    from statmech_cl.estimate import Estimate
-
-    rows = []
+    """p and q_star at every recorded epoch; the last rows of the sentence say how far equilibrium is."""
+    rows = curves.beside(data, ("p_1", "q_star"))
+    sentence, holds = agreement(rows, "p and q_star over the epochs")
+    gaps = []
     for alpha in data.parameters["alphas"]:
-        last = data.select(kind="descent", alpha=alpha)[-1]
-        theory = data.select(kind="theory", alpha=alpha)
-        nearest = min(theory, key=lambda row: abs(row["eps_g"] - last["eps_g"]))
-        estimate = Estimate(last["eps_g"], last["eps_g_error"], data.parameters["n_seeds"])
-        others = [f"other branch: {row['eps_g']:.4g}" for row in theory if row is not nearest]
-        what = f"eps_g at alpha={alpha:g}, last epoch"
-        rows.append(compared(what, nearest["eps_g"], estimate, *others, replicon=nearest["replicon"]))
-    sentence, holds = agreement(rows, "The last epoch of descent against the nearest solution")
-    return Verdict(rows, sentence, holds)
+        end = data.select(kind="limit", alpha_1=alpha)[-1]
+        near = min(data.column("eps_g", kind="equilibrium", alpha_1=alpha), key=lambda eps: abs(eps - end["eps_1"]))
+        gaps.append(f"{end['eps_1'] - near:+.3f} at alpha={alpha:g}")
+    return Verdict(rows, f"{sentence} From equilibrium the last epoch differs by {', '.join(gaps)}.", holds)

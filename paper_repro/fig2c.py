@@ -1,77 +1,129 @@
-"""Figure 2c: convergence time of gradient descent against alpha in [1, 2]: it slows down near the transition."""
+"""Figure 2c: convergence time of gradient descent against alpha in [1, 2], at several N and at N -> infinity."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import prepare, seeds, settings
+from statmech_cl.estimate import Estimate
+
+from . import curves
+from .agreement import agreement, at_infinite_n
+from .figure import Context, Data, Row, Verdict
 
 _SHARED = {"tolerance": 0.05, "epochs": 300, "records": 150}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {
         **_SHARED,
-        "n": 500,
-        "n_seeds": 32,
-        "alphas": [1.0, 1.2, 1.4, 1.5, 1.6, 1.7, 1.75, 1.8, 1.85, 1.9, 2.0],
+        "alphas": [1.0, 1.2, 1.4, 1.6, 1.7, 1.8, 1.9, 2.0],
+        "sizes": [[500, 24], [1000, 12], [2000, 6]],
+        "dynamics": {"samples": 2048, "batches": 12},
     },
-    "paper": {**_SHARED, "n": 3000, "n_seeds": 20, "alphas": np.round(np.arange(1.0, 2.001, 0.05), 2).tolist()},
+    "paper": {
+        **_SHARED,
+        "alphas": np.round(np.arange(1.0, 2.001, 0.05), 2).tolist(),
+        "sizes": [[1000, 40], [2000, 20], [4000, 10]],
+        "dynamics": {"samples": 8192, "batches": 16},
+    },
 }
 
 
 def compute(context: Context) -> Data:
-    """Time and outcome of descent at every alpha."""
-    from statmech_cl.simulations.perceptron.rows import convergence_row
+    """Time and outcome at every alpha: of single students at each N, and of the batches of the theory."""
+    from statmech_cl.simulations.perceptron.curve_rows import descent_curves
+
+    from .curve_theory import theory_curves
+    from .perceptron_runs import prepare
 
     prepare()
     size = context.parameters
-    descent = settings(epochs=size["epochs"], records=size["records"], test_patterns=0)
-    common = {"n": size["n"], "seeds": seeds(context), "device": context.device, "tolerance": size["tolerance"]}
-    grid = [{"alpha": alpha, **common, **descent} for alpha in size["alphas"]]
-    rows = context.points("convergence", convergence_row, grid, "descent")
-    kept = [{name: v for name, v in row.items() if name == "n_seeds" or not name.endswith("_seeds")} for row in rows]
-    return Data(kept, {**size, "descent": descent})
+    descent = curves.whole_batch(epochs=size["epochs"], records=size["records"])
+    cases = [{"alpha_1": alpha} for alpha in size["alphas"]]
+
+    def points(**given: Any) -> list[dict[str, Any]]:
+        return [{**case, **given, **descent} for case in cases]
+
+    given = points(**size["dynamics"], seed=context.seed)
+    theory = context.groups(theory_curves, given, "dynamics", together=["alpha_1"])
+    found: dict[int, list[dict[str, Any]]] = {}
+    for n, n_seeds in size["sizes"]:
+        given = points(n=n, device=context.device)
+        given = [{**one, "seeds": curves.seeds_of(context.seed, n, n_seeds, one)} for one in given]
+        found[n] = context.groups(descent_curves, given, f"descent, N = {n}", together=["alpha_1"])
+    rows: list[dict[str, Any]] = []
+    for index, alpha in enumerate(size["alphas"]):
+        (stage,) = theory[index]["stages"]
+        recorded = found[size["sizes"][0][0]][index]["stages"][0]["epochs"]
+        loss = np.array(stage["loss_batches"]).T[recorded]
+        rows.append(_row("dynamics", alpha, None, _time(recorded, loss, size["tolerance"]), stage["p"][0][-1]))
+        times = {}
+        for n, lines in found.items():
+            (seen,) = lines[index]["stages"]
+            times[n] = _time(seen["epochs"], np.array(seen["loss_seeds"]), size["tolerance"])
+            rows.append(_row("descent", alpha, n, times[n], seen["p"][0][-1]))
+        rows.append(_row("limit", alpha, None, at_infinite_n(times), None))
+    return Data(rows, {**size, "descent": descent})
+
+
+def _time(epochs: Sequence[int], loss: np.ndarray, tolerance: float) -> Estimate:
+    """Of `loss : (records, seeds)`. A time is known to one interval of records: no error is taken as less than that of
+    a rounding, interval / sqrt 12."""
+    from statmech_cl.simulations.perceptron.records import convergence_epochs
+
+    found = convergence_epochs(np.array(epochs), loss, tolerance=tolerance).astype(float)
+    estimate = Estimate.from_samples(found)
+    return Estimate(estimate.mean, max(estimate.error, (epochs[1] - epochs[0]) / math.sqrt(12.0)), estimate.n)
+
+
+def _row(kind: str, alpha: float, n: int | None, time: Estimate, p: float | None) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "alpha": alpha,
+        "n": n,
+        "time": time.mean,
+        "time_error": time.error,
+        "time_n": time.n,
+        "p": p,
+    }
 
 
 def draw(data: Data) -> Any:
-    """Time on the left axis, share of seeds that find the teacher on the right."""
+    """The theory's line through the limits of descent; small grey points: each N."""
     from statmech_cl import figures
 
-    figure, ax = figures.new()
-    figures.points(ax, data.rows, "time", color="#0072B2", label="time", fmt="o-")
-    ax.set_ylabel("convergence time (epochs)")
+    figure, ax = figures.new(width=4.2, height=3.0)
+    for index, (n, _) in enumerate(data.parameters["sizes"]):
+        rows = data.select(kind="descent", n=n)
+        shade = str(0.8 - 0.2 * index)
+        figures.points(ax, rows, "time", label=f"$N={n}$", color=shade, fmt="s", markersize=2.5)
+    line = data.select(kind="dynamics")
+    figures.curve(ax, line, "time", color="#0072B2", label="dynamical theory")
+    figures.points(ax, data.select(kind="limit"), "time", color="#0072B2", fmt="o", label=r"$N\to\infty$")
+    ax.set(xlabel=r"$\alpha$", ylabel="convergence time (epochs)")
     ax.set_ylim(bottom=0.0)
-    right = ax.twinx()
-    right.plot(data.column("alpha"), data.column("solved"), "s--", color="0.5", linewidth=0.8, markersize=3)
-    right.set_ylabel("share of seeds at the teacher (grey)")
-    right.spines["right"].set_visible(True)
-    right.set_ylim(-0.02, 1.05)
+    ax.legend()
     return figure
 
 
 def verdict(data: Data) -> Verdict:
-    """Is there a peak of the time inside the range, higher than both ends by 3 standard errors of the difference?"""
-    from statmech_cl.estimate import Estimate
-
-    rows = [
-        Row(
-            f"time at alpha={row['alpha']:g}",
-            None,
-            Estimate(row["time"], row["time_error"], row["n_seeds"]),
-            f"{row['solved']:.0%} of seeds end at the teacher",
+    """The time of descent at N -> infinity beside the theory's, and where the theory's is longest."""
+    line = data.select(kind="dynamics")
+    rows = []
+    for expected, seen in zip(line, data.select(kind="limit"), strict=True):
+        rows.append(
+            Row(
+                f"time alpha={seen['alpha']:g}",
+                expected["time"],
+                Estimate(seen["time"], seen["time_error"], seen["time_n"]),
+                f"p at the end by theory {expected['p']:.4f}",
+                theory_error=expected["time_error"],
+                theory_n=expected["time_n"],
+            )
         )
-        for row in data.rows
-    ]
-    solved = [row for row in data.rows if row["solved"] >= 0.5]
-    peak = max(solved, key=lambda row: row["time"]) if solved else data.rows[0]
-    end = data.rows[-1]
-    excess = (peak["time"] - end["time"]) / np.hypot(peak["time_error"], end["time_error"]) if peak is not end else 0.0
-    holds = bool(solved) and excess > 3.0
-    sentence = (
-        f"Where descent finds the teacher, the time grows from {end['time']:.0f} epochs at alpha={end['alpha']:g} to "
-        f"{peak['time']:.0f} at alpha={peak['alpha']:g} ({excess:.1f} standard errors): "
-        + ("critical slowing down on the way to the transition." if holds else "no slowing down is resolved.")
-    )
+    sentence, holds = agreement(rows, "The convergence time against alpha")
+    slow = max(line, key=lambda row: row["time"])
+    sentence += f" The theory's is longest, {slow['time']:.0f} epochs, at alpha={slow['alpha']:g}."
     return Verdict(rows, sentence, holds)

@@ -1,4 +1,7 @@
-"""Figure 2d: eps_g against q_star at alpha = 2: gradient descent, slow annealing, and theory at fixed q_star."""
+"""Figure 2d: eps_g against q_star at alpha = 2: free descent, a slow ramp of q_star, and equilibrium at fixed q_star.
+
+A ramp that descends at every level has no temperature, and does not wait for equilibrium: its theory is dynamical.
+"""
 
 from __future__ import annotations
 
@@ -6,104 +9,111 @@ from typing import Any
 
 import numpy as np
 
-from .agreement import agreement, compared
-from .framework import Context, Data, Verdict
-from .perceptrons import prepare, seeds, settings, theory_row
+from statmech_cl.estimate import Estimate
+
+from . import curves
+from .agreement import agreement, at_infinite_n
+from .curve_kernels import ramp_row
+from .figure import Context, Data, Row, Verdict
+from .theory_rows import theory_row
 
 _LEVELS = np.round(np.arange(0.05, 0.96, 0.05), 2).tolist()
 _SHARED = {
     "alpha": 2.0,
     "beta": 20.0,
-    "beta_cold": 100.0,
     "q_stars": _LEVELS,
     "fine": np.round(np.arange(0.02, 0.981, 0.02), 2).tolist(),
-    "epochs_per_level": 40,
+    "epochs_per_level": 20,
     "epochs": 200,
 }
 SCALES: dict[str, dict[str, Any]] = {
-    "quick": {**_SHARED, "n": 500, "n_seeds": 8},
-    "paper": {**_SHARED, "n": 1000, "n_seeds": 20},
+    "quick": {
+        **_SHARED,
+        "sizes": [[500, 16], [1000, 12], [2000, 8]],
+        "dynamics": {"samples": 4096, "batches": 8},
+    },
+    "paper": {
+        **_SHARED,
+        "epochs_per_level": 40,
+        "sizes": [[1000, 40], [2000, 20], [4000, 10]],
+        "dynamics": {"samples": 8192, "batches": 16},
+    },
 }
 
 
 def compute(context: Context) -> Data:
-    """The ramp, the path of free descent, and theory at each q_star, at beta and near beta -> infinity: a ramp that
-    descends at every level has no temperature."""
-    from statmech_cl.simulations.perceptron.rows import annealing_row, history_row
+    """The ramp and free descent with their dynamical theory, and equilibrium at each q_star."""
+    from statmech_cl.simulations.perceptron.rows import annealing_row
 
-    prepare()
     size = context.parameters
-    common = {"n": size["n"], "seeds": seeds(context), "device": context.device}
+    descent = curves.whole_batch(epochs=size["epochs"])
+    rows = curves.compute(context, [{"alpha_1": size["alpha"]}], descent)
     # the decay would pull against the ramp: q_star is prescribed here
-    ramp = settings(epochs=size["epochs_per_level"], weight_decay=0.0)
-    grid = [{"alpha": size["alpha"], "q_stars": size["q_stars"], **common, **ramp}]
-    (annealed,) = context.points("annealing", annealing_row, grid, "annealing")
-    descent = settings(epochs=size["epochs"], records=size["epochs"])
-    (history,) = context.points("history", history_row, [{"alpha_1": size["alpha"], **common, **descent}], "descent")
-    levels = sorted({*size["q_stars"], *size["fine"]})
-    betas = (size["beta"], size["beta_cold"])
-    grid = [{"alpha": size["alpha"], "beta": beta, "q_star": level} for beta in betas for level in levels]
-    theory = context.points("one task/theory", theory_row, grid, "theory")
-    rows: list[dict[str, Any]] = [
-        {
-            "kind": "theory",
-            "beta": point["beta"],
-            "q_star": point["q_star"],
-            **{n: line[n] for n in ("eps_g", "replicon")},
+    ramp = curves.whole_batch(epochs=size["epochs_per_level"], warmup=10, weight_decay=0.0)
+    case = {"alpha": size["alpha"], "q_stars": size["q_stars"]}
+    (line,) = context.points(ramp_row, [{**case, **size["dynamics"], "seed": context.seed, **ramp}], "ramp, theory")
+    seen = {}
+    for n, n_seeds in size["sizes"]:
+        chosen = curves.seeds_of(context.seed + 1000, n, n_seeds, {"alpha_1": size["alpha"]})
+        point = {**case, "n": n, "seeds": chosen, "device": context.device, **ramp}
+        ((seen[n]),) = context.points(annealing_row, [point], f"ramp, N = {n}")
+    for index, level in enumerate(size["q_stars"]):
+        values = {"p_1": line["p"][index], "p_1_error": line["p_error"][index]}
+        rows.append({"kind": "ramp", "q_star": level, **values, **curves.eps_of(1, values)})
+        found = {
+            n: Estimate(seen[n]["p"][index], max(seen[n]["p_error"][index], 2.0 / (n * n_seeds)), n_seeds)
+            for n, n_seeds in size["sizes"]
         }
-        for point, line in zip(grid, theory, strict=True)
-    ]
-    for index, level in enumerate(annealed["level"]):
-        named = {name: annealed[name][index] for name in ("eps_g", "eps_g_error", "loss", "loss_error")}
-        rows.append({"kind": "annealing", "q_star": level, **named})
-    for index, epoch in enumerate(history["epoch"]):
-        rows.append(
-            {
-                "kind": "descent",
-                "epoch": epoch,
-                "q_star": history["q_star"][index],
-                "eps_g": history["eps_1"][index],
-                "eps_g_error": history["eps_1_error"][index],
-            }
-        )
-    return Data(rows, {**size, "annealing": ramp, "descent": descent})
+        limit = at_infinite_n(found)
+        values = {"p_1": limit.mean, "p_1_error": limit.error, "p_1_n": limit.n}
+        rows.append({"kind": "ramp limit", "q_star": level, **values, **curves.eps_of(1, values)})
+    levels = sorted({*size["q_stars"], *size["fine"]})
+    grid = [{"alpha": size["alpha"], "beta": size["beta"], "q_star": level} for level in levels]
+    for point, solution in zip(grid, context.points(theory_row, grid, "equilibrium"), strict=True):
+        kept = {name: solution[name] for name in ("eps_g", "replicon")}
+        rows.append({"kind": "equilibrium", "q_star": point["q_star"], "eps_1": kept["eps_g"], **kept})
+    return Data(rows, {**size, "ramp": ramp, "descent": descent})
 
 
 def draw(data: Data) -> Any:
-    """Theory line, annealing points, the path of descent."""
+    """Equilibrium, pale; the dynamical theory of the ramp and of free descent through their points."""
     from statmech_cl import figures
 
-    figure, ax = figures.new()
-    for name, color in (("beta", "#000000"), ("beta_cold", "#009E73")):
-        beta = data.parameters[name]
-        theory = data.select(kind="theory", beta=beta)
-        stable = [row["replicon"] < 1 for row in theory]
-        label = rf"theory at fixed $q_\star$, $\beta={beta:g}$"
-        figures.curve(ax, theory, "eps_g", x="q_star", stable=stable, color=color, label=label)
-    figures.points(ax, data.select(kind="annealing"), "eps_g", x="q_star", color="#D55E00", label="annealing")
-    path = data.select(kind="descent")
-    ax.plot(
-        [row["q_star"] for row in path], [row["eps_g"] for row in path], color="#0072B2", linewidth=0.9, label="descent"
-    )
+    figure, ax = figures.new(width=4.2, height=3.2)
+    line = data.select(kind="equilibrium")
+    stable = [row["replicon"] < 1 for row in line]
+    figures.curve(ax, line, "eps_1", x="q_star", stable=stable, color="0.6", label=r"equilibrium at fixed $q_\star$")
+    look = {"color": "#0072B2", "label": "free descent"}
+    curves.draw_line(ax, data, "eps_1", "q_star", select={"task": 1}, **look)
+    ramp = data.select(kind="ramp")
+    ax.plot([row["q_star"] for row in ramp], [row["eps_1"] for row in ramp], color="#D55E00", linewidth=1.0)
+    points = data.select(kind="ramp limit")
+    figures.points(ax, points, "eps_1", x="q_star", color="#D55E00", markersize=3, label=r"ramp of $q_\star$")
+    ax.set(xlabel=r"$q_\star$", ylabel=r"$\epsilon_g$")
     ax.set_ylim(bottom=-0.01)
-    ax.legend()
+    ax.legend(title="lines through points: dynamical theory", title_fontsize=7)
     return figure
 
 
 def verdict(data: Data) -> Verdict:
-    """Annealing beside the cold theory at every level, for a ramp that descends has no temperature; the note says what
-    the theory at beta gives."""
-    from statmech_cl.estimate import Estimate
-
-    beta, cold = data.parameters["beta"], data.parameters["beta_cold"]
-    rows, gaps = [], []
-    for row in data.select(kind="annealing"):
-        (theory,) = data.select(kind="theory", q_star=row["q_star"], beta=cold)
-        (warm,) = data.select(kind="theory", q_star=row["q_star"], beta=beta)
-        estimate = Estimate(row["eps_g"], row["eps_g_error"], data.parameters["n_seeds"])
-        gaps.append(abs(estimate.mean - warm["eps_g"]))
-        note = f"beta={beta:g}: {warm['eps_g']:.4f}, z {estimate.z(warm['eps_g']):+.1f}"
-        what = f"eps_g at q_star={row['q_star']:g}, annealing"
-        rows.append(compared(what, theory["eps_g"], estimate, note, replicon=theory["replicon"]))
-    sentence, holds = agreement(rows, f"Along the ramp of q_star, at beta = {cold:g}", "annealing")
-    return Verdict(rows, f"{sentence} At beta = {beta:g} the largest difference is {max(gaps):.3f}.", holds)
+    """p of the ramp at every level, p and q_star of free descent at every recorded epoch."""
+    rows = curves.beside(data, ("p_1", "q_star"), task=1)
+    dynamics = data.parameters["dynamics"]
+    floor = 2.0 / (dynamics["samples"] * dynamics["batches"])
+    for expected, seen in zip(data.select(kind="ramp"), data.select(kind="ramp limit"), strict=True):
+        rows.append(
+            Row(
+                f"p_1 on the ramp, q_star={seen['q_star']:g}",
+                expected["p_1"],
+                Estimate(seen["p_1"], seen["p_1_error"], seen["p_1_n"]),
+                theory_error=max(expected["p_1_error"], floor),
+                theory_n=dynamics["batches"],
+            )
+        )
+    sentence, holds = agreement(rows, "p and q_star of free descent, p on the ramp")
+    gaps = []
+    for seen in data.select(kind="ramp limit"):
+        (solution,) = data.select(kind="equilibrium", q_star=seen["q_star"])
+        gaps.append(abs(seen["eps_1"] - solution["eps_1"]))
+    told = f" On the ramp eps_g is up to {max(gaps):.3f} from equilibrium at beta = {data.parameters['beta']:g}."
+    return Verdict(rows, sentence + told, holds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import one_task
-from .framework import Data, Verdict
+from .figure import Data, Verdict
 from .one_task import compute
 
 __all__ = ["SCALES", "compute", "draw", "verdict"]
@@ -22,11 +22,13 @@ def draw(data: Data) -> Any:
     for ax, name in zip(axes, NAMES, strict=True):
         one_task.draw_panel(ax, data, [name])
         ax.set_ylim(bottom=0.0)
-    axes[0].legend(title="lines: theory, points: descent", title_fontsize=7)
-    axes[0].set_title(rf"KL prior, $\beta={data.parameters['beta']:g}$, $N={data.parameters['n']}$")
+    title = "strong lines: dynamical theory, circles: descent, pale lines: equilibrium"
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, title=title, title_fontsize=7)
+    axes[0].set_title(rf"KL prior, $\beta={data.parameters['beta']:g}$")
     return figure
 
 
 def verdict(data: Data) -> Verdict:
-    """p and eps_g at every simulated alpha; eps_g is judged."""
-    return one_task.verdict(data, NAMES, judged="eps_g")
+    """p at every simulated alpha."""
+    return one_task.verdict(data, ("p",))

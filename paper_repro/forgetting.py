@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .framework import Context, Data, Row, Verdict
+from .figure import Context, Data, Row, Verdict
 
 _SIZE = {"alpha": [2.0, 2.0, 2.0, 2.0, 2.0], "beta": 20.0, "r0": 0.0, "gamma": [0.05, 0.3, 1.0]}
 SCALES: dict[str, dict[str, Any]] = {"quick": {**_SIZE}, "paper": {**_SIZE}}
@@ -27,7 +27,7 @@ def compute(context: Context) -> Data:
     """One matrix for each gamma, a row for each of its entries."""
     size = context.parameters
     grid = [{**{name: size[name] for name in ("alpha", "beta", "r0")}, "gamma": gamma} for gamma in size["gamma"]]
-    found = context.points("forgetting/theory", matrix_row, grid, "theory")
+    found = context.points(matrix_row, grid, "theory")
     rows = [
         {"gamma": where["gamma"], "after_task": after + 1, "on_task": on + 1, "eps_g": value}
         | {"quadrature_error": what["quadrature_error"]}

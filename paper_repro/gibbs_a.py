@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import prepare, theory_row, two_task_theory_row
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare
+from .theory_rows import theory_row, two_task_theory_row
 
 _ONE = ("q", "r", "q_star", "p")
 _TWO = ("q", "r", "q_star", "p_1", "p_2")
@@ -43,9 +44,9 @@ def compute(context: Context) -> Data:
         names = _TWO if two else _ONE
         physics = {name: value for name, value in case.items() if name not in ("sizes", *_SAMPLER)}
         sampler = {name: case[name] for name in _SAMPLER if name in case} | {"leapfrogs": size["leapfrogs"]}
-        # "two tasks/theory" are the lists of all solutions that other figures store.
-        kind, theory_of = ("two tasks/only", two_task_theory_row) if two else ("one task/theory", theory_row)
-        found = context.points(kind, theory_of, [{**physics, "beta": size["beta"]}], "theory")
+        found = context.points(
+            two_task_theory_row if two else theory_row, [{**physics, "beta": size["beta"]}], "theory"
+        )
         rows.append({"kind": "theory", "case": label, **{name: found[0][name] for name in names}})
         estimates: dict[str, list[Estimate]] = {name: [] for name in names}
         for index, (n, n_seeds) in enumerate(zip(case["sizes"], size["n_seeds"], strict=True)):
@@ -55,7 +56,6 @@ def compute(context: Context) -> Data:
             common = {**physics, "beta": size["beta"], "n": n, "device": context.device, **sampler}
             grid = [{**common, "seeds": block} for block in blocks]
             sampled = context.points(
-                "two tasks/gibbs" if two else "one task/gibbs",
                 gibbs_two_task_row if two else gibbs_row,
                 grid,
                 f"{label}, N = {n}",

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import prepare, seeds, theory_row
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, seeds, without_seeds
+from .theory_rows import theory_row
 
 _NAMES = ("q", "r", "q_star", "p")
 _FINITE_SIZE = 0.01  # corrections of order 1/N to the order parameters, at N = 200 and more
@@ -34,15 +35,15 @@ def compute(context: Context) -> Data:
     size = context.parameters
     sampler = {name: size[name] for name in ("warmup", "draws", "leapfrogs", "n", "beta")}
     grid = [{"alpha": a, "seeds": seeds(context), "device": context.device, **sampler} for a in size["alphas"]]
-    found = context.points("one task/gibbs", gibbs_row, grid, "sampler")
+    found = context.points(gibbs_row, grid, "sampler")
     grid = [
         {"alpha": alpha, "beta": size["beta"], "branch": "low"} for alpha in sorted({*size["fine"], *size["alphas"]})
     ]
-    theory = context.points("one task/theory", theory_row, grid, "theory")
+    theory = context.points(theory_row, grid, "theory")
     named = ("alpha", *_NAMES, "eps_g", "replicon")
     rows: list[dict[str, Any]] = [{"kind": "theory", **{name: row[name] for name in named}} for row in theory]
     for row in found:
-        kept = {key: value for key, value in row.items() if key == "n_seeds" or not key.endswith("_seeds")}
+        kept = without_seeds(row)
         rows.append({"kind": "gibbs", **kept})
     return Data(rows, dict(size))
 

@@ -1,20 +1,23 @@
-"""Theory and simulation of one task side by side: figures 2a, 2b, A1a and the command `compare`.
+"""One task against alpha: equilibrium, descent beside its dynamical theory, the sampler beside equilibrium.
 
-Where the theory has several solutions at one alpha, a simulated point is set against the nearest (in eps_g, what the
-student shows to the world), and the thermodynamic one (largest free entropy) is named beside it.
+For figures 2a, 2b, A1a and the command `compare`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from statmech_cl.estimate import Estimate
 
-from .agreement import agreement, compared
-from .framework import Context, Data, Row, Verdict
-from .perceptrons import LINE_FROM, all_row, line_row, prepare, seeds, settings
+from . import curves
+from .agreement import agreement, at_infinite_n
+from .figure import Context, Data, Row, Verdict
+from .perceptron_runs import prepare, without_seeds
+from .theory_rows import LINE_FROM, all_row, line_row
 
+# what a row of `curves` calls them
+COLUMNS = {"r": "r_1", "p": "p_1", "eps_g": "eps_1"}
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_\star$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
 
@@ -23,19 +26,27 @@ def scales(*, beta: float = 20.0, prior: str = "none") -> dict[str, Any]:
     """The sizes of a figure: alphas of the simulation; the theory's line covers (0, largest alpha]."""
     alphas = [0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0]
     shared = {"beta": beta, "prior": prior, "alphas": alphas}
-    return {"quick": shared | {"n": 500, "n_seeds": 8}, "paper": shared | {"n": 1000, "n_seeds": 20}}
+    return {
+        "quick": {
+            **shared,
+            "sizes": [[500, 24], [1000, 16], [2000, 8]],
+            "dynamics": {"samples": 2048, "batches": 8},
+        },
+        "paper": {
+            **shared,
+            "sizes": [[1000, 40], [2000, 20], [4000, 10]],
+            "dynamics": {"samples": 8192, "batches": 16},
+        },
+    }
 
 
 def compute(context: Context) -> Data:
-    """Line of theory, solutions at the simulated alphas, descent."""
-    from statmech_cl.simulations.perceptron.rows import descent_row
-
+    """Equilibrium: its line, and its solutions at the simulated alphas; descent and its dynamical theory there."""
     size = context.parameters
-    descent = settings(replicas=2, records=1)
-    common = {"prior": size["prior"], "n": size["n"], "seeds": seeds(context), "device": context.device, **descent}
-    points = [{"alpha": alpha, **common} for alpha in size["alphas"]]
+    descent = curves.whole_batch(replicas=2, records=1)
     rows = theory(context, alphas=size["alphas"], beta=size["beta"], prior=size["prior"])
-    rows += simulation(context, "descent", descent_row, points)
+    cases = [{"alpha_1": alpha, "prior": size["prior"]} for alpha in size["alphas"]]
+    rows += curves.compute(context, cases, descent, last=True)
     return Data(rows, {**size, "descent": descent})
 
 
@@ -45,95 +56,99 @@ def theory(context: Context, *, alphas: Sequence[float], beta: float, prior: str
     problem = {"beta": beta, "prior": prior}
     rows = []
     if max(alphas) > LINE_FROM:
-        (line,) = context.points("one task/line", line_row, [{"to": max(alphas), **problem}], "line of theory")
+        (line,) = context.points(line_row, [{"to": max(alphas), **problem}], "line of theory")
         rows += [{"kind": "line", **point} for point in line["points"]]
         rows += [{"kind": "event", **event} for event in line["events"]]
-    found = context.points("one task/all", all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
+    found = context.points(all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
     return rows + [{"kind": "solution", **solution} for row in found for solution in row["solutions"]]
 
 
-def simulation(context: Context, method: str, function: Any, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of simulated points, without the values of the single seeds."""
+def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """Rows "gibbs" of each point at each N, and their "gibbs limit" N -> infinity."""
+    from statmech_cl.simulations.perceptron.rows import GIBBS_OBSERVABLES, gibbs_row
+
     prepare()
-    found = context.points(f"one task/{method}", function, points, method)
-    return [
-        {"kind": method, **{name: value for name, value in row.items() if not isinstance(value, list)}} for row in found
-    ]
-
-
-def comparison(data: Data, names: Iterable[str], method: str = "descent") -> list[Row]:
-    """Each simulated observable against the nearest solution; the note says which, and what the other says."""
     rows = []
-    for point in data.select(kind=method):
-        solutions = data.select(kind="solution", alpha=point["alpha"], between=False)
-        for name in names:
-            if point.get(name) is None:
-                continue
-            estimate = Estimate(point[name], point[f"{name}_error"], point["n_seeds"] - point["diverged"])
-            nearest = min(solutions, key=lambda solution: abs(solution["eps_g"] - point["eps_g"]))
-            note = _note(nearest, solutions, name)
-            what = f"{name} alpha={point['alpha']:g}"
-            rows.append(compared(what, nearest[name], estimate, note, replicon=nearest["replicon"]))
+    for point in points:
+        where = {"alpha_1": point["alpha"]}
+        grid = [{**point, "n": n, "seeds": curves.seeds_of(context.seed, n, k, where)} for n, k in sizes]
+        found = context.points(gibbs_row, grid, f"sampler, alpha = {point['alpha']:g}")
+        rows += [{"kind": "gibbs", **without_seeds(row)} for row in found]
+        limit: dict[str, Any] = {"kind": "gibbs limit", "alpha": point["alpha"]}
+        for name in GIBBS_OBSERVABLES:
+            one = at_infinite_n({row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in found})
+            limit |= {name: one.mean, f"{name}_error": one.error, f"{name}_n": one.n}
+        rows.append(limit)
     return rows
 
 
-def _note(nearest: dict[str, Any], solutions: Sequence[dict[str, Any]], name: str) -> str:
-    words = []
-    if len(solutions) > 1:
-        places = ("low", "high") if len(solutions) == 2 else tuple(str(k + 1) for k in range(len(solutions)))
-        words.append(f"{places[solutions.index(nearest)]} branch is nearest")
-        if nearest["thermodynamic"]:
-            words.append("and thermodynamic")
-        else:
-            (other,) = (solution for solution in solutions if solution["thermodynamic"])
-            words.append(f"(thermodynamic: {other[name]:.4g})")
-    return ", ".join(words)
-
-
-def unique(data: Data) -> list[float]:
-    """The alphas at which the theory has one solution."""
-    alphas = dict.fromkeys(data.column("alpha", kind="solution"))
-    return [alpha for alpha in alphas if len(data.select(kind="solution", alpha=alpha)) == 1]
-
-
 def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
-    """Lines of theory (dashed: replicon above 1; the grey one: where free entropies cross) and simulated points."""
+    """Equilibrium lines, pale (dashed: replicon above 1; the grey one: where free entropies cross); the dynamical
+    theory through points of descent; diamonds of the sampler."""
     from statmech_cl import figures
 
     for name in names:
         for number in dict.fromkeys(data.column("curve", kind="line")):
             line = data.select(kind="line", curve=number)
-            figures.curve(ax, line, name, stable=[point["stable"] for point in line])
-        for method, look in _LOOKS.items():
-            if data.select(kind=method):
-                figures.points(ax, data.select(kind=method), name, label=f"{NAMES[name]}, {method}", **look)
+            stable = [point["stable"] for point in line]
+            figures.curve(ax, line, name, stable=stable, alpha=0.4, linewidth=0.8)
+        if data.select(kind="limit"):
+            look = {"color": figures.COLORS[name], "label": NAMES[name]}
+            curves.draw_line(ax, data, COLUMNS.get(name, name), "alpha_1", select={}, **look)
+        sampled = [row for row in data.select(kind="gibbs limit") if name in row]
+        if sampled:
+            figures.points(ax, sampled, name, color=figures.COLORS[name], fmt="D", markersize=3, alpha=0.6)
     for alpha in data.column("alpha", kind="event", event="transition"):
         ax.axvline(alpha, color="0.8", linewidth=0.6, zorder=0)
     ax.set_xlim(left=0.0)
+    ax.set_xlabel(r"$\alpha$")
     ax.set_ylabel(", ".join(NAMES[name] for name in names))
 
 
-_LOOKS: dict[str, dict[str, Any]] = {"descent": {"fmt": "o"}, "gibbs": {"fmt": "D", "markersize": 3}}
+def legend(data: Data) -> tuple[list[Any], list[str]]:
+    """Handles and labels that tell the lines of theory from the points beside them."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color="0.4", alpha=0.4)]
+    labels = ["equilibrium"]
+    if data.select(kind="limit"):
+        handles += [Line2D([], [], color="0.4"), Line2D([], [], color="0.4", marker="o", linestyle="none")]
+        labels += ["dynamical theory", "descent"]
+    if data.select(kind="gibbs limit"):
+        handles.append(Line2D([], [], color="0.4", marker="D", linestyle="none", markersize=3))
+        labels.append("sampler")
+    return handles, labels
 
 
-def verdict(data: Data, names: Sequence[str], judged: str, method: str = "descent") -> Verdict:
-    """Theory beside simulation for `names`; `judged` alone decides whether they agree.
+def verdict(data: Data, names: Sequence[str]) -> Verdict:
+    """Descent beside its dynamical theory for `names`; the sentence says how far equilibrium is."""
+    rows = curves.beside(data, [COLUMNS.get(name, name) for name in names])
+    sentence, holds = agreement(rows, f"{', '.join(names)} after the last epoch")
+    gaps = []
+    for name in names:
+        gap, alpha = max(
+            (min(abs(row[COLUMNS.get(name, name)] - s[name]) for s in _solutions(data, row["alpha_1"])), row["alpha_1"])
+            for row in data.select(kind="limit")
+        )
+        gaps.append(f"{gap:.3f} in {name} (alpha={alpha:g})")
+    sentence += f" From the nearest equilibrium solution it is up to {', '.join(gaps)} away."
+    return Verdict(rows, sentence + replicon_sentence(data), holds)
 
-    Judged where the theory has one solution and that is stable. Where several coexist, which one a finite descent finds
-    is no matter of the theory: those points are in the table and in the sentence.
-    """
-    rows = comparison(data, [judged], method)
-    alone = {f"{judged} alpha={alpha:g}" for alpha in unique(data)}
-    sentence, holds = "", True
-    if any(row.what in alone for row in rows):
-        where = f"{judged} where theory has one solution"
-        sentence, holds = agreement([row for row in rows if row.what in alone], where, method)
-    several = [row for row in rows if row.what not in alone]
-    if several:
-        gap = max(abs(row.simulation.mean - row.theory) for row in several if row.simulation and row.theory is not None)
-        alphas = ", ".join(row.what.split("=")[1] for row in several)
-        sentence += f" At alpha = {alphas} solutions coexist; there it lies within {gap:.3f} of the nearest."
-    return Verdict(comparison(data, names, method), (sentence + replicon_sentence(data)).strip(), holds)
+
+def beside_equilibrium(data: Data, names: Sequence[str]) -> list[Row]:
+    """Verdict rows of the sampler's limits, beside the solution of largest free entropy."""
+    rows = []
+    for row in data.select(kind="gibbs limit"):
+        (best,) = (one for one in _solutions(data, row["alpha"]) if one["thermodynamic"])
+        for name in names:
+            estimate = Estimate(row[name], row[f"{name}_error"], row[f"{name}_n"])
+            note = f"replicon {best['replicon']:.2f}"
+            rows.append(Row(f"{name} alpha={row['alpha']:g}, sampler", best[name], estimate, note))
+    return rows
+
+
+def _solutions(data: Data, alpha: float) -> list[dict[str, Any]]:
+    return data.select(kind="solution", alpha=alpha, between=False)
 
 
 def replicon_sentence(data: Data) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from statmech_cl.estimate import Estimate
 from statmech_cl.output import write_atomic
 
-from .registry import FIGURES
+from .table import FIGURES
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: #007a55; --bad: #b3400b; }
@@ -72,7 +72,7 @@ def _summary(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str])
         elif figure in made:
             word, time = f"<td>{_word(made[figure]['verdict']['holds'])}</td>", _time(made[figure])
         else:
-            word, time = "<td>not built</td>" if entry.module is None else "<td>not made</td>", ""
+            word, time = "<td>not made</td>", ""
         name = f'<a href="#{figure}">{figure}</a>' if figure in made or figure in failures else figure
         shows = f'<td class="text">{html.escape(entry.shows)}</td>'
         rows.append(f"<tr><td>{name}</td>{word}<td>{time}</td>{shows}</tr>")

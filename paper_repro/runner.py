@@ -1,4 +1,4 @@
-"""Run one figure's module: compute (resumable), verdict, draw, write everything atomically."""
+"""Run one figure: compute (resumable), verdict, draw, write everything atomically."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import datetime
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from statmech_cl.output import check_writable_folder, to_csv, to_json, write_atomic
-from statmech_cl.provenance import code_version, versions
+from statmech_cl.provenance import versions
 from statmech_cl.store import Store, StoreError
 from statmech_cl.validation import check_choice, check_count
 
-from .framework import Context, Data, Verdict
-from .registry import FIGURES, load
+from .figure import Context, Data, Verdict
 from .report import write_report
+from .table import FIGURES
 
 SCALES = ("quick", "paper")
 STORE_NAME = "store.sqlite"
@@ -46,23 +46,24 @@ def reproduce(
 
     Raises
     ------
-    ValueError : unknown figure, scale or device, one not built yet, a negative seed.
+    ValueError : unknown figure (names the nearest), unknown scale or device, a negative seed.
     OSError : `out` cannot be written (checked before the computation).
     StoreError : the result store is damaged or cannot be written.
     """
     check_choice("scale", scale, SCALES)
     seed = check_count("seed", seed, low=0)
-    module = load(figure)
+    made = FIGURES[check_choice("figure", figure, tuple(FIGURES))]
+    _check_device(device)
     # Loads matplotlib, which an unknown figure need not wait for.
     from statmech_cl.figures import rendered, style
 
     folder = check_writable_folder(out)
-    parameters = dict(module.SCALES[scale])
+    parameters = dict(made.scales[scale])
     started, cpu_started = time.monotonic(), time.process_time()
-    with Store(folder / STORE_NAME, version=code_version(module.__name__)) as store:
+    with Store(folder / STORE_NAME) as store:
         context = Context(parameters=parameters, scale=scale, device=device, seed=seed, store=store, quiet=quiet)
-        data = module.compute(context)
-    verdict = module.verdict(data)
+        data = made.compute(context)
+    verdict = made.verdict(data)
     record = {
         "figure": figure,
         "scale": scale,
@@ -73,7 +74,7 @@ def reproduce(
         "versions": versions(),
     }
     with style():
-        drawing = module.draw(data)
+        drawing = made.draw(data)
         pictures = {kind: rendered(drawing, kind) for kind in ("png", "pdf")}
     contents: dict[str, str | bytes] = {
         **pictures,
@@ -89,11 +90,11 @@ def reproduce(
 
 @dataclass(frozen=True)
 class Report:
-    """What `reproduce_all` did: the results by figure, the failures (id -> message) and the page."""
+    """What `reproduce_all` did: the results by figure, the failures (id -> message) and the page, if one was wanted."""
 
     results: dict[str, Result]
     failures: dict[str, str]
-    page: Path
+    page: Path | None
 
     @property
     def holds(self) -> bool:
@@ -108,22 +109,28 @@ def reproduce_all(
     device: str = "cpu",
     seed: int = 0,
     quiet: bool = False,
+    figures: Sequence[str] | None = None,
+    report: bool = True,
     on_result: Callable[[str, Result | str], None] | None = None,
 ) -> Report:
-    """Make every figure that is built, then `out`/report.html. A figure that fails does not end the run.
+    """Make every figure, then `out`/report.html. A figure that fails does not end the run.
 
+    figures : those wanted, all of them by default. report : whether to write the page.
     on_result : called with the id and the Result, or the message of the failure, as each figure is done.
 
     Raises
     ------
+    ValueError : an unknown figure, scale or device, a negative seed (before anything is computed).
     StoreError, OSError : the result store or `out` cannot be used; what was finished is kept.
     """
+    wanted = [check_choice("figure", figure, tuple(FIGURES)) for figure in (FIGURES if figures is None else figures)]
+    check_choice("scale", scale, SCALES)
+    check_count("seed", seed, low=0)
+    _check_device(device)
     folder = check_writable_folder(out)
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    for figure, entry in FIGURES.items():
-        if entry.module is None:
-            continue
+    for figure in wanted:
         done: Result | str
         try:
             done = results[figure] = reproduce(figure, scale=scale, out=out, device=device, seed=seed, quiet=quiet)
@@ -133,7 +140,15 @@ def reproduce_all(
             done = failures[figure] = " ".join(f"{type(error).__name__}: {error}".split())
         if on_result is not None:
             on_result(figure, done)
-    return Report(results, failures, write_report(folder, failures))
+    return Report(results, failures, write_report(folder, failures) if report else None)
+
+
+def _check_device(device: str) -> None:
+    """A device other than the CPU is looked for before anything is computed."""
+    if device != "cpu":
+        from statmech_cl.simulations.device import check_device
+
+        check_device(device)
 
 
 def _circumstances(seconds: float, cpu_seconds: float) -> dict[str, Any]:

@@ -12,9 +12,13 @@ from torch import Tensor
 from statmech_cl import spectral as arrays
 from statmech_cl.problem import Chain, Task
 
-from .deep.continual import Protocol, RunResult, run, scenario
+from .deep.continual import run
 from .deep.methods import Method
-from .perceptron.descent import DescentResult, DescentSettings, descend
+from .deep.protocol import Protocol
+from .deep.results import RunResult
+from .deep.scenarios import scenario
+from .perceptron.descent import DescentSettings, descend
+from .perceptron.records import DescentResult
 from .perceptron.rows import put_estimate
 from .spectral import coherence_and_gradient
 

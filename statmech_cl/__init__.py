@@ -14,6 +14,7 @@ from .descent_settings import DescentSettings
 from .estimate import Estimate
 from .problem import Chain, Task
 from .solution import ChainSolution, ConvergenceError, InstabilityError, Solution, Status
+from .trees import Tree
 
 __all__ = [
     "Branch",
@@ -25,13 +26,18 @@ __all__ = [
     "InstabilityError",
     "LearningCurve",
     "Perceptron",
+    "PhaseDiagram",
+    "PlaneCurve",
     "Solution",
     "Status",
     "Task",
+    "Tree",
     "__version__",
     "anchors",
     "channels",
+    "curve",
     "learn",
+    "phase_diagram",
     "solve",
     "trace",
 ]
@@ -47,10 +53,18 @@ def __getattr__(name: str) -> Any:
         from .equilibrium import trace
 
         return getattr(trace, name)
+    if name in ("curve", "PlaneCurve"):
+        from .equilibrium.plane import curves
+
+        return getattr(curves, name)
     if name in ("learn", "LearningCurve"):
         from . import dynamics
 
         return getattr(dynamics, name)
+    if name in ("phase_diagram", "PhaseDiagram"):
+        from .equilibrium.plane import diagram
+
+        return getattr(diagram, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -84,13 +84,14 @@ def sharp_overlap(alpha: float, beta: float, kappa: float) -> Orders:
     c = 2/pi - 2/sqrt(2 pi) Int_{-inf}^0 h(u)^2 du.
     """
     c, h2 = 0.3810180748705, 0.3203492209950
-    d = (2.0 / (alpha * beta * c)) ** 2
+    load = min(alpha * beta, 1e9)  # beyond it q_star is 1 to all digits, and squares would leave the range of floats
+    d = (2.0 / (load * c)) ** 2
     for _ in range(50):
         d = min(d, 0.5)
-        rate = alpha * beta * c / math.sqrt(d) - 0.5 * kappa * math.log(4.0 / d)
+        rate = load * c / math.sqrt(d) - 0.5 * kappa * math.log(4.0 / d)
         d = math.exp(0.5 * (math.log(d) + math.log(2.0 / max(rate, 2.0))))
     v = 0.25 * d * d
-    q_hat = 2.0 * alpha * beta**2 * h2 / math.sqrt(2.0 * math.pi * d)
+    q_hat = 2.0 * load * beta * h2 / math.sqrt(2.0 * math.pi * d)
     u = q_hat * v * v
     q = 1.0 - d - v
     return Orders(q=q, r=math.sqrt(max(q - u, 0.0)), fluctuation=v, uncertainty=d, perpendicular=u)

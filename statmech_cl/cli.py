@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -27,10 +28,12 @@ COMMANDS = {
     "branches": "every solution along a parameter: folds, stability, transitions",
     "chain": "tasks one after another: what is learned, what is forgotten",
     "curves": "learning and forgetting curves of gradient descent, by theory",
+    "phase-diagram": "lines in a plane of two parameters: folds, stability, transitions",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
     "benchmark": "methods of continual learning side by side",
+    "search": "settings of those methods, chosen on held-out training images",
     "sweep": "a grid of problems from a file, resumable, on all cores or a cluster",
     "data": "find and fetch the images that the deep networks learn",
 }
@@ -83,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(group, {}, NAME, _COMPLETE, instruction)
-    showing, warnings.showwarning = warnings.showwarning, _warn
+    if sys.stdout is None:  # what Python makes of a closed one
+        return _fail("standard output is closed; open it, or send it to /dev/null", 2)
+    showing, warnings.showwarning = warnings.showwarning, _warner()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         with group.make_context(NAME, given or ["--help"]) as context:
@@ -112,9 +117,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = showing
 
 
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as one line, without the place in the source that Python adds."""
-    print(f"{NAME}: warning: {' '.join(str(message).split())}", file=sys.stderr)
+def _warner() -> Callable[..., None]:
+    """Shows a warning as one line, without the place in the source that Python adds; a second one that differs from it
+    in its numbers alone is not shown."""
+    shown = set()
+
+    def warn(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        kind = re.sub(r"[-+.\d]+(e[-+]?\d+)?", "", text)
+        if kind not in shown:
+            shown.add(kind)
+            print(f"{NAME}: warning: {text}", file=sys.stderr)
+
+    return warn
 
 
 def _fail(message: str, status: int) -> int:

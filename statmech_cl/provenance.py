@@ -13,9 +13,11 @@ import importlib.metadata
 import importlib.util
 import platform
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ._version import __version__
 
@@ -37,6 +39,19 @@ def code_version(*modules: str) -> str:
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + files[name].read_bytes() + b"\0")
     return f"{__version__}+{digest.hexdigest()[:16]}"
+
+
+def named(function: Callable[..., Any]) -> tuple[str, str]:
+    """The name under which a function's results are stored, and the `code_version` of the module that it stands in.
+
+    Raises
+    ------
+    ValueError : not a function of a module with source (a notebook has none).
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if module is None or name is None:
+        raise ValueError(f"function must be a function of a module, got {function!r}")
+    return f"{module}.{name}", code_version(module)
 
 
 def import_closure(module: str) -> dict[str, Path]:
@@ -107,6 +122,9 @@ def _git(root: Path, *arguments: str) -> str:
 @cache
 def _source(module: str) -> Path | None:
     """The source file of a module, None where there is none."""
+    if module == "__main__":  # a script: it has a file, and no specification
+        script = getattr(sys.modules[module], "__file__", None)
+        return None if script is None else Path(script)
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):

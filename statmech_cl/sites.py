@@ -14,14 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from . import anchors
-from .kernels.anchored import (
-    field_observables,
-    field_sweep,
-    next_density,
-    quadratic_density,
-    quadratic_observables,
-    quadratic_sweep,
-)
+from .kernels.anchored_field import field_observables, field_sweep, next_density
+from .kernels.anchored_quadratic import quadratic_density, quadratic_observables, quadratic_sweep
 from .kernels.entropic import entropic, flipped
 from .orders import Hats, Orders, SiteAverages
 from .problem import Task

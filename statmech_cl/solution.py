@@ -10,6 +10,8 @@ import numpy as np
 
 from .problem import Chain, Task
 
+BRANCHES = ("low", "high", "best", "thermodynamic", "all")  # what `solve` takes
+
 
 class Status(str, Enum):
     """How a solve ended. Only CONVERGED means that the raw residual is below the tolerance."""
@@ -31,7 +33,11 @@ class Solution:
     q_hat, r_hat, q_star_hat : their conjugates.
     p, eps_g : overlap of the binarised student with its teacher, and arccos(p)/pi.
     free_entropy : Phi per weight (docs/theory.md).
-    replicon : stability of the ansatz; stable below 1.
+    replicon : stability against breaking the symmetry of replicas; stable below 1.
+    saddle : whether the solution is a saddle between two others: unstable along the order parameters themselves. On a
+        curve of solutions it is the stretch between two folds; nothing ever rests there.
+    coexisting : how many other solutions were found at this point; None where nobody looked (points of `trace`).
+    thermodynamic : whether its free entropy is the largest of all that were found, saddles left out; None likewise.
     residual : largest change of q, r, q_star under one application of the raw map.
     quadrature_error : estimated error of q, r, q_star and eps_g from a rule with half the steps and wider windows.
     n_steps : Newton steps spent.
@@ -52,11 +58,26 @@ class Solution:
     quadrature_error: float
     status: Status
     n_steps: int
+    saddle: bool = False
+    coexisting: int | None = None
+    thermodynamic: bool | None = None
+
+    @property
+    def replica_stable(self) -> bool:
+        """Whether the replica-symmetric ansatz is stable here (replicon < 1)."""
+        return self.replicon < 1.0
 
     @property
     def stable(self) -> bool:
-        """Whether the replica-symmetric ansatz is stable here (replicon < 1)."""
-        return self.replicon < 1.0
+        """Stable in both ways: replicon < 1, and no saddle."""
+        return self.replica_stable and not self.saddle
+
+    def __repr__(self) -> str:
+        """Short: where it is, what it says, whether to trust it."""
+        at = f"alpha={self.task.alpha:g}, beta={self.task.beta:g}"
+        told = f"q={self.q:.6g}, r={self.r:.6g}, q_star={self.q_star:.6g}, eps_g={self.eps_g:.6g}"
+        flaws = [name for name, bad in (("saddle", self.saddle), ("replicon > 1", not self.replica_stable)) if bad]
+        return f"Solution({at}: {told}, {', '.join([str(self.status), *flaws])})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers under the Python names, the task's parameters first: what JSON and CSV carry."""
@@ -65,6 +86,7 @@ class Solution:
             if f.name != "task":
                 row[f.name] = getattr(self, f.name)
         row["status"] = str(self.status)
+        row["replica_stable"] = self.replica_stable
         row["stable"] = self.stable
         return row
 
@@ -87,6 +109,31 @@ class ChainSolution:
     eps_g: np.ndarray
     reference_overlap: np.ndarray
 
+    def __repr__(self) -> str:
+        """Short: how many tasks, and the last row of the forgetting matrix."""
+        last = ", ".join(f"{value:.6g}" for value in self.eps_g[-1])
+        return f"ChainSolution({len(self.tasks)} tasks: eps_g after the last = [{last}], {self.tasks[-1].status})"
+
+    @property
+    def forgetting(self) -> np.ndarray:
+        """(T - 1,), eps_g[T, k] - eps_g[k, k]: what each earlier task has lost by the end."""
+        return self.eps_g[-1, :-1] - np.diag(self.eps_g)[:-1]
+
+    @property
+    def transfer(self) -> np.ndarray:
+        """(T - 1,), 1/2 - eps_g[t - 1, t]: what is known of each later task before its first pattern."""
+        return 0.5 - np.diag(self.eps_g, 1)
+
+    @property
+    def average_accuracy(self) -> float:
+        """1 - mean over the tasks of eps_g[T, k], at the end."""
+        return float(1.0 - self.eps_g[-1].mean())
+
+    def after_last(self) -> dict[str, float]:
+        """{"eps_1": ..., "eps_T": ..., "p_1": ..., "p_T": ...}: errors and overlaps at the end, of each teacher."""
+        rows = {"eps": self.eps_g[-1], "p": self.p[-1]}
+        return {f"{name}_{k}": float(value) for name, row in rows.items() for k, value in enumerate(row, start=1)}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers: {"tasks": [...], "eps_g": [[...]], "p": [[...]], "reference_overlap": [...]}."""
         rows = []
@@ -98,6 +145,9 @@ class ChainSolution:
         return {
             "tasks": rows,
             "eps_g": self.eps_g.tolist(),
+            "forgetting": self.forgetting.tolist(),
+            "transfer": self.transfer.tolist(),
+            "average_accuracy": self.average_accuracy,
             "p": self.p.tolist(),
             "reference_overlap": self.reference_overlap.tolist(),
         }

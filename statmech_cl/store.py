@@ -1,7 +1,8 @@
 """A result store: every finished point of a long computation is on disk at once, so that a killed run resumes.
 
 One SQLite file, one transaction for each point (rollback journal, full sync): a crash loses the point under way and
-nothing else. A point is keyed by a hash of (kind, parameters, version of the code); its row is a JSON object.
+nothing else. A point is keyed by a hash of (kind, parameters, version of the code); its row is a JSON object with a
+checksum, so that a row that was edited or damaged is refused instead of served.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from ._version import __version__
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS points "
-    "(key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, version TEXT NOT NULL, row TEXT NOT NULL)"
+    "(key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, version TEXT NOT NULL, row TEXT NOT NULL, "
+    "checksum TEXT NOT NULL DEFAULT '')"
 )
+_COLUMNS = "key, kind, parameters, version, row, checksum"
 _LOCK_SECONDS = 60.0
 _MAGIC = b"SQLite format 3\0"
 
@@ -46,6 +49,11 @@ def _json(value: object, *, sort_keys: bool) -> str:
 def point_key(kind: str, parameters: Mapping[str, Any], version: str = __version__) -> str:
     """sha256 of (kind, parameters, version); the order of the parameters does not matter."""
     return hashlib.sha256(_json([kind, dict(parameters), version], sort_keys=True).encode()).hexdigest()
+
+
+def _checksum(key: str, row: str) -> str:
+    """sha256 of a row under its key: neither may change without the other."""
+    return hashlib.sha256(f"{key}\0{row}".encode()).hexdigest()
 
 
 class Store:
@@ -84,33 +92,42 @@ class Store:
             # IMMEDIATE takes the write lock: a read-only file or folder shows here, not after the first point.
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(_SCHEMA)
+            there = {row[1] for row in self._connection.execute("PRAGMA table_info(points)")}
+            if "checksum" not in there and {"key", "row"} <= there:
+                # a store of version 0.1: its rows have other keys and are never served
+                self._connection.execute("ALTER TABLE points ADD COLUMN checksum TEXT NOT NULL DEFAULT ''")
             self._connection.execute("COMMIT")
-            self._connection.execute("SELECT key, kind, parameters, version, row FROM points LIMIT 0")
+            self._connection.execute(f"SELECT {_COLUMNS} FROM points LIMIT 0")
         except sqlite3.Error as error:
             self._connection.close()
             raise self._explained(error) from error
 
-    def get(self, kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The stored row of this point, or None where it has not been computed."""
-        key = point_key(kind, parameters, self.version)
+    def get(self, kind: str, parameters: Mapping[str, Any], *, version: str | None = None) -> dict[str, Any] | None:
+        """The stored row of this point, or None where it has not been computed; `version` in place of the store's."""
+        key = point_key(kind, parameters, version or self.version)
         try:
-            found = self._connection.execute("SELECT row FROM points WHERE key = ?", (key,)).fetchone()
-            return None if found is None else json.loads(found[0])
+            kept = self._connection.execute("SELECT row, checksum FROM points WHERE key = ?", (key,)).fetchone()
+            if kept is None:
+                return None
+            text, checksum = kept
+            if checksum != _checksum(key, text):
+                at = _json(dict(parameters), sort_keys=True)
+                raise ValueError(f"the row of {kind} at {at} is not as it was written")
+            row: dict[str, Any] = json.loads(text)
+            return row
         except (sqlite3.Error, ValueError) as error:
             raise self._explained(error) from error
 
-    def put(self, kind: str, parameters: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    def put(
+        self, kind: str, parameters: Mapping[str, Any], row: Mapping[str, Any], *, version: str | None = None
+    ) -> dict[str, Any]:
         """Write the row of a finished point, atomically; return it as it will be read back."""
+        version = version or self.version
         text = _json(dict(row), sort_keys=False)
-        values = (
-            point_key(kind, parameters, self.version),
-            kind,
-            _json(dict(parameters), sort_keys=True),
-            self.version,
-            text,
-        )
+        key = point_key(kind, parameters, version)
+        values = (key, kind, _json(dict(parameters), sort_keys=True), version, text, _checksum(key, text))
         try:
-            self._connection.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
+            self._connection.execute(f"INSERT OR REPLACE INTO points ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:
             raise self._explained(error) from error
         return json.loads(text)

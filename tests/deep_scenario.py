@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from statmech_cl.simulations.deep.continual import Protocol, Scenario, TaskData
+from statmech_cl.simulations.deep.protocol import Protocol
+from statmech_cl.simulations.deep.scenarios import Scenario, TaskData
 
 N_CLASSES = 4
 PROTOCOL = Protocol(epochs=2, batches=8, batch_size=16, widths=(24,))

@@ -1,43 +1,75 @@
-"""When a verdict holds: within 3 standard errors and the allowance, at the points that theory claims."""
+"""When a verdict holds: z as a normal score, at most 1 % beyond 3, none beyond 4.5; N -> infinity by a line in 1/N."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from statmech_cl import Estimate
-from statmech_cl.paper_repro.agreement import ALLOWANCE, agreement, compared
+from statmech_cl.paper_repro import Row
+from statmech_cl.paper_repro.agreement import agreement, at_infinite_n
+
+MANY = 10**6
 
 
-def point(gap: float, error: float = 0.01, replicon: float = 0.5, what: str = "x"):
-    return compared(what, 0.2, Estimate(0.2 + gap, error, 8), replicon=replicon)
+def point(z: float, what: str = "x") -> Row:
+    return Row(what, 0.2, Estimate(0.2 + 0.01 * z, 0.01, MANY))
 
 
 @pytest.mark.parametrize(
-    ("gap", "error", "holds"),
-    [(0.03, 0.01, True), (0.029 + ALLOWANCE, 0.01, True), (-0.031 - ALLOWANCE, 0.01, False), (2 * ALLOWANCE, 0, False)],
+    ("scores", "holds"),
+    [
+        ([0.0] * 99 + [3.1], True),
+        ([0.0] * 98 + [3.1], False),
+        ([0.0] * 198 + [3.1, -3.2], True),
+        ([0.0] * 1000 + [4.6], False),
+        ([2.9], True),
+        ([-3.1], False),
+    ],
 )
-def test_a_point_holds_within_three_errors_and_the_allowance(gap, error, holds):
-    sentence, found = agreement([point(0.0), point(gap, error, what="here")], "eps")
-    assert found is holds
-    assert ("apart at here" in sentence) is not holds
+def test_at_most_one_in_a_hundred_beyond_three_and_none_beyond_four_and_a_half(scores, holds):
+    sentence, found = agreement([point(z) for z in scores], "p")
+    assert found is holds and ("does not hold" in sentence) is not holds
 
 
-def test_points_beyond_the_stability_of_the_ansatz_are_counted_apart():
-    rows = [point(0.0), point(0.1, replicon=1.0, what="there"), point(0.05, replicon=7.0)]
-    sentence, holds = agreement(rows, "eps")
-    assert holds
-    assert "at 1 of 1 points" in sentence
-    assert "Not judged, for the replicon is above 1: 2 points, with a largest difference of 0.100 (there)" in sentence
-    assert [row.judged for row in rows] == [True, False, False] and rows[2].note == "replicon 7.00"
+def test_the_farthest_and_those_beyond_are_named():
+    sentence, _ = agreement([point(0.5), point(-3.5, "here"), point(3.2, "there")], "p against alpha")
+    assert sentence.startswith("p against alpha: descent lies within 3 standard errors of its theory at 1 of 3 points")
+    assert "the farthest -3.5 (here); beyond: here, there" in sentence
 
 
 def test_nothing_holds_where_nothing_is_judged():
-    for rows in ([], [point(0.0, replicon=2.0)], [compared("x", None, Estimate(0.1, 0.01, 8))]):
-        sentence, holds = agreement(rows, "eps")
-        assert not holds and "no point is judged" in sentence
+    unjudged = Row("x", 0.2, Estimate(0.2, 0.1, 8), judged=False)
+    for rows in ([], [unjudged], [Row("x", None, Estimate(0.1, 0.01, 8))]):
+        assert agreement(rows, "eps") == ("eps: no point is judged.", False)
 
 
-def test_seeds_without_a_spread_are_named():
-    row = compared("x", 0.0, Estimate(0.0, 0.0, 8), "high branch")
-    assert row.note == "high branch; every seed gives this value" and row.z is None
-    assert "within 3 standard errors at 1 of 1" in agreement([row], "eps")[0]
+def test_z_is_a_normal_score_of_both_errors():
+    row = Row("x", 0.0, Estimate(0.05, 0.01, 5), theory_error=0.01, theory_n=5)
+    t = 0.05 / np.hypot(0.01, 0.01)
+    assert row.z == pytest.approx(stats.norm.isf(stats.t.sf(t, 8)), rel=1e-10)
+    assert point(2.0).z == pytest.approx(2.0, abs=1e-4) and point(-2.0).z == pytest.approx(-2.0, abs=1e-4)
+    assert Row("x", 0.0, Estimate(0.0, 0.0, 8)).z is None
+
+
+def test_extrapolation_in_one_over_n():
+    rng = np.random.default_rng(3)
+    sizes, errors, seeds = (500, 1000, 2000), (0.01, 0.012, 0.008), (16, 8, 4)
+    scores = []
+    for _ in range(400):
+        # seeds about 0.3 + 20/N
+        drawn = [
+            0.3 + 20.0 / n + e * np.sqrt(s) * rng.standard_normal(s)
+            for n, e, s in zip(sizes, errors, seeds, strict=True)
+        ]
+        found = at_infinite_n({n: Estimate.from_samples(x) for n, x in zip(sizes, drawn, strict=True)})
+        scores.append(Row("x", 0.3, found).z)
+    # unbiased, and scores that are nearly normal, however few the seeds
+    assert abs(np.mean(scores)) < 0.2 and 0.85 < np.std(scores) < 1.25
+    assert np.mean(np.abs(scores) > 3.0) < 0.02
+    exact = at_infinite_n({n: Estimate(0.3 + 20.0 / n, 0.01, 9) for n in sizes})
+    assert exact.mean == pytest.approx(0.3, abs=1e-12)
+    for bad in ({500: Estimate(0.1, 0.1, 8)}, {500: Estimate(0.1, 0.1, 8), 1000: Estimate(0.1, 0.0, 8)}):
+        with pytest.raises(ValueError, match="found must hold two N or more"):
+            at_infinite_n(bad)

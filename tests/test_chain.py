@@ -245,7 +245,7 @@ def test_bad_chains() -> None:
         Task(alpha=1.0, gamma=-1.0)
     with pytest.raises(ValueError, match=r"^anchor must be one of none, kl, ewc, l2, got 'ewv' \(did you mean 'ewc'"):
         Task(alpha=1.0, anchor="ewv")
-    with pytest.raises(ValueError, match=r"^branch must be one of low, high, best, all, got 'up'$"):
+    with pytest.raises(ValueError, match=r"^branch must be one of low, high, best, thermodynamic, all, got 'up'$"):
         solve(two(1.0), branch="up")
 
 

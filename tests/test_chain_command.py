@@ -93,7 +93,10 @@ def test_refuses(capsys: pytest.CaptureFixture[str], arguments: str, says: str) 
     ("text", "says"),
     [
         ("tasks = 1", "tasks must be a list of tables [[tasks]], got 1"),
-        ("task = 1", "name must be one of tasks, overlaps, law, got 'task' (did you mean 'tasks'?)"),
+        (
+            "task = 1",
+            "name must be one of tasks, overlaps, law, hidden_layers, activation, got 'task' (did you mean 'tasks'?)",
+        ),
         ("[[tasks]]\nbeta = 1", "task 1 must have an alpha"),
         ("[[tasks]]\nalpa = 1", "name in task 1 must be one of alpha,"),
         ("[[tasks]]\nalpha = -1", "alpha must be a finite number in [0, inf), got -1.0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -240,7 +241,7 @@ def test_simulate_csv_and_table(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 
 def test_simulate_resumes_from_its_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from statmech_cl.simulations.perceptron import rows as measure
+    from statmech_cl.simulations.perceptron import problem_rows as measure
 
     arguments = [
         "simulate",
@@ -262,11 +263,67 @@ def test_simulate_resumes_from_its_store(capsys: pytest.CaptureFixture[str], tmp
         assert run(capsys, *arguments, "--alpha", "0.5,1")[1] == whole
 
 
+def test_simulate_a_chain(capsys: pytest.CaptureFixture[str]) -> None:
+    from statmech_cl.simulations.perceptron.descent import DescentSettings, descend
+
+    words = "--alpha 0.5 --alpha 0.3 --overlap 0.5 --gamma 0.7 --anchor ewc --memory 0.9"
+    status, out, _ = run(capsys, *f"simulate {words} --n 40 --seeds 2 --epochs 3 --json".split())
+    row = json.loads(out)
+    tasks = (statmech_cl.Task(alpha=0.5), statmech_cl.Task(alpha=0.3, gamma=0.7, anchor="ewc", memory=0.9))
+    chain = statmech_cl.Chain(tasks, overlaps=0.5)
+    told = descend(chain, n=40, seeds=2, settings=DescentSettings(epochs=3, replicas=2))
+    for after in (0, 1):
+        for on in (0, 1):
+            expected = told.values("eps_g", after=after, on=on).tolist()
+            assert row[f"eps_g_after_{after + 1}_on_{on + 1}_seeds"] == pytest.approx(expected)
+    assert status == 0 and row["alpha"] == [0.5, 0.3] and row["patterns"] == [20, 12]
+
+
+def test_the_row_says_the_alpha_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--n", "50", "--seeds", "2", "--epochs", "2"]
+    text = run(capsys, "simulate", "--alpha", "0.03,0.031", *sizes, "--json")[1]
+    assert [(row["patterns"], row["alpha_used"]) for row in json.loads(text)] == [(2, 0.04)] * 2
+    table = run(capsys, "simulate", "--alpha", "0.03", *sizes)[1]
+    assert table.splitlines()[0].split()[:4] == ["alpha", "alpha_used", "n", "patterns"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--alpha 1 --beta 30", "beta must not be given with descent, which has no temperature; it belongs to gibbs"),
+        ("--alpha 1 --gamma 2", "gamma must not be given with one task, it ties a later one; give --alpha once a task"),
+        ("--alpha 1 --prior kl --prior none", "prior must be given once for one task, got 2"),
+        ("--alpha 1 --device cuda", "device must be cpu on this machine (torch finds no CUDA device), got 'cuda'"),
+        ("--alpha 1 --n 10000000", "got 10000000: the patterns take about 1.3 PB with 8 seeds, and there are "),
+    ],
+)
+def test_simulate_refuses_before_it_starts(capsys: pytest.CaptureFixture[str], arguments: str, says: str) -> None:
+    if "cuda" in arguments and __import__("torch").cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    assert says in refused(capsys, "simulate", *arguments.split())
+
+
+def test_a_sampler_out_of_equilibrium_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "simulate --with gibbs --alpha 1 --n 40 --seeds 2 --warmup 10 --draws 4"
+    status, out, err = run(capsys, *arguments.split())
+    assert status == 0 and "rhat" in out
+    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 chains disagree (R-hat " in err
+    assert "effective samples (at least 100 are wanted)" in err and err.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("ignore:descent diverged")
+def test_where_every_seed_diverges_the_status_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "simulate --alpha 0.5 --n 40 --seeds 2 --epochs 5 --learning-rate 1e30"
+    status, out, err = run(capsys, *arguments.split())
+    assert status == 1 and "diverged" in out
+    assert "every seed diverged at 1 of 1 points, first at alpha = 0.5; lower --learning-rate" in err
+
+
 def test_ctrl_c_leaves_the_finished_points(tmp_path: Path) -> None:
     program = """
         import os, signal, sys
         from statmech_cl import cli
-        from statmech_cl.simulations.perceptron import rows
+        from statmech_cl.simulations.perceptron import problem_rows as rows
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
         true = rows.descend
         def descend(task, **options):
@@ -385,18 +442,47 @@ def test_no_convergence_is_one_line_and_status_1(
 def test_compare(capsys: pytest.CaptureFixture[str], tmp_path: Path, method: str) -> None:
     arguments = f"compare --alpha 0.25,0.5 --n 30 --seeds 2 --with {method} --out {tmp_path}".split()
     status, out, err = run(capsys, *arguments)
-    assert (status, err) == (0, "")
-    assert re.search(r"^eps_g alpha=0\.5 +0\.355433 +0\.\d+\(\d+\) +[+-]\d", out, re.M)
+    record = json.loads((tmp_path / "compare.json").read_text())
+    holds = record["verdict"]["holds"]
+    assert (status, err) == (0 if holds else 1, "")
+    assert out.splitlines()[-1].startswith("HOLDS: " if holds else "DOES NOT HOLD: ")
+    theory = r"p_1 alpha_1=0\.5 +0\.\d+\(\d+\)" if "descent" in method else r"eps_g alpha=0\.5, sampler +0\.355433"
+    assert re.search(rf"^{theory} +-?0\.\d+\(\d+\) +[+-]\d", out, re.M)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *(f"compare.{suffix}" for suffix in ("csv", "json", "pdf", "png")),
         "store.sqlite",
     ]
-    record = json.loads((tmp_path / "compare.json").read_text())
-    assert record["parameters"]["n"] == 30 and record["parameters"]["seeds"] == [0, 1]
-    assert len(record["verdict"]["rows"]) == 10
+    assert record["parameters"]["sizes"] == [[15, 4], [30, 2]]
+    assert len(record["verdict"]["rows"]) == (8 if "descent" in method else 10)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert run(capsys, *arguments)[1] == out
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_compare_a_chain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = "--alpha 0.4 --alpha 0.3 --overlap 0.5 --with gibbs --draws 40 --warmup 20"
+    status, out, _ = run(capsys, *f"compare {words} --n 30 --seeds 2 --out {tmp_path}".split())
+    rows = json.loads((tmp_path / "compare.json").read_text())["verdict"]["rows"]
+    tasks = (statmech_cl.Task(alpha=0.4), statmech_cl.Task(alpha=0.3))
+    told = statmech_cl.solve(statmech_cl.Chain(tasks, overlaps=0.5))
+    found = {row["what"]: row["theory"] for row in rows}
+    assert found["eps_1"] == told.eps_g[1, 0] and found["p_2"] == told.p[1, 1] and len(rows) == 5
+    # forty draws are no equilibrium: nothing is judged, and so nothing holds
+    assert status == 1 and not any(row["judged"] for row in rows)
+    assert out.splitlines()[-1].startswith(
+        "DOES NOT HOLD: p_1, p_2: no point is judged. Not judged: the sampler is not"
+    )
+
+
+def test_compare_outside_the_certified_range_warns_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        _, _, err = run(capsys, *f"compare --alpha 3.2 --n 20 --seeds 2 --epochs 2 --out {tmp_path}".split())
+    assert err.count("lies outside the certified range") == 1
+    rows = csv.DictReader((tmp_path / "compare.csv").read_text().splitlines())
+    events = [row for row in rows if row["kind"] == "event"]
+    alphas = [round(float(row["alpha"]), 6) for row in events]
+    assert len(alphas) == len(set(alphas)) >= 4  # two folds, a transition, the crossings of the replicon: once each
 
 
 def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> None:
@@ -409,3 +495,26 @@ def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> Non
     for name, settings in names.items():
         option = re.search(rf"--{name.replace('_', '-')} .*?\[default: (\S+)\]", out)
         assert option and option[1] == str(getattr(settings, name)), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ("solve --alpha 1e308", 1, "no fixed point"),
+        ("chain --alpha 2 --alpha 1 --gamma 1e9", 2, "gamma must keep beta gamma at most 100000, got beta gamma ="),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:alpha = 1e")
+def test_out_of_all_range_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: str, status: int, says: str
+) -> None:
+    ended, out, err = run(capsys, *arguments.split())
+    assert (ended, out) == (status, "")
+    assert says in err.splitlines()[-1]
+
+
+def test_a_closed_standard_output_is_one_line() -> None:
+    command = f"{sys.executable} -m statmech_cl solve --alpha 0.5 >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "statmech-cl: error: standard output is closed; open it, or send it to /dev/null\n"

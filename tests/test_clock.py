@@ -8,7 +8,6 @@ import itertools
 import json
 import sys
 import time
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from statmech_cl import figures
-from statmech_cl.paper_repro import Context, Data, Entry, Verdict, registry, reproduce, runner
+from statmech_cl.paper_repro import FIGURES, Context, Data, Figure, Verdict, reproduce, runner
 from statmech_cl.progress import bar
 from statmech_cl.store import Store
 
@@ -73,23 +72,17 @@ def test_a_figure_takes_no_negative_time_and_loses_no_point(
         return {"x": x, "y": x * x}
 
     def compute(context: Context) -> Data:
-        return Data(context.points("clock", square, [{"x": x} for x in range(4)], "clock"), {})
+        return Data(context.points(square, [{"x": x} for x in range(4)], "clock"), {})
 
     def draw(data: Data) -> Any:
         figure, ax = figures.new()
         ax.plot(data.column("x"), data.column("y"))
         return figure
 
-    module = types.ModuleType("statmech_cl.paper_repro.clock")
-    vars(module).update(
-        SCALES={"quick": {}},
-        SOURCES=("statmech_cl.problem",),
-        compute=compute,
-        draw=draw,
-        verdict=lambda data: Verdict([], "squares", True),
+    clock = Figure(
+        "clock", "squares", "1 s", "1 s", {"quick": {}}, compute, draw, lambda data: Verdict([], "squares", True)
     )
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(registry.FIGURES, "clock", Entry("clock", "squares", "1 s", "1 s", "clock"))
+    monkeypatch.setitem(FIGURES, "clock", clock)
     with pytest.raises(KeyboardInterrupt):
         reproduce("clock", out=tmp_path, quiet=True)
     reproduce("clock", out=tmp_path, quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,13 @@ import torch
 from deep_scenario import PROTOCOL, toy_scenario
 
 from statmech_cl.cli import main
-from statmech_cl.simulations.deep import continual
-from statmech_cl.simulations.deep.continual import Protocol, RunResult, metrics, run, scenario, summarise, table
+from statmech_cl.simulations.deep import protocol
+from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import Method
+from statmech_cl.simulations.deep.protocol import Protocol
+from statmech_cl.simulations.deep.results import RunResult, metrics
+from statmech_cl.simulations.deep.scenarios import scenario
+from statmech_cl.simulations.deep.tables import differences, summarise, table
 
 
 def test_permuted_mnist_permutes_pixels_and_nothing_else() -> None:
@@ -124,7 +129,7 @@ def test_rows_say_after_which_task_and_on_which() -> None:
     assert {"loss", "saturated", "mean_v", "kl"} <= set(result.log[-1])
 
 
-@pytest.mark.parametrize("method", ["plain", "ewc", "vcl", "bayesbinn"])
+@pytest.mark.parametrize("method", ["plain", "ewc", "vcl", "natural-gradient"])
 def test_a_head_per_task_is_trained_alone(method: str) -> None:
     result = run(method, toy_scenario(2, per_task_heads=True), PROTOCOL, seed=0)
     view = result.rows[0]["view"]
@@ -144,7 +149,7 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("method", ["vcl", "vcl-last-update", "bayesbinn", "metaplasticity", "ewc", "plain"])
+@pytest.mark.parametrize("method", ["vcl", "vcl-last-update", "natural-gradient", "metaplasticity", "ewc", "plain"])
 @pytest.mark.parametrize("kill_at", [1, 2, 3])
 def test_a_killed_run_goes_on_to_the_same_accuracies(tmp_path: Path, method: str, kill_at: int) -> None:
     tasks = toy_scenario()
@@ -177,7 +182,7 @@ def test_two_commands_may_save_the_same_run_at_once(tmp_path: Path, monkeypatch:
     def save(content: Any, where: Any) -> None:
         write(content, where)
         if next(others, False):  # before the first is in its place, the other command saves
-            continual._save(path, content)
+            protocol._save(path, content)
 
     monkeypatch.setattr(torch, "save", save)
     beside = run("plain", toy_scenario(), PROTOCOL, seed=0, checkpoint=path)
@@ -202,17 +207,30 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_results_travel_as_json_and_follow_the_seed() -> None:
-    first, again, other = (run("bimu", toy_scenario(), PROTOCOL, seed=seed, curve=False) for seed in (0, 0, 1))
+    first, again, other = (
+        run("bounded-memory", toy_scenario(), PROTOCOL, seed=seed, curve=False) for seed in (0, 0, 1)
+    )
     assert RunResult.from_dict(json.loads(json.dumps(first.to_dict()))).rows == first.rows == again.rows
     assert first.rows != other.rows
     line = table([first, other])[0]
-    assert line["method"] == "bimu"
+    assert line["method"] == "bounded-memory"
     assert line["seeds"] == 2
     assert line["task id"] == "no"
     mean = 50.0 * sum(r.metrics("sign")["average"] for r in (first, other))
     assert line["average"].mean == pytest.approx(mean)
     assert summarise([first], "sign")["average"] == first.metrics("sign")["average"]
     assert table([run("metaplasticity", toy_scenario(), PROTOCOL, seed=0)])[0]["task id"] == "yes"
+
+
+def test_differences_are_paired_by_seed() -> None:
+    results = [run(name, toy_scenario(), PROTOCOL, seed=seed) for name in ("plain", "vcl") for seed in (0, 1, 2)]
+    (line,) = differences(results)
+    assert line["difference"] == "vcl - plain"
+    average = {r.method + str(r.seed): r.metrics(r.rows[0]["view"])["average"] for r in results}
+    gaps = 100.0 * np.array([average[f"vcl{seed}"] - average[f"plain{seed}"] for seed in range(3)])
+    assert line["average"].mean == pytest.approx(gaps.mean())
+    assert line["average"].error == pytest.approx(gaps.std(ddof=1) / np.sqrt(3))
+    assert differences(results[:1]) == []
 
 
 def test_evaluating_less_often_changes_nothing_else() -> None:
@@ -255,6 +273,8 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert "10000 training and 2000 test images from the embedded subset" in shown.err
     lines = shown.out.splitlines()
     assert lines[0].split()[:3] == ["method", "view", "average"]
+    assert lines[5].split()[:2] == ["difference", "average"]
+    assert lines[7].split()[:3] == ["plain", "-", "vcl"]
     assert [line.split()[0] for line in lines[2:4]] == ["vcl", "plain"]
     record = json.loads((tmp_path / "benchmark-permuted-mnist.json").read_text())
     assert record["seeds"] == [0, 1]
@@ -263,10 +283,30 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert (tmp_path / "benchmark-permuted-mnist.png").stat().st_size > 10_000
     csv = (tmp_path / "benchmark-permuted-mnist.csv").read_text()
     assert csv.startswith("method,seed,after_task,epoch,on_task,view,accuracy,")
-    monkeypatch.setattr(continual, "run", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(protocol, "run", lambda *_, **__: pytest.fail("computed again"))
     assert main(arguments) == 0
     assert capsys.readouterr().out == shown.out
     assert (tmp_path / "benchmark-permuted-mnist.csv").read_text() == csv
+
+
+def test_very_many_tasks_are_judged_at_their_ends_and_drawn_against_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "benchmark permuted-mnist --methods plain,vcl-steps --tasks 12 --seeds 1 --epochs 1 --batches 1 --widths 8"
+    words += " --subset --quiet --look-back 5 --ends-only --test-images 20 --set vcl-steps.anneal_steps=12"
+    assert main([*words.split(), "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "last 5" in lines[0]
+    assert "horizon" in lines[0]
+    rows = list(csv.DictReader((tmp_path / "benchmark-permuted-mnist.csv").read_text().splitlines()))
+    first = [row for row in rows if row["method"] == "plain"]
+    places = {(int(row["after_task"]), int(row["on_task"])) for row in first}
+    assert places == {(t, on) for t in range(1, 12) for on in range(max(1, t - 4), t + 2)} | {
+        (12, on) for on in range(1, 13)
+    }
+    views = {row["view"]: int(row["after_task"]) for row in rows if row["method"] == "vcl-steps"}
+    assert views == dict.fromkeys(("sign", "mean", "sampled", "fields"), 12)
+    assert (tmp_path / "benchmark-permuted-mnist.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

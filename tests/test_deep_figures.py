@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 
 import pytest
 
-from statmech_cl.paper_repro import reproduce
+from statmech_cl.paper_repro import FIGURES, Data, deep_a, reproduce
 
 SMALL = {"n_tasks": 2, "epochs": 2, "batches": 4, "batch_size": 32, "widths": [16], "n_seeds": 2, "subset": True}
 METHODS = ["vcl", "vcl-sgd", "metaplasticity"]
@@ -18,9 +17,8 @@ METHODS = ["vcl", "vcl-sgd", "metaplasticity"]
 def test_a_deep_figure_is_computed_drawn_and_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: str
 ) -> None:
-    module = importlib.import_module(f"statmech_cl.paper_repro.{figure.replace('-', '_')}")
     methods = ["vcl-none", "vcl"] if figure == "deep-c" else METHODS
-    monkeypatch.setitem(module.SCALES, "quick", {**SMALL, "methods": methods})
+    monkeypatch.setitem(FIGURES[figure].scales, "quick", {**SMALL, "methods": methods})
     result = reproduce(figure, out=tmp_path, quiet=True)
     kinds = ("png", "pdf", "csv", "json", "run.json")
     assert {path.name for path in result.files} == {f"{figure}.{kind}" for kind in kinds}
@@ -40,12 +38,11 @@ def test_a_deep_figure_is_computed_drawn_and_judged(
 
 def test_the_benchmark_finds_the_runs_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from statmech_cl.cli import main
-    from statmech_cl.paper_repro import deep_a
-    from statmech_cl.simulations.deep import continual
+    from statmech_cl.simulations.deep import protocol
 
     monkeypatch.setitem(deep_a.SCALES, "quick", {**SMALL, "methods": [*METHODS, "plain"]})
     reproduce("deep-a", out=tmp_path, quiet=True)
-    monkeypatch.setattr(continual, "run", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(protocol, "run", lambda *_, **__: pytest.fail("computed again"))
     command = "benchmark permuted-mnist --methods plain,vcl --tasks 2 --seeds 2 --epochs 2 --batches 4 --batch-size 32"
     assert main([*command.split(), "--widths", "16", "--subset", "--quiet", "--out", str(tmp_path)]) == 0
 
@@ -61,9 +58,6 @@ def test_the_whole_of_the_data_is_asked_for_at_paper_scale(
 
 
 def test_verdicts_follow_the_numbers() -> None:
-    from statmech_cl.paper_repro import deep_a
-    from statmech_cl.paper_repro.framework import Data
-
     def rows(method: str, kept: float) -> list[dict[str, object]]:
         return [
             {

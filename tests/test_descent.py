@@ -9,16 +9,14 @@ import torch
 from statmech_cl import Chain, Task
 from statmech_cl.simulations.perceptron.descent import (
     DescentSettings,
-    _train,
     anneal,
     check_device,
-    convergence_epochs,
     descend,
     descend_many,
-    hold_q_star,
-    record_epochs,
 )
 from statmech_cl.simulations.perceptron.loss import Anchor, energy
+from statmech_cl.simulations.perceptron.records import convergence_epochs, record_epochs
+from statmech_cl.simulations.perceptron.training import hold_q_star, train
 
 SHORT = DescentSettings(epochs=6, records=3, test_patterns=200)
 
@@ -51,7 +49,7 @@ def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer, p
     signed = torch.randint(0, 2, (1, 15, 20), generator=rng).mul(2).sub(1).to(torch.int8)
     twin = theta.clone().requires_grad_(True)
     anchor = Anchor(Task(alpha=0.75, prior=prior), None)
-    _train(theta, signed, anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
+    train(theta, signed, anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
     if optimizer == "sgd":
         reference = torch.optim.SGD([twin], lr=0.03, momentum=0.8)
     else:
@@ -147,7 +145,7 @@ def test_a_diverging_seed_is_named_and_leaves_the_others_alone(monkeypatch):
     from statmech_cl.simulations.perceptron import descent
 
     clean = descend(Task(alpha=1.0), n=50, seeds=3, settings=SHORT)
-    drawn = descent._start
+    drawn = descent.first_fields
 
     def poisoned(seed, n, settings):
         theta = drawn(seed, n, settings)
@@ -156,7 +154,7 @@ def test_a_diverging_seed_is_named_and_leaves_the_others_alone(monkeypatch):
             theta[0, 1:] = 360.0  # every weight saturated: the variance underflows and the gradient is nan
         return theta
 
-    monkeypatch.setattr(descent, "_start", poisoned)
+    monkeypatch.setattr(descent, "first_fields", poisoned)
     spoiled = descend(Task(alpha=1.0), n=50, seeds=3, settings=SHORT)
     (report,) = spoiled.diverged
     assert report.seed == 1

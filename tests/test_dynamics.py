@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from statmech_cl import Task
-from statmech_cl.dynamics import DescentSettings, InstabilityError, LearningCurve, exact, forward, learn
+from statmech_cl.dynamics import DescentSettings, InstabilityError, LearningCurve, exact, forward, learn, learn_many
 from statmech_cl.kernels.gaussian import _hazard, _log_part
 from statmech_cl.problem import Chain
 
@@ -205,6 +205,24 @@ def test_fast_and_exact_agree_over_a_chain_with_every_observable() -> None:
         assert np.all(stage.q <= stage.q_star + 5.0 * stage.q_error)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_chains_that_share_a_first_task_are_what_each_is_alone(method: str) -> None:
+    first = Task(alpha=0.8, prior="kl")
+    chains = [
+        Chain((first, Task(alpha=0.6, gamma=0.5)), overlaps=0.4),
+        Chain((first, Task(alpha=0.9, anchor="ewc"), Task(alpha=0.3)), overlaps=-0.3),
+        Chain((first,)),
+    ]
+    given = {"samples": 512, "batches": 2, "certify": False, "method": method}
+    for curve, chain in zip(learn_many(chains, _settings(5), **given), chains, strict=True):
+        alone = learn(chain, _settings(5), **given)
+        for one, other in zip(curve.stages, alone.stages, strict=True):
+            for name in ("r", "p", "q_star", "loss", "r_error"):
+                assert np.allclose(getattr(one, name), getattr(other, name), rtol=0.0, atol=1e-12), name
+    with pytest.raises(ValueError, match="problems must have the same first task"):
+        learn_many([Task(alpha=0.8), Task(alpha=0.9)])
+
+
 def test_groups_of_patterns_agree_between_the_methods() -> None:
     fast, slow = (
         learn(Task(alpha=1.0), _settings(12), method=method, groups=3, samples=1024, certify=False, seed=2)
@@ -248,6 +266,19 @@ def test_a_prescribed_q_star_is_held() -> None:
     stage = learn(Task(alpha=1.0, q_star=0.6), _settings(15), samples=1024, batches=3, certify=False).stages[0]
     assert np.allclose(stage.q_star, 0.6, atol=1e-10)
     assert stage.r[0, -1] > 0.2
+
+
+def test_a_ramp_holds_each_level_in_turn_and_begins_as_the_first() -> None:
+    settings = _settings(8, weight_decay=0.0)
+    given = {"samples": 1024, "batches": 2, "certify": False}
+    stage = learn(Task(alpha=1.0), settings, ramp=[0.3, 0.6, 0.4], **given).stages[0]
+    assert stage.epochs[-1] == 24
+    # a record at the end of a level is taken before the next begins
+    for level, epochs in ((0.3, slice(0, 9)), (0.6, slice(9, 17)), (0.4, slice(17, 25))):
+        assert np.allclose(stage.q_star[epochs], level, atol=1e-10)
+    first = learn(Task(alpha=1.0, q_star=0.3), settings, **given).stages[0]
+    assert np.array_equal(stage.p[0, :9], first.p[0])
+    assert stage.response is None and stage.covariance is None
 
 
 def test_a_curve_carries_errors_biases_and_kernels() -> None:
@@ -302,6 +333,8 @@ def test_responses_that_contradict_the_averages_are_refused(monkeypatch: pytest.
         ("samples must be a whole number", {"samples": 256}),
         ("tolerance must be left out", {"method": "exact", "tolerance": 1e-3}),
         ("tolerance must be a finite number", {"tolerance": 0.0}),
+        ("ramp must be a finite number in \\(0, 1\\), got 1.0", {"ramp": [0.5, 1.0]}),
+        ("ramp must be left out with the exact method", {"ramp": [0.5], "method": "exact"}),
         ("batches must be", {"batches": 1}),
         ("groups must be", {"groups": 0}),
         ("seed must be", {"seed": -1}),

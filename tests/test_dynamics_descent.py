@@ -98,6 +98,19 @@ def test_descent_of_two_tasks_lies_on_the_theory() -> None:
     _close(chain, settings, n=2000, seeds=10, samples=4096)
 
 
+def test_a_ramp_of_q_star_lies_on_the_theory() -> None:
+    pytest.importorskip("torch")
+    from statmech_cl.simulations.perceptron.descent import anneal
+
+    levels = [0.2, 0.4, 0.6]
+    settings = DescentSettings(batch=None, epochs=10, learning_rate=0.05, momentum=0.5, warmup=5, weight_decay=0.0)
+    seen = anneal(1.0, levels, n=1500, seeds=10, settings=settings)["p"]
+    told = learn(Task(alpha=1.0), settings, samples=4096, ramp=levels, certify=False).stages[0]
+    gap = seen.mean(1) - told.p[0, 10::10]
+    error = np.hypot(seen.std(1, ddof=1) / np.sqrt(10.0), told.p_error[0, 10::10])
+    assert told.p[0, -1] > 0.4 and np.all(np.abs(gap) < 4.5 * error)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.2, 0.5, 1.0, 1.5])
 def test_long_descents_lie_on_the_theory(alpha: float) -> None:

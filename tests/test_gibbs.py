@@ -7,7 +7,7 @@ import torch
 from statmech_cl import Chain, Estimate, Task
 from statmech_cl.simulations.perceptron import gibbs, teachers
 from statmech_cl.simulations.perceptron import loss as perceptron
-from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, _Target, extrapolate, sample
+from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, _PerceptronLoss, _Target, extrapolate, sample
 from statmech_cl.simulations.perceptron.loss import Anchor
 
 N = 3
@@ -78,7 +78,7 @@ def test_force_is_autograd_of_the_potential(kind):
     theta = torch.randn((2, 3, 8), generator=rng, dtype=torch.float64)
     signed = torch.randint(0, 2, (2, 6, 8), generator=rng).mul(2).sub(1).double()
     task = Task(alpha=0.75, beta=4.0, gamma=0.3, anchor=kind)
-    target = _Target(task, signed, Anchor(task, theta.flip(-1)))
+    target = _Target(task, _PerceptronLoss(signed), Anchor(task, theta.flip(-1)))
     theta.requires_grad_(True)
     value, force, _ = target(theta, 0.7)
     (expected,) = torch.autograd.grad(value.sum(), theta)
@@ -94,7 +94,7 @@ def test_float32_rounds_the_potential_far_less_than_a_trajectory_changes_it():
     theta = 2.0 * w.double() + 0.5 * torch.randn((1, 4, n), generator=rng, dtype=torch.float64)
     values = {}
     for dtype in (torch.float32, torch.float64):
-        target = _Target(task, signed.to(dtype), Anchor(task, None))
+        target = _Target(task, _PerceptronLoss(signed.to(dtype)), Anchor(task, None))
         values[dtype] = target(theta.float().to(dtype), 1.0)[0].double()
     assert (values[torch.float32] - values[torch.float64]).abs().max() < 0.01
     assert values[torch.float64].min() > 100  # a potential of that size rounds at this level

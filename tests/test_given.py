@@ -7,7 +7,7 @@ import pytest
 
 from statmech_cl import Chain, Task, solve
 from statmech_cl.equilibrium.chain import _first, solve_given
-from statmech_cl.paper_repro.perceptrons import given_reference_row, two_task_solutions_row
+from statmech_cl.paper_repro.theory_rows import given_reference_row, two_task_solutions_row
 from statmech_cl.simulations.perceptron.descent import DescentSettings, descend
 from statmech_cl.simulations.perceptron.rows import gibbs_reference_row, reference_row
 

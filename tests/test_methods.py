@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from deep_scenario import PROTOCOL, toy_scenario
@@ -12,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from statmech_cl.simulations.deep import methods as registry
+from statmech_cl.simulations.deep import registry
 from statmech_cl.simulations.deep.continual import run
-from statmech_cl.simulations.deep.methods import TaskInfo, get_method, register
+from statmech_cl.simulations.deep.methods import TaskInfo, register, unregister
 from statmech_cl.simulations.deep.methods_field import AdamField, FieldMethod, kl_divergence
 from statmech_cl.simulations.deep.methods_metaplastic import Metaplasticity
 from statmech_cl.simulations.deep.methods_weights import WeightMethod
-from statmech_cl.simulations.deep.networks import WeightNetwork, mlp
+from statmech_cl.simulations.deep.networks import Annealing, WeightNetwork, mlp
+from statmech_cl.simulations.deep.registry import get_method
 
 P = 50
-FIELD_METHODS = ("vcl", "vcl-ewc", "vcl-l2", "vcl-none", "vcl-last-update", "vcl-sgd", "bayesbinn", "bimu")
 
 
 def task(index: int = 0) -> TaskInfo:
@@ -95,7 +96,7 @@ def test_the_last_update_variant_knows_the_last_step_only() -> None:
 
 
 def test_plain_gradient_and_natural_gradient_steps() -> None:
-    for name, factor, more in (("vcl-sgd", 1, {}), ("bayesbinn", 0, {"momentum": 0.0})):
+    for name, factor, more in (("vcl-sgd", 1, {}), ("natural-gradient", 0, {"momentum": 0.0})):
         method = in_second_task(field_method(name, lr=0.5, gamma=2.0, **more))
         network = method.network
         network.refresh(1.0)
@@ -107,7 +108,7 @@ def test_plain_gradient_and_natural_gradient_steps() -> None:
 
 
 def test_bounded_memory_forgets_without_data() -> None:
-    method = field_method("bimu", lr=0.5, memory=10.0)
+    method = field_method("bounded-memory", lr=0.5, memory=10.0)
     network = method.network
     method.begin_task(task())
     for _ in range(2000):
@@ -115,7 +116,7 @@ def test_bounded_memory_forgets_without_data() -> None:
         network.gradient.zero_()
         method.update(0.0)
     assert float(network.theta.abs().max()) < 1e-6
-    unbounded = field_method("bimu", lr=0.5, memory=0.0)
+    unbounded = field_method("bounded-memory", lr=0.5, memory=0.0)
     before = unbounded.network.theta.clone()
     unbounded.network.gradient.zero_()
     unbounded.update(0.0)
@@ -235,9 +236,46 @@ def test_metaplastic_norms_are_per_task_or_shared() -> None:
         assert method.told_task(method.options) == (norm == "per-task")
 
 
+def test_a_metaplastic_answer_to_one_image_does_not_depend_on_the_others() -> None:
+    method = get_method("metaplasticity")(mlp((6, 5, 3)), seed=0)
+    for index in range(2):
+        method.begin_task(task(index))
+        for step in range(60):
+            method.step(*batch(step, n=16), progress=0.0)
+    assert isinstance(method, Metaplasticity)
+    x = batch(99, n=200)[0]
+    before = [p.clone() for norm in method.norms[0] for p in (norm.mean, norm.variance)]
+    whole = method.logits(x, "sign", 0)
+    one_by_one = torch.cat([method.logits(image[None], "sign", 0) for image in x])
+    assert torch.allclose(whole, one_by_one, atol=1e-5)
+    after = [p for norm in method.norms[0] for p in (norm.mean, norm.variance)]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    # running statistics are those of the training batches: the first layer's inputs have mean 0 and variance 1
+    first = method.norms[1][0]
+    a = torch.cat([batch(step, n=16)[0] for step in range(60)]) @ torch.sign(method.hidden[0].detach()) / math.sqrt(6)
+    assert torch.allclose(first.variance, a.var(dim=0), rtol=0.5)
+
+
+def test_annealing_by_steps_knows_no_horizon() -> None:
+    steps = Annealing("steps", maximum=10.0, offset=0.1, rate=2.0, steps=500)
+    run_ = Annealing("run", maximum=10.0, offset=0.1, rate=2.0)
+    for n_tasks in (5, 7):  # 100 steps each: the same up to step 500 if the run is of five tasks
+        assert steps(2, n_tasks, 0.5, 250) == 10.0 * math.tanh(0.1 + 2.0 * 0.5)
+    assert run_(2, 5, 0.5, 250) == steps(2, 99, 0.5, 250)
+    assert run_(2, 7, 0.5, 250) < steps(2, 7, 0.5, 250)
+    assert get_method("vcl").knows_horizon(get_method("vcl").defaults)
+    assert not get_method("vcl-steps").knows_horizon(get_method("vcl-steps").defaults)
+    results = [
+        run("vcl-steps", toy_scenario(n), PROTOCOL, seed=0, options={"anneal_steps": 30}).matrix("sign") for n in (2, 3)
+    ]
+    assert np.array_equal(results[0], results[1][:2, :2])  # what comes later does not show before
+
+
 @pytest.mark.parametrize("name", sorted(registry.methods()))
 def test_every_method_learns_and_goes_on_from_its_state(name: str) -> None:
-    result = run(name, toy_scenario(), PROTOCOL, seed=0)
+    # fields that begin at +-10 need thousands of steps
+    options = {"lr": 0.05, "init": 0.3, "temperature": 1.0} if name == "bayesbinn" else {}
+    result = run(name, toy_scenario(), PROTOCOL, seed=0, options=options)
     assert result.metrics(get_method(name).views[0])["learned"] > 0.5
     architecture = mlp((6, 5, 3))
     first = get_method(name)(architecture, seed=0)
@@ -258,9 +296,7 @@ def test_every_method_learns_and_goes_on_from_its_state(name: str) -> None:
         assert torch.equal(mine, theirs)
 
 
-def test_a_method_in_twenty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry.methods()))
-
+def test_a_method_in_twenty_lines() -> None:
     @register
     class Frozen(WeightMethod):
         name = "frozen"
@@ -274,6 +310,7 @@ def test_a_method_in_twenty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
             return self.options["strength"] * torch.stack(moved).sum()
 
     held = run("frozen", toy_scenario(), PROTOCOL, seed=0).matrix("weights")
+    unregister("frozen")
     free = run("plain", toy_scenario(), PROTOCOL, seed=0).matrix("weights")
     assert held[0, 0] == free[0, 0]
     assert held[1, 1] < free[1, 1]
@@ -286,8 +323,10 @@ def test_a_method_in_twenty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         ("vcl", {"gama": 1.0}, "option of vcl must be one of .* \\(did you mean 'gamma'"),
         ("vcl", {"gamma": -1.0}, "option gamma of vcl must be a finite number"),
         ("vcl", {"anneal": 3.0}, "option anneal of vcl must be a text, got 3.0"),
-        ("vcl", {"anneal": "often"}, "anneal must be one of run, task, none, got 'often'"),
+        ("vcl", {"anneal": "often"}, "anneal must be one of run, task, steps, none, got 'often'"),
         ("ewc", {"fisher_patterns": 1.5}, "option fisher_patterns of ewc must be a whole number, got 1.5"),
+        ("vcl", {"anneal_steps": 10}, "anneal_steps must be 0 unless anneal is steps, got 10"),
+        ("vcl", {"anneal": "steps"}, "anneal_steps must be a whole number >= 1, got 0"),
         ("plain", {"optimiser": "lbfgs"}, "option optimiser of plain must be adam or sgd, got 'lbfgs'"),
         ("metaplasticity", {"norm": "none"}, "option norm of metaplasticity must be shared or per-task, got 'none'"),
     ],

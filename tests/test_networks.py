@@ -149,12 +149,14 @@ def test_architectures() -> None:
 
 def test_annealing() -> None:
     run = Annealing("run", 10.0, 0.1, 2.0)
-    assert run(0, 5, 0.0) == pytest.approx(10.0 * math.tanh(0.1))
-    assert run(4, 5, 1.0) == pytest.approx(10.0 * math.tanh(2.1))
-    assert run(1, 5, 0.0) == run(0, 5, 1.0)
+    assert run(0, 5, 0.0, 7) == pytest.approx(10.0 * math.tanh(0.1))
+    assert run(4, 5, 1.0, 7) == pytest.approx(10.0 * math.tanh(2.1))
+    assert run(1, 5, 0.0, 7) == run(0, 5, 1.0, 7)
     task = Annealing("task", 10.0, 0.1, 2.0)
-    assert task(3, 5, 0.0) == run(0, 5, 0.0)
-    assert Annealing("none")(2, 5, 0.7) == 1.0
+    assert task(3, 5, 0.0, 7) == run(0, 5, 0.0, 7)
+    assert Annealing("none")(2, 5, 0.7, 7) == 1.0
+    steps = Annealing("steps", 10.0, 0.1, 2.0, 100)
+    assert steps(1, 5, 0.3, 50) == pytest.approx(10.0 * math.tanh(1.1)) == steps(4, 9, 0.9, 50)
     with pytest.raises(ValueError, match="did you mean 'task'"):
         Annealing("tasks")
     with pytest.raises(ValueError, match="beta_max must"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +21,13 @@ import pytest
 from statmech_cl import Task, solve
 from statmech_cl.paper_repro import Data, fig2a, fig2b, one_task, reproduce
 
-SMALL = {"beta": 20.0, "prior": "none", "alphas": [0.5, 1.6, 2.0], "n": 40, "n_seeds": 2}
+SMALL: dict[str, Any] = {
+    "beta": 20.0,
+    "prior": "none",
+    "alphas": [0.5, 1.6, 2.0],
+    "sizes": [[30, 4], [60, 3]],
+    "dynamics": {"samples": 512, "batches": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,57 +63,50 @@ def test_solutions_at_the_simulated_alphas(data: Data) -> None:
     coexisting = data.select(kind="solution", alpha=1.6)
     assert [row["between"] for row in coexisting] == [False, True, False]
     assert [row["thermodynamic"] for row in coexisting] == [True, False, False]
-    assert one_task.unique(data) == [0.5, 2.0]
 
 
-def test_every_alpha_has_its_simulated_point_with_errors(data: Data) -> None:
-    assert data.column("alpha", kind="descent") == SMALL["alphas"]
-    for row in data.select(kind="descent"):
-        assert all(row[f"{name}_error"] >= 0.0 for name in one_task.OBSERVABLES)
+def test_every_alpha_has_theory_descent_at_each_n_and_its_limit(data: Data) -> None:
+    for kind, copies in (("dynamics", 1), ("descent", 2), ("limit", 1)):
+        assert data.column("alpha_1", kind=kind) == SMALL["alphas"] * copies
+    assert data.column("n", kind="descent") == [30] * 3 + [60] * 3
+    for row in data.select(kind="limit"):
+        assert row["epoch"] == 200 and all(row[f"{name}_error"] > 0.0 for name in ("q", "r_1", "q_star", "p_1"))
+        assert row["eps_1"] == pytest.approx(math.acos(min(1.0, max(-1.0, row["p_1"]))) / math.pi)
 
 
 def test_figures_2a_and_2b_share_their_points(data: Data, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from statmech_cl.simulations.perceptron import gibbs
-    from statmech_cl.simulations.perceptron import rows as measure
+    from statmech_cl.simulations.perceptron import curve_rows, gibbs
 
-    monkeypatch.setitem(fig2a.SCALES, "quick", {**SMALL, "gibbs": {"alphas": [0.5], "n": 20}})
-    monkeypatch.setattr(measure, "descend", None)  # what figure 2b stored must do
+    small = {**SMALL, "gibbs": {"alphas": [0.5], "sizes": [[20, 3], [30, 3]]}}
+    monkeypatch.setitem(fig2a.SCALES, "quick", small)
+    monkeypatch.setattr(curve_rows, "descend_many", None)  # what figure 2b stored must do
     short = functools.partial(gibbs.GibbsSettings, warmup=10, draws=4, chains=2)
     monkeypatch.setattr(gibbs, "GibbsSettings", short)
     result = reproduce("fig2a", out=folder)
     assert result.data.select(kind="descent") == data.select(kind="descent")
-    assert len([row for row in result.verdict.rows if row.note.startswith("gibbs")]) == 3
+    assert len([row for row in result.verdict.rows if row.what.endswith("sampler")]) == 3
 
 
-def _point(alpha: float, eps_g: float, error: float = 0.001) -> dict[str, Any]:
-    point = {"kind": "descent", "alpha": alpha, "n_seeds": 8, "diverged": 0}
-    for name in one_task.OBSERVABLES:
-        point |= {name: eps_g, f"{name}_error": error}
-    return point
+def _case(alpha: float, p: float) -> list[dict[str, Any]]:
+    """A theory of p = 0.5 and q_star = 0.6, and descent at p."""
+    where = {"alpha_1": alpha, "prior": "none", "task": 1, "epoch": 200}
+    theory = {"kind": "dynamics", **where, "count": 8, "p_1": 0.5, "p_1_error": 0.001, "eps_1": 1 / 3}
+    return [theory, {"kind": "limit", **where, "p_1": p, "p_1_error": 0.01, "p_1_n": 1000}]
 
 
-def _judged(*points: dict[str, Any]) -> tuple[bool, str, list[str]]:
-    solutions = [
-        {"kind": "solution", **row}
-        for alpha in dict.fromkeys(point["alpha"] for point in points)
-        for row in one_task.all_row(alpha=alpha, beta=20.0, prior="none")["solutions"]
-    ]
-    verdict = one_task.verdict(Data([*solutions, *points], {}), ["eps_g"], judged="eps_g")
-    return verdict.holds, verdict.sentence, [row.note for row in verdict.rows]
-
-
-def test_a_point_far_from_a_unique_solution_breaks_the_verdict() -> None:
-    theory = solve(Task(alpha=0.5)).eps_g
-    assert _judged(_point(0.5, theory + 0.005))[0]
-    holds, sentence, _ = _judged(_point(0.5, theory + 0.05))
-    assert not holds and "apart at eps_g alpha=0.5" in sentence
-
-
-def test_coexisting_solutions_are_named_and_not_judged() -> None:
-    holds, sentence, notes = _judged(_point(1.6, 0.02), _point(1.8, 0.2))
-    assert holds and "At alpha = 1.6, 1.8 solutions coexist" in sentence
-    assert notes[0].startswith("high branch is nearest, (thermodynamic: 0.227")
-    assert notes[1].startswith("low branch is nearest, (thermodynamic: 0.00475")
+@pytest.mark.parametrize(("p", "holds"), [(0.505, True), (0.47, True), (0.46, False), (0.6, False)])
+def test_descent_is_judged_beside_its_dynamical_theory_wherever_equilibrium_says(p: float, holds: bool) -> None:
+    # one solution below the replicon's crossing, one above it, several
+    alphas = (0.5, 1.0, 1.6)
+    rows = [row for alpha in alphas for row in _case(alpha, 0.5 if alpha < 1.6 else p)]
+    for alpha in alphas:
+        solutions = one_task.all_row(alpha=alpha, beta=20.0, prior="none")["solutions"]
+        rows += [{"kind": "solution", **row} for row in solutions]
+    verdict = one_task.verdict(Data(rows, {"dynamics": {"samples": 2048}}), ["p"])
+    assert verdict.holds is holds and len(verdict.rows) == 3 and all(row.judged for row in verdict.rows)
+    assert [row.what for row in verdict.rows] == [f"p_1 alpha_1={alpha:g}" for alpha in alphas]
+    assert ("beyond: p_1 alpha_1=1.6" in verdict.sentence) is not holds
+    assert "From the nearest equilibrium solution" in verdict.sentence
 
 
 def test_exponent_of_the_high_branch(data: Data) -> None:
@@ -120,7 +120,7 @@ def test_killed_and_resumed_ends_in_the_same_bytes(tmp_path: Path) -> None:
         import sys
         from statmech_cl.cli import main
         from statmech_cl.paper_repro import fig2b
-        fig2b.SCALES["quick"] = {SMALL | {"n": 300, "n_seeds": 8}!r}
+        fig2b.SCALES["quick"] = {SMALL | {"sizes": [[150, 8], [300, 8]]}!r}
         sys.exit(main(["reproduce", "fig2b", "--quiet", "--out", sys.argv[1]]))
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]

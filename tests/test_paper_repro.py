@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import re
-import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,28 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from statmech_cl import Estimate, cli, figures, paper_repro
+from statmech_cl import Estimate, cli, figures, provenance
 from statmech_cl.commands import reproduce as reproduce_command
-from statmech_cl.paper_repro import (
-    Context,
-    Data,
-    Entry,
-    NotBuiltError,
-    Row,
-    Verdict,
-    registry,
-    report,
-    reproduce,
-    runner,
-)
+from statmech_cl.paper_repro import FIGURES, Context, Data, Figure, Row, Verdict, report, reproduce, runner
 from statmech_cl.store import Store
 
 calls: list[float] = []
+interrupt = False
 
 
 def _square(x: float, seed: int) -> dict[str, Any]:
     calls.append(x)
-    if len(calls) == 3 and toy.interrupt:
+    if len(calls) == 3 and interrupt:
         raise KeyboardInterrupt
     samples = x * x + 0.1 * np.random.default_rng([seed, int(10 * x)]).standard_normal(20)
     estimate = Estimate.from_samples(samples)
@@ -46,7 +35,7 @@ def _square(x: float, seed: int) -> dict[str, Any]:
 def _compute(context: Context) -> Data:
     parameters = dict(context.parameters)
     grid = [{"x": x, "seed": context.seed} for x in parameters["xs"]]
-    return Data(context.points("toy/square", _square, grid, "toy"), parameters)
+    return Data(context.points(_square, grid, "toy"), parameters)
 
 
 def _draw(data: Data) -> Any:
@@ -61,19 +50,14 @@ def _verdict(data: Data) -> Verdict:
     return Verdict(rows, f"Squares within 4 standard errors: {'yes' if holds else 'no'}.", holds)
 
 
-toy: Any = types.ModuleType("statmech_cl.paper_repro.toy")
-toy.SCALES = {"quick": {"xs": [1.0, 2.0, 3.0, 4.0]}, "paper": {"xs": [1.0]}}
-toy.SOURCES = ("statmech_cl.solution",)
-toy.compute, toy.draw, toy.verdict, toy.interrupt = _compute, _draw, _verdict, False
+SCALES: dict[str, dict[str, Any]] = {"quick": {"xs": [1.0, 2.0, 3.0, 4.0]}, "paper": {"xs": [1.0]}}
+TOY = Figure("toy", "squares", "", "", SCALES, _compute, _draw, _verdict)
 
 
 @pytest.fixture(autouse=True)
 def _toy_figure(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, toy.__name__, toy)
-    monkeypatch.setattr(paper_repro, "toy", toy, raising=False)
-    monkeypatch.setitem(registry.FIGURES, "toy", Entry("toy", "squares", "", "", "toy"))
-    monkeypatch.setitem(registry.FIGURES, "unbuilt", Entry("unbuilt", "nothing yet", "", "", None))
-    monkeypatch.setattr(toy, "interrupt", False)
+    """A figure that was added from outside."""
+    monkeypatch.setitem(FIGURES, "toy", TOY)
     calls.clear()
     yield
 
@@ -88,16 +72,26 @@ def test_files_and_their_content(tmp_path: Path) -> None:
     assert [float(row["y"]) for row in table] == [row["y"] for row in result.data.rows]
     record = json.loads((tmp_path / "toy.json").read_text())
     assert (record["figure"], record["scale"], record["seed"], record["device"]) == ("toy", "quick", 3, "cpu")
-    assert record["parameters"] == toy.SCALES["quick"]
+    assert record["parameters"] == SCALES["quick"]
     assert record["versions"]["numpy"] == np.__version__ and record["versions"]["python"]
     assert record["verdict"]["holds"] is True and len(record["verdict"]["rows"]) == 4
-    assert set(record["verdict"]["rows"][0]) == {"what", "theory", "simulation", "error", "n", "z", "note", "judged"}
+    assert set(record["verdict"]["rows"][0]) == {
+        "what",
+        "theory",
+        "theory_error",
+        "simulation",
+        "error",
+        "n",
+        "z",
+        "note",
+        "judged",
+    }
     assert json.loads((tmp_path / "toy.run.json").read_text())["seconds"] >= 0.0
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*(p.name for p in result.files), "store.sqlite"])
 
 
 def test_same_command_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "commit", lambda: "the same code")  # work goes on in the checkout meanwhile
+    monkeypatch.setattr(provenance, "commit", lambda: "the same code")  # work goes on in the checkout meanwhile
     first = reproduce("toy", out=tmp_path / "a").files
     second = reproduce("toy", out=tmp_path / "b").files
     for one, two in zip(first[:4], second[:4], strict=True):
@@ -116,14 +110,16 @@ def test_a_repeated_call_computes_nothing(tmp_path: Path) -> None:
     assert len(calls) == 4
 
 
-def test_interrupted_then_resumed_ends_in_the_same_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    toy.interrupt = True
+def test_interrupted_then_resumed_ends_in_the_same_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "interrupt", True)
     assert cli.main(["reproduce", "toy", "--out", str(tmp_path / "a")]) == 130
     caught = capsys.readouterr()
     assert caught.out == "" and caught.err.count("\n") == 1
     assert f"interrupted; finished points are kept in {tmp_path / 'a'}" in caught.err
     assert calls == [1.0, 2.0, 3.0]
-    toy.interrupt = False
+    monkeypatch.setitem(globals(), "interrupt", False)
     assert cli.main(["reproduce", "toy", "--out", str(tmp_path / "a")]) == 0
     assert calls == [1.0, 2.0, 3.0, 3.0, 4.0]
     reproduce("toy", out=tmp_path / "b")
@@ -138,14 +134,12 @@ def test_the_command_prints_table_and_sentence(tmp_path: Path, capsys: pytest.Ca
     assert "Squares within 4 standard errors: yes." in out
 
 
-def test_unbuilt_and_unknown_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NotBuiltError, match="figure unbuilt is not built yet"):
-        reproduce("unbuilt", out=tmp_path / "x")
+def test_unknown_figures_and_scales(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"figure must be one of .*'fig2x' \(did you mean 'fig2d'\?\)"):
+        reproduce("fig2x", out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
-    assert cli.main(["reproduce", "unbuilt", "--out", str(tmp_path / "x")]) == 2
-    assert "not built yet" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"figure must be one of .*'unbuild' \(did you mean 'unbuilt'\?\)"):
-        reproduce("unbuild", out=tmp_path / "x")
+    assert cli.main(["reproduce", "fig2x", "--out", str(tmp_path / "x")]) == 2
+    assert "did you mean" in capsys.readouterr().err
     with pytest.raises(ValueError, match="scale must be one of quick, paper, got 'huge'"):
         reproduce("toy", scale="huge", out=tmp_path)
 
@@ -164,32 +158,23 @@ def test_verdict_table() -> None:
     assert rows[1].z is None and rows[2].z is None and rows[3].z is None
 
 
-def test_every_registered_figure_loads_or_says_that_it_is_not_built() -> None:
-    for entry in registry.FIGURES.values():
-        if entry.module is None:
-            with pytest.raises(NotBuiltError):
-                registry.load(entry.id)
-        else:
-            module = registry.load(entry.id)
-            assert set(module.SCALES) == {"quick", "paper"}
-            for scale in module.SCALES.values():
-                assert json.loads(json.dumps(scale)) == scale, f"{entry.id}: SCALES must be JSON types"
-            assert all(callable(getattr(module, name)) for name in ("compute", "draw", "verdict"))
+def test_every_figure_of_the_table_has_its_sizes() -> None:
+    for name, figure in FIGURES.items():
+        assert name == figure.id and figure.shows
+        assert set(figure.scales) == {"quick", "paper"}
+        for scale in figure.scales.values():
+            assert json.loads(json.dumps(scale)) == scale, f"{name}: scales must be JSON types"
 
 
 def test_all_goes_on_after_a_failure_and_writes_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken: Any = types.ModuleType("statmech_cl.paper_repro.broken")
-    broken.SCALES, broken.SOURCES = {"quick": {}, "paper": {}}, ()
-
     def fail(context: Context) -> Data:
         raise ArithmeticError("no <fixed> point")
 
-    broken.compute = fail
-    monkeypatch.setitem(sys.modules, broken.__name__, broken)
-    entries = {"broken": Entry("broken", "fails", "", "", "broken"), "toy": registry.FIGURES["toy"]}
-    for module in (registry, runner, report, reproduce_command):
+    scales: dict[str, dict[str, Any]] = {"quick": {}, "paper": {}}
+    entries = {"broken": Figure("broken", "fails", "", "", scales, fail, _draw, _verdict), "toy": TOY}
+    for module in (runner, report, reproduce_command):
         monkeypatch.setattr(module, "FIGURES", entries)
     assert cli.main(["reproduce", "all", "--out", str(tmp_path)]) == 1
     out = capsys.readouterr().out
@@ -210,16 +195,26 @@ def test_a_row_that_is_not_judged_is_pale_in_the_report() -> None:
     assert "<tr><td>stable</td>" in table and '<tr class="apart"><td>unstable</td>' in table
 
 
-def test_figures_store_different_rows_under_different_kinds() -> None:
-    """Figures share a store: two functions under one kind would find each other's rows."""
-    functions: dict[str, set[str]] = {}
-    for path in Path(registry.__file__).parent.glob("*.py"):
-        text = path.read_text()
-        calls_ = re.findall(r'context\.(?:points|groups)\(\s*"([^"]+)",\s*(\w+)', text)
-        for kind, function in [*calls_, *re.findall(r'\("([^"]+/[^"]+)", (\w+_row)\)', text)]:
-            functions.setdefault(kind, set()).add(function)
-    assert len(functions) > 8
-    assert {kind: found for kind, found in functions.items() if len(found) > 1} == {}
+def _cube(x: float, seed: int) -> dict[str, Any]:
+    return {"x": x, "y": x**3}
+
+
+def test_points_are_those_of_a_function_and_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that share a function share its points; two functions of equal parameters do not; edited code neither."""
+    grid = [{"x": 2.0, "seed": 0}]
+    with Store(tmp_path / "store.sqlite") as store:
+        one, two = (
+            Context(parameters={}, scale=scale, device="cpu", seed=0, store=store, quiet=True)
+            for scale in ("quick", "paper")
+        )
+        assert one.points(_square, grid, "") == two.points(_square, grid, "")
+        assert len(calls) == 1 and len(store) == 1
+        assert two.points(_cube, grid, "") == [{"x": 2.0, "y": 8.0}]
+        monkeypatch.setattr(provenance, "code_version", lambda *modules: "edited")
+        one.points(_square, grid, "")
+        assert len(calls) == 2 and len(store) == 3
+        with pytest.raises(ValueError, match=r"function must be a function of a module, got functools\.partial"):
+            one.points(functools.partial(_cube, seed=0), [{"x": 2.0}], "")
 
 
 def _squares(points: list[Any]) -> list[dict[str, Any]]:
@@ -231,11 +226,11 @@ def test_groups_are_computed_together_and_stored_singly(tmp_path: Path) -> None:
     grid = [{"x": x, "size": size} for size in (1, 2) for x in (1.0, 2.0, 3.0)]
     with Store(tmp_path / "store.sqlite") as store:
         context = Context(parameters={}, scale="quick", device="cpu", seed=0, store=store, quiet=True)
-        rows = context.groups("squares", _squares, grid, "toy", together=["size"])
+        rows = context.groups(_squares, grid, "toy", together=["size"])
         assert [row["y"] for row in rows] == [1.0, 4.0, 9.0, 1.0, 4.0, 9.0]
         assert calls == [3.0, 3.0] and len(store) == 6
-        assert context.groups("squares", _squares, grid[1:4], "toy", together=["size"]) == rows[1:4]
+        assert context.groups(_squares, grid[1:4], "toy", together=["size"]) == rows[1:4]
         assert calls == [3.0, 3.0]
         more = [*grid, {"x": 4.0, "size": 2}]  # one row of a group is missing: all of it is computed, that one stored
-        assert context.groups("squares", _squares, more, "toy", together=["size"]) == [*rows, {"y": 16.0, "call": 3}]
+        assert context.groups(_squares, more, "toy", together=["size"]) == [*rows, {"y": 16.0, "call": 3}]
         assert calls == [3.0, 3.0, 4.0] and len(store) == 7

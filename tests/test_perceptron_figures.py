@@ -8,20 +8,26 @@ from typing import Any
 
 import pytest
 
-from statmech_cl.paper_repro import framework, registry, reproduce
+from statmech_cl.paper_repro import FIGURES, Context, reproduce
+from statmech_cl.simulations.perceptron.curve_rows import descent_curves
+from statmech_cl.simulations.perceptron.rows import two_task_row, two_task_rows
 from statmech_cl.store import Store
 
-FEW = {"alpha_2": [1.0], "n": 20, "n_seeds": 3, "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior"}
+CURVES: dict[str, Any] = {"sizes": [[30, 4], [60, 3]], "dynamics": {"samples": 512, "batches": 2}}
+FEW = {"alpha_2": [1.0], "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior", "sizes": [[20, 3], [30, 3]]}
+TWO: dict[str, Any] = {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "gibbs": FEW, **CURVES}
 SMALL: dict[str, dict[str, Any]] = {
-    "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig1b": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig1c": {"alpha_2": [1.0], "epochs": 4, "n": 40, "n_seeds": 3},
-    "fig2c": {"alphas": [1.0, 1.8, 2.0], "epochs": 40, "records": 20, "n": 40, "n_seeds": 3},
-    "fig2d": {"q_stars": [0.4, 0.8], "fine": [0.4, 0.8], "epochs_per_level": 3, "epochs": 5, "n": 40, "n_seeds": 3},
-    "fig3a": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
-    "fig3b": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
-    "figA1a": {"alphas": [0.5], "n": 40, "n_seeds": 3},
-    "figA1d": {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "n": 40, "n_seeds": 3, "gibbs": FEW},
+    "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, **CURVES},
+    "fig1b": {"alpha_2": [1.0], "epochs": 4, **CURVES},
+    "fig1c": {"alpha_2": [1.0], "epochs": 4, **CURVES},
+    "fig2c": {"alphas": [1.0, 2.0], "epochs": 20, "records": 10, **CURVES},
+    "fig2d": {"q_stars": [0.4, 0.8], "fine": [0.4, 0.8], "epochs_per_level": 3, "epochs": 5, **CURVES},
+    "fig3a": TWO,
+    "fig3b": TWO,
+    "figA1a": {"alphas": [0.5], **CURVES},
+    "figA1d": TWO,
+    "forgetting-curves": {"r0": [0.5], "gammas": [1.0], "epochs": 4, **CURVES},
+    "dynamics": {"epochs": 12, "groups_epochs": 8, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
     "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
     "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
 }
@@ -37,14 +43,14 @@ SMALL["gibbs-a"] = {
 
 
 def shrink(figure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = registry.load(figure)
-    small = {**copy.deepcopy(module.SCALES["quick"]), **SMALL[figure]}
-    assert set(small) == set(module.SCALES["quick"]), f"{figure}: a size that the figure does not have"
-    monkeypatch.setitem(module.SCALES, "quick", small)
+    scales = FIGURES[figure].scales
+    small = {**copy.deepcopy(scales["quick"]), **SMALL[figure]}
+    assert set(small) == set(scales["quick"]), f"{figure}: a size that the figure does not have"
+    monkeypatch.setitem(scales, "quick", small)
 
 
 # These share all their code with another panel.
-TWINS = {"fig1c", "fig3b"}
+TWINS = {"fig1b", "fig1c", "fig3b"}
 
 
 @pytest.mark.parametrize(
@@ -64,19 +70,19 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, monkeypatch: pyt
     figure = "figA1a"
     shrink(figure, monkeypatch)
     whole = reproduce(figure, out=tmp_path / "whole", quiet=True)
-    plain = framework.Context.points
+    plain = Context.points
     stopped = []
 
-    def killed(self: framework.Context, kind: str, function: Any, grid: Any, label: str) -> Any:
+    def killed(self: Context, function: Any, grid: Any, label: str) -> Any:
         grid = list(grid)
-        plain(self, kind, function, grid[:1], label)
-        stopped.append(kind)
+        plain(self, function, grid[:1], label)
+        stopped.append(function)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(framework.Context, "points", killed)
+    monkeypatch.setattr(Context, "points", killed)
     with pytest.raises(KeyboardInterrupt):
         reproduce(figure, out=tmp_path / "resumed", quiet=True)
-    monkeypatch.setattr(framework.Context, "points", plain)
+    monkeypatch.setattr(Context, "points", plain)
     resumed = reproduce(figure, out=tmp_path / "resumed", quiet=True)
     assert stopped
     for first, second in zip(whole.files, resumed.files, strict=True):
@@ -93,11 +99,11 @@ def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
     plain = Store.put
     put: list[str] = []
 
-    def killed(self: Store, kind: str, parameters: Any, row: Any) -> dict[str, Any]:
+    def killed(self: Store, kind: str, parameters: Any, row: Any, *, version: str) -> dict[str, Any]:
         put.append(kind)
-        if put.count("two tasks/descent") == 2:  # the group has two rows, one for each gamma
+        if put.count(f"{descent_curves.__module__}.descent_curves") == 2:  # the group has two rows, one for each gamma
             raise KeyboardInterrupt
-        return plain(self, kind, parameters, row)
+        return plain(self, kind, parameters, row, version=version)
 
     monkeypatch.setattr(Store, "put", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -110,8 +116,6 @@ def test_a_run_killed_between_two_rows_of_a_group_resumes_to_the_same_bytes(
 
 
 def test_rows_of_two_tasks_together_equal_each_alone() -> None:
-    from statmech_cl.simulations.perceptron.rows import two_task_row, two_task_rows
-
     common = {"alpha_1": 1.0, "alpha_2": 0.5, "n": 30, "seeds": [0, 1], "epochs": 3, "records": 1}
     points = [{**common, "gamma": gamma, "r0": r0} for gamma in (1.0, 0.1) for r0 in (-0.5, 0.5)]
     for point, row in zip(points, two_task_rows(points), strict=True):

@@ -356,7 +356,10 @@ def test_inside_the_certified_range_there_is_no_warning():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: solve(Task(alpha=1.0), branch="upper"), "branch must be one of low, high, best, all, got 'upper'"),
+        (
+            lambda: solve(Task(alpha=1.0), branch="upper"),
+            "branch must be one of low, high, best, thermodynamic, all, got 'upper'",
+        ),
         (lambda: solve(Task(alpha=1.0), on_failure="ignore"), "on_failure must be one of raise, return, got 'ignore'"),
         (lambda: solve(1.0), "problem must be a Task or a Chain"),
     ],

@@ -146,6 +146,7 @@ class Four:
 
     c: float
     size: int = 4
+    difference: float = 1e-6
 
     def sweep(self, y: np.ndarray, refine: float = 1.0) -> Step:
         gap = np.array([1.0 - self.c - y[0] ** 2, y[0] - y[1], math.sin(y[1]) - y[2], y[2] * y[0] - y[3]])

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from statmech_cl import spectral as arrays
 from statmech_cl.simulations import spectral, spectral_cpu
 from statmech_cl.simulations.deep.continual import run
-from statmech_cl.simulations.deep.methods import TaskInfo, get_method
+from statmech_cl.simulations.deep.methods import TaskInfo
 from statmech_cl.simulations.deep.networks import cnn, mlp
+from statmech_cl.simulations.deep.registry import get_method
 
 
 def weights(seed: int, *shape: int, dtype: torch.dtype = torch.float64, mean: float = 0.2) -> torch.Tensor:

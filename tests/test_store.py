@@ -210,3 +210,27 @@ def test_a_full_file_system(tmp_path: Path) -> None:
         write_atomic(target, "new")
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
+
+
+@pytest.mark.parametrize("edited", ['{"eps_g":7.356}', "[1, 2]", "no json"])
+def test_a_row_that_was_edited_is_refused(tmp_path: Path, edited: str) -> None:
+    with Store(tmp_path / "s.sqlite") as store:
+        store.put("solve", {"alpha": 0.5}, {"eps_g": 0.3554333076})
+    with sqlite3.connect(tmp_path / "s.sqlite") as connection:
+        connection.execute("UPDATE points SET row = ?", (edited,))
+    connection.close()
+    with Store(tmp_path / "s.sqlite") as store, pytest.raises(StoreError) as caught:
+        store.get("solve", {"alpha": 0.5})
+    assert 'the row of solve at {"alpha":0.5} is not as it was written; move it away' in str(caught.value)
+
+
+def test_a_store_without_checksums_is_taken_over(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "s.sqlite") as connection:
+        connection.execute(
+            "CREATE TABLE points (key TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, "
+            "version TEXT NOT NULL, row TEXT NOT NULL)"
+        )
+    connection.close()
+    with Store(tmp_path / "s.sqlite") as store:
+        store.put("solve", {}, {"q": 1.0})
+        assert store.get("solve", {}) == {"q": 1.0}

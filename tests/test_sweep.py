@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -17,9 +20,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statmech_cl import Chain, Task, cli, solve
+from statmech_cl import Chain, Perceptron, Task, cli, solve
+from statmech_cl import points as points_module
 from statmech_cl import sweep as sweep_module
-from statmech_cl.sweep import Simulation, build, flatten, points, sweep, to_xarray
+from statmech_cl.points import ChainPoint, Point, TaskPoint
+from statmech_cl.simulations.perceptron.simulation import Simulation
+from statmech_cl.sweep import points, sweep, to_xarray
+from statmech_cl.trees import Tree
 
 SMALL = Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
 
@@ -50,7 +57,8 @@ def test_a_task_comes_back_from_its_parameters(
     alpha: float, beta: float, prior: str, q_star: float | None, gamma: float
 ) -> None:
     task = Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star, gamma=gamma)
-    assert build(*flatten(task)) == task
+    point = TaskPoint(task, "low")
+    assert point.at(json.loads(json.dumps(point.values()))) == point
 
 
 @pytest.mark.parametrize(
@@ -64,8 +72,14 @@ def test_a_task_comes_back_from_its_parameters(
     ],
 )
 def test_other_problems_come_back(problem: Chain | Simulation) -> None:
-    kind, parameters = flatten(problem)
-    assert build(kind, json.loads(json.dumps(parameters))) == problem
+    point = points_module.point_of(problem)
+    again = point.at(json.loads(json.dumps(point.values())))
+    assert again.values() == point.values()
+    plain = json.loads(json.dumps(point.to_dict()))
+    if isinstance(problem, Simulation):
+        assert Simulation.from_dict(plain) == problem
+    else:
+        assert again == ChainPoint(problem) and Chain.from_dict(plain) == problem
 
 
 def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
@@ -73,14 +87,16 @@ def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
     from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
 
     for kind, settings in (("descent", DescentSettings), ("gibbs", GibbsSettings)):
-        assert {*sweep_module._SETTINGS[kind]} == {f.name for f in dataclasses.fields(settings)} | {"device"}
+        varied = {f.name for f in dataclasses.fields(settings)} | {"device"}
+        assert varied <= {*Simulation(task=Task(alpha=1.0), method=kind).values()}
 
 
 def test_the_grid_is_a_product_in_order() -> None:
-    kind, found = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
-    assert kind == "chain"
-    assert [(p["alpha_2"], p["overlap_2"]) for p in found] == [(1, -0.5), (1, 0.5), (2, -0.5), (2, 0.5)]
-    assert all(p["alpha_1"] == 2.0 for p in found)
+    found = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
+    assert {p.kind for p in found} == {"chain"}
+    values = [p.values() for p in found]
+    assert [(p["alpha_2"], p["overlap_2"]) for p in values] == [(1, -0.5), (1, 0.5), (2, -0.5), (2, 0.5)]
+    assert all(p["alpha_1"] == 2.0 for p in values)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +134,10 @@ def test_table_and_arrays(thread: Executor) -> None:
 def test_one_failing_point_is_a_row(thread: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true = sweep_module.compute_row
 
-    def compute(kind: str, parameters: dict[str, object]) -> dict[str, object]:
-        if parameters["alpha"] == 1.0:
+    def compute(point: Point) -> dict[str, object]:
+        if point.values()["alpha"] == 1.0:
             raise ArithmeticError("no fixed\npoint")
-        return true(kind, parameters)
+        return true(point)
 
     monkeypatch.setattr(sweep_module, "compute_row", compute)
     grid = {"alpha": [0.5, 1.0, 1.5]}
@@ -129,7 +145,7 @@ def test_one_failing_point_is_a_row(thread: Executor, tmp_path: Path, monkeypatc
     assert list(table["status"]) == ["done", "failed", "done"]
     assert table["message"][1] == "ArithmeticError: no fixed point" and np.isnan(table["eps_g"][1])
     # The next call finds the finished points and tries the failed one again.
-    monkeypatch.setattr(sweep_module, "compute_row", lambda kind, p: {**true(kind, p), "diverged": p["alpha"]})
+    monkeypatch.setattr(sweep_module, "compute_row", lambda p: {**true(p), "diverged": p.values()["alpha"]})
     table = sweep(SMALL, grid, executor=thread, store=tmp_path / "s.sqlite")
     assert list(table["status"]) == ["done"] * 3 and list(table["diverged"]) == [0.0, 1.0, 0.0]
 
@@ -154,12 +170,12 @@ def test_own_processes_give_the_numbers_of_a_thread_and_survive_a_killed_worker(
         from statmech_cl.sweep import sweep
 
         true = module.compute_row
-        def compute(kind, parameters):
-            if parameters["alpha"] == 1.0 and not Path("killed").exists():
+        def compute(point):
+            if point.task.alpha == 1.0 and not Path("killed").exists():
                 Path("killed").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             assert os.environ["OMP_NUM_THREADS"] == os.environ["NUMBA_NUM_THREADS"] == "1"
-            return true(kind, parameters)
+            return true(point)
         module.compute_row = compute  # in the workers too: they import this script
 
         if __name__ == "__main__":
@@ -184,8 +200,8 @@ def test_a_point_that_always_kills_its_worker_fails_alone(tmp_path: Path) -> Non
         from statmech_cl import Task, sweep as module
         from statmech_cl.sweep import sweep
 
-        def compute(kind, parameters):
-            if parameters["alpha"] == 0.5:
+        def compute(point):
+            if point.task.alpha == 0.5:
                 os.kill(os.getpid(), signal.SIGKILL)
             return {"status": "done"}
         module.compute_row = compute
@@ -204,8 +220,8 @@ def test_ctrl_c_keeps_the_finished_points(tmp_path: Path) -> None:
         import os, signal, sys, time
         from statmech_cl import cli, sweep as module
 
-        def compute(kind, parameters):
-            if parameters["alpha"] > 0.5 and len(sys.argv) > 1:
+        def compute(point):
+            if point.task.alpha > 0.5 and len(sys.argv) > 1:
                 os.kill(os.getppid(), signal.SIGINT)
                 time.sleep(60)
             return {"status": "done"}
@@ -235,20 +251,21 @@ def test_dask_with_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> 
         from pathlib import Path
         from distributed import WorkerPlugin
         from statmech_cl import Task, sweep as module
+        from statmech_cl.provenance import code_version
         from statmech_cl.store import Store
 
         class Patch(WorkerPlugin):
             def setup(self, worker):
                 module.compute_row = compute
 
-        def compute(kind, parameters):
+        def compute(point):
             # One of the two workers dies at its second point.
             mine = Path(f"worker-{os.getpid()}")
             if mine.exists() and not Path("killed").exists():
                 Path("killed").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             mine.touch()
-            return {"status": "done", "eps_g": parameters["alpha"] ** 2}
+            return {"status": "done", "eps_g": point.task.alpha ** 2}
 
         if __name__ == "__main__":
             from dask.distributed import Client, LocalCluster
@@ -258,7 +275,7 @@ def test_dask_with_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> 
                 grid = {"alpha": [0.1 * k for k in range(1, 13)]}
                 table = module.sweep(Task(alpha=1.0), grid, executor=client.get_executor(), store="s.sqlite")
             assert len(table) == 12 and (table["status"] == "done").all(), table
-            with Store("s.sqlite", version=module._version("task")) as store:
+            with Store("s.sqlite", version=code_version("statmech_cl.points")) as store:
                 assert len(store) == 12, len(store)
             print(list(table["eps_g"]) == [a * a for a in grid["alpha"]])
     """
@@ -274,7 +291,7 @@ def test_workers_of_a_cluster_use_one_thread_each(tmp_path: Path) -> None:
         import os
         from distributed import WorkerPlugin
         from statmech_cl import Task, sweep as module
-        from statmech_cl.sweep import Simulation
+        from statmech_cl.simulations.perceptron.simulation import Simulation
 
         class Patch(WorkerPlugin):
             def setup(self, worker):
@@ -283,7 +300,7 @@ def test_workers_of_a_cluster_use_one_thread_each(tmp_path: Path) -> None:
                 assert numba.get_num_threads() == 2
                 module.compute_row = compute
 
-        def compute(kind, parameters):
+        def compute(point):
             import numba, threadpoolctl, torch
             pools = threadpoolctl.threadpool_info()
             assert {pool["user_api"] for pool in pools} >= {"blas", "openmp"}, pools
@@ -336,7 +353,11 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
         ("[grid]\nalpha = '2:1:1'", "grid.alpha must have start <= stop"),
         ("[grid]\nalpha = [-1.0]", "alpha must be a finite number in [0, inf), got -1.0"),
         ("[parameters]\nbteA = 1.0\n[grid]\nalpha = [1.0]", "parameters: "),
-        ("[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]", "alpha"),
+        ("[parameters]\nprior = 'kl'\n[grid]\nbeta = [1.0]", "alpha"),
+        (
+            "[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]",
+            "beta must stand in one of parameters and grid, got it in both",
+        ),
         ("grid = 3", "grid must be a table, got 3"),
     ],
 )
@@ -354,3 +375,59 @@ def test_missing_file_and_unreachable_cluster(capsys: pytest.CaptureFixture[str]
     (tmp_path / "grid.toml").write_text("[grid]\nalpha = [1.0]")
     assert cli.main(["sweep", str(tmp_path / "grid.toml"), "--dask", "nonsense://x"]) == 2
     assert "dask must be the address of a running scheduler, got 'nonsense://x'" in capsys.readouterr().err
+
+
+def test_the_branch_of_a_file_is_the_one_that_is_solved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "low.toml"
+    file.write_text('[parameters]\nbranch = "low"\n[grid]\nalpha = [1.7]\n')
+    assert cli.main(["sweep", str(file), "-o", str(tmp_path / "low.json"), "--quiet"]) == 0
+    (row,) = json.loads((tmp_path / "low.json").read_text())["rows"]
+    assert row["branch"] == "low" and row["eps_g"] == solve(Task(alpha=1.7), branch="low").eps_g > 0.1
+    file.write_text('[parameters]\nbranch = "low"\n[grid]\nalpha = [2.5]\n')
+    assert cli.main(["sweep", str(file), "--quiet"]) == 1 and "branch 'low' ends at alpha" in capsys.readouterr().out
+    file.write_text("[parameters]\nalpha = 1.0\n[grid]\nalpha = [2.5]\n")
+    assert cli.main(["sweep", str(file), "--quiet"]) == 2
+    assert "alpha must stand in one of parameters and grid, got it in both" in capsys.readouterr().err
+
+
+class Square:
+    """A problem from outside."""
+
+    kind = "square"
+
+    def __init__(self, x: float = 0.0) -> None:
+        self.x = x
+
+    def values(self) -> dict[str, Any]:
+        return {"x": self.x}
+
+    def at(self, changes: Mapping[str, Any]) -> Square:
+        return Square(**changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"x": self.x}
+
+    def row(self) -> dict[str, Any]:
+        return {"y": self.x**2, "status": "done"}
+
+
+def test_a_problem_from_outside(thread: Executor, tmp_path: Path) -> None:
+    table = sweep(Square(), {"x": [1.0, 3.0]}, executor=thread, store=tmp_path / "s.sqlite")
+    assert list(table["y"]) == [1.0, 9.0]
+
+
+def test_a_grid_may_vary_the_channel_and_stores_whole_problems(thread: Executor, tmp_path: Path) -> None:
+    noisy = {"kind": "perceptron", "flips": 0.1}
+    grid = {"channel": [Task(alpha=1.0).to_dict()["channel"], noisy]}
+    table = sweep(Task(alpha=0.5), grid, executor=thread, store=tmp_path / "s.sqlite")
+    assert table["eps_g"][1] == solve(Task(alpha=0.5, channel=Perceptron(flips=0.1))).eps_g > table["eps_g"][0]
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.sqlite")) as connection:
+        stored = [json.loads(line) for (line,) in connection.execute("SELECT parameters FROM points")]
+    assert noisy in [parameters["task"]["channel"] for parameters in stored]
+
+
+def test_settings_are_refused_before_anything_is_computed() -> None:
+    with pytest.raises(ValueError, match=r"setting of descent must be one of .* got 'epoch' \(did you mean"):
+        Simulation(task=Task(alpha=1.0), settings={"epoch": 3})
+    with pytest.raises(ValueError, match=r"task.channel must be a Perceptron in a simulated point"):
+        Simulation(task=Task(alpha=1.0, channel=Tree()))

@@ -6,14 +6,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statmech_cl import Chain, Task
+from statmech_cl import Chain, Perceptron, Task
+from statmech_cl.descent_settings import DescentSettings
+from statmech_cl.simulations.perceptron.gibbs import _patterns
 from statmech_cl.simulations.perceptron.teachers import (
     draw_signs,
     generator,
+    mistakes,
     shared_patterns,
     signed_patterns,
     teachers,
 )
+from statmech_cl.simulations.perceptron.training import Disorder
 
 TASK = Task(alpha=1.0)
 
@@ -86,3 +90,31 @@ def test_patterns_shared_by_teachers_are_each_teachers_own():
         alone = signed_patterns(teacher, 300, generator(5, 0, "patterns"))
         assert torch.equal(alone, signed * flip.unsqueeze(-1))
     assert ((w.float() @ signed.float().T) == 0).any()
+
+
+def test_a_noisy_teacher_flips_its_share_of_labels():
+    channels = [Perceptron(flips=flips) for flips in (0.0, 0.1, 0.4)]
+    wrong = mistakes(channels, 20_000, seed=3, task=1)
+    assert (wrong[0] == 1).all()
+    for channel, row in zip(channels[1:], wrong[1:], strict=True):
+        share = (row == -1).double().mean().item()
+        assert abs(share - channel.flips) < 4.0 * (channel.flips * (1 - channel.flips) / 20_000) ** 0.5
+    assert (wrong[2][wrong[1] == -1] == -1).all()  # who errs rarely errs nowhere else
+    assert not torch.equal(wrong, mistakes(channels, 20_000, seed=4, task=1))
+
+
+def test_what_is_learned_is_noisy_and_what_is_tested_is_not():
+    chains = [Chain((Task(alpha=1.0, channel=Perceptron(flips=flips)),)) for flips in (0.0, 0.2)]
+    disorder = Disorder(chains, 30, (0, 1), DescentSettings(), torch.device("cpu"))
+    signed, flips = disorder.patterns(0, 500, torch.float64)
+    clean, none = Disorder(chains[:1], 30, (0, 1), DescentSettings(), torch.device("cpu")).patterns(
+        0, 500, torch.float64
+    )
+    assert none is None and torch.equal(signed, clean)
+    assert flips is not None and (flips[:, 0] == 1).all()
+    for seed in (0, 1):
+        assert torch.equal(flips[seed, 1].to(torch.int8), mistakes([Perceptron(flips=0.2)], 500, seed, 0)[0])
+    assert disorder.patterns(0, 500, torch.float64, "test")[1] is None
+    alone, _ = Disorder(chains[1:], 30, (0, 1), DescentSettings(), torch.device("cpu")).patterns(0, 500, torch.float64)
+    assert torch.equal(alone, signed * flips[:, 1].to(torch.int8).unsqueeze(-1))
+    assert torch.equal(alone, _patterns(disorder.teachers[1, 0], 0, (0, 1), 500, Perceptron(flips=0.2)))

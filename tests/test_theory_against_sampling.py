@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from statmech_cl import Chain, Task, solve
-from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, sample
+from statmech_cl import Chain, Perceptron, Task, solve
+from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, extrapolate, sample
 
 torch.set_num_threads(1)
 FINITE_SIZE = 0.015  # corrections of order 1/N at N = 100 and 200
@@ -36,3 +36,34 @@ def test_forgetting_matrix_of_four_tasks_with_three_kinds_of_anchor():
             estimate = sampled.estimate("eps_g", after=after, on=on)
             assert estimate.error < 0.01
             assert abs(estimate.mean - theory.eps_g[after, on]) < 4.0 * estimate.error + FINITE_SIZE, (after, on)
+
+
+@pytest.mark.slow
+def test_a_noisy_teacher():
+    """The limit of N = 100, 200, 400 lies within 4 standard errors of the theory, and far from a teacher without
+    mistakes."""
+    task = Task(alpha=0.5, channel=Perceptron(flips=0.1))
+    settings = GibbsSettings(warmup=200, draws=100, leapfrogs=16)
+    sizes, n_seeds = (100, 200, 400), (64, 48, 32)
+    sampled = [
+        sample(task, n=n, seeds=range(1000 * n, 1000 * n + count), settings=settings)
+        for n, count in zip(sizes, n_seeds, strict=True)
+    ]
+    theory, plain = solve(task), solve(Task(alpha=0.5))
+    for name in ("q", "r", "q_star", "p"):
+        limit = extrapolate(sizes, [one.estimate(name) for one in sampled]).limit
+        print(f"{name}: theory {getattr(theory, name):.5f} ({getattr(plain, name):.5f} without noise), sampled {limit}")
+        assert abs(limit.z(getattr(theory, name))) < 4.0, name
+        if name in ("r", "p"):
+            assert abs(limit.z(getattr(plain, name))) > 4.0, name
+
+
+@pytest.mark.slow
+def test_the_second_task_has_a_noisy_teacher():
+    chain = Chain((Task(alpha=2.0), Task(alpha=1.0, channel=Perceptron(flips=0.2))), overlaps=0.5)
+    settings = GibbsSettings(warmup=150, draws=60, leapfrogs=16, start="teacher")
+    theory, sampled = solve(chain), sample(chain, n=200, seeds=24, settings=settings)
+    for on in (0, 1):
+        estimate = sampled.estimate("eps_g", on=on)
+        print(f"eps_{on + 1}: theory {theory.eps_g[1, on]:.5f}, sampled {estimate}")
+        assert abs(estimate.mean - theory.eps_g[1, on]) < 4.0 * estimate.error + FINITE_SIZE

@@ -1,4 +1,4 @@
-"""The interface between a continual-learning method and the protocol, and the registry of methods.
+"""The interface between a continual-learning method and the protocol, and the table of methods.
 
 A method is a class with a name. Most derive from one of the two bases and fill one hook:
 
@@ -20,7 +20,12 @@ A whole new method:
                 return None
             return self.options["strength"] * sum(w.square().sum() for w in self.weights().values())
 
-`statmech-cl benchmark permuted-mnist --methods shrink,ewc` compares it once its module is imported.
+A package that is installed with the entry point
+
+    [project.entry-points."statmech_cl.methods"]
+    shrink = "its_module"
+
+has it in every table: `statmech-cl benchmark permuted-mnist --methods shrink,ewc`. See `registry`.
 """
 
 from __future__ import annotations
@@ -109,6 +114,11 @@ class Method(ABC):
             self.mask = torch.full((self.architecture.n_outputs,), -torch.inf, device=self.device)
             self.mask[list(task.outputs)] = 0.0
 
+    @classmethod
+    def knows_horizon(cls, options: Mapping[str, Any]) -> bool:
+        """Whether, under these options, training is told in advance how many tasks will come; the tables say so."""
+        return False
+
     @abstractmethod
     def step(self, x: Tensor, y: Tensor, progress: float) -> float:
         """One optimiser step on a batch `x : (batch, n_inputs)`, `y : (batch,)`; returns its mean loss.
@@ -151,31 +161,28 @@ class Method(ABC):
         return {}
 
 
-_REGISTRY: dict[str, type[Method]] = {}
+METHODS: dict[str, type[Method]] = {}
 
 M = TypeVar("M", bound=type[Method])
 
 
 def register(method: M) -> M:
-    """Class decorator: make `method` known by its name."""
-    _REGISTRY[method.name] = method
-    return method
-
-
-def methods() -> dict[str, type[Method]]:
-    """All known methods by name: the package's own, which its `__init__` loads, and those that were added."""
-    return dict(_REGISTRY)
-
-
-def get_method(name: str) -> type[Method]:
-    """The method called `name`.
+    """Class decorator: put `method` into the table under its name.
 
     Raises
     ------
-    ValueError : unknown name; the line names the nearest known one.
+    ValueError : another class has that name.
     """
-    known = methods()
-    return known[check_choice("method", name, tuple(known))]
+    known = METHODS.setdefault(method.name, method)
+    if (known.__module__, known.__qualname__) != (method.__module__, method.__qualname__):
+        raise ValueError(f"method {method.name!r} is taken by {known.__module__}.{known.__qualname__}")
+    METHODS[method.name] = method  # a module that was loaded anew
+    return method
+
+
+def unregister(name: str) -> None:
+    """Take the method called `name` out of the table."""
+    del METHODS[name]
 
 
 def check_options(method: type[Method], options: Mapping[str, Any]) -> dict[str, Any]:

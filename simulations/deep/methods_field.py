@@ -140,14 +140,20 @@ class AdamField(FieldMethod):
         "beta_max": 10.0,
         "anneal_offset": 0.1,
         "anneal_rate": 2.0,
+        "anneal_steps": 0,
     }
 
     def __init__(self, architecture: Any, **keywords: Any) -> None:
         super().__init__(architecture, **keywords)
         o = self.options
-        self.annealing = Annealing(o["anneal"], o["beta_max"], o["anneal_offset"], o["anneal_rate"])
+        self.annealing = Annealing(o["anneal"], o["beta_max"], o["anneal_offset"], o["anneal_rate"], o["anneal_steps"])
+        self.steps = 0
         self.network.theta.grad = torch.zeros_like(self.network.theta)
         self.optimiser = self._new_optimiser()
+
+    @classmethod
+    def knows_horizon(cls, options: Mapping[str, Any]) -> bool:
+        return options["anneal"] == "run"
 
     def _new_optimiser(self) -> torch.optim.Optimizer:
         o = self.options
@@ -158,7 +164,12 @@ class AdamField(FieldMethod):
         self.optimiser = self._new_optimiser()
 
     def temperature(self, progress: float) -> float:
-        return self.annealing(self.task.index, self.task.n_tasks, progress) if self.task else 1.0
+        return self.annealing(self.task.index, self.task.n_tasks, progress, self.steps) if self.task else 1.0
+
+    def step(self, x: Tensor, y: Tensor, progress: float) -> float:
+        loss = super().step(x, y, progress)
+        self.steps += 1
+        return loss
 
     def curvature(self) -> Tensor | None:
         """Curvature c of the anchor for each weight, or None where there is no anchor."""
@@ -176,12 +187,13 @@ class AdamField(FieldMethod):
         self.optimiser.step()
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "optimiser": deepcopy(self.optimiser.state_dict())}
+        return {**super().state(), "optimiser": deepcopy(self.optimiser.state_dict()), "steps": self.steps}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
         self.optimiser = self._new_optimiser()
         self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = state["steps"]
 
 
 @register
@@ -202,6 +214,15 @@ class VCL(AdamField):
 
     def curvature(self) -> Tensor | None:
         return self.network.v
+
+
+@register
+class VCLSteps(VCL):
+    """`vcl` that knows nothing of the tasks to come: beta_f is annealed by the count of steps made."""
+
+    name = "vcl-steps"
+    summary = "as vcl, annealed by the count of steps: no horizon"
+    defaults: ClassVar[dict[str, Any]] = {**VCL.defaults, "anneal": "steps", "anneal_steps": 12500}
 
 
 @register
@@ -295,8 +316,8 @@ class VCLSGD(FieldMethod):
 
 
 @register
-class BayesBiNN(FieldMethod):
-    """Natural gradient (the Bayesian learning rule; Meng, Bachmann & Khan, ICML 2020), beta_f = 1:
+class NaturalGradient(FieldMethod):
+    """Natural gradient (the Bayesian learning rule) under the Gaussian field approximation, beta_f = 1:
 
         theta <- theta - lr [ dL/dmu + (gamma/P) (theta - theta_prev) ],
 
@@ -304,7 +325,7 @@ class BayesBiNN(FieldMethod):
     move their fields as far as uncertain ones, and their means hardly at all.
     """
 
-    name = "bayesbinn"
+    name = "natural-gradient"
     summary = "binary, natural gradient, KL to the previous posterior"
     defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 300.0, "gamma": 1.0, "momentum": 0.9}
 
@@ -338,17 +359,16 @@ class BayesBiNN(FieldMethod):
 
 
 @register
-class BiMU(FieldMethod):
-    """Bounded memory: the posterior relaxes towards the uniform prior while it learns, and certain weights move less:
+class BoundedMemory(FieldMethod):
+    """The posterior relaxes towards the uniform prior while it learns, and certain weights move less:
 
         theta <- theta - lr v [ dL/dmu + theta / memory ],   v = sech^2(theta),
 
-    `memory` in patterns. No task boundary enters. This is our reading of the published description (arXiv:2605.30198:
-    a data term, a relaxation towards the prior, a step that shrinks with certainty), not its released code.
+    `memory` in patterns. No task boundary enters. `bimu` is another rule with the same two ingredients.
     """
 
-    name = "bimu"
-    summary = "binary, natural gradient with bounded memory, steps that shrink with certainty"
+    name = "bounded-memory"
+    summary = "binary, fields, plain gradient steps that relax to the prior; no task boundary"
     defaults: ClassVar[dict[str, Any]] = {**FieldMethod.defaults, "lr": 1000.0, "memory": 1e7}
 
     def update(self, progress: float) -> None:

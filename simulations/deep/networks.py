@@ -109,28 +109,36 @@ def cnn(n_outputs: int = 10, hidden: int = 128) -> Architecture:
 
 @dataclass(frozen=True)
 class Annealing:
-    """Field temperature beta_f(progress) = maximum * tanh(offset + rate * progress), progress in [0, 1].
+    """Field temperature beta_f = maximum * tanh(offset + rate * x), x the part of the annealing that is over.
 
-    scope : "run" anneals once over all tasks, "task" anew in each task, "none" keeps beta_f = 1 throughout.
+    scope : what x counts. "run": all tasks together, from 0 to 1, which must know how many will come; "task": each task
+        anew; "steps": optimiser steps since the beginning over `steps`, whatever comes; "none" keeps beta_f = 1.
+    steps : under "steps" only, else 0.
     """
 
     scope: str = "run"
     maximum: float = 10.0
     offset: float = 0.1
     rate: float = 2.0
+    steps: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("anneal", self.scope, ("run", "task", "none"))
+        check_choice("anneal", self.scope, ("run", "task", "steps", "none"))
         check_number("beta_max", self.maximum, low=0.0, open_low=True)
         check_number("anneal_offset", self.offset, low=0.0)
         check_number("anneal_rate", self.rate, low=0.0)
+        if self.scope == "steps":
+            check_count("anneal_steps", self.steps)
+        elif self.steps != 0:
+            raise ValueError(f"anneal_steps must be 0 unless anneal is steps, got {self.steps}")
 
-    def __call__(self, task: int, n_tasks: int, progress: float) -> float:
-        """beta_f in task number `task` (from 0) of `n_tasks`, at the fraction `progress` of its steps."""
+    def __call__(self, task: int, n_tasks: int, progress: float, steps: int) -> float:
+        """beta_f in task number `task` (from 0) of `n_tasks`, at the fraction `progress` of its steps, after `steps`
+        steps in all."""
         if self.scope == "none":
             return 1.0
-        whole = (task + progress) / n_tasks if self.scope == "run" else progress
-        return self.maximum * math.tanh(self.offset + self.rate * whole)
+        over = {"run": (task + progress) / n_tasks, "task": progress, "steps": steps / max(1, self.steps)}[self.scope]
+        return self.maximum * math.tanh(self.offset + self.rate * over)
 
 
 def moments(h: Tensor, mu: Tensor, v: Tensor) -> None:

@@ -5,18 +5,21 @@ The command `benchmark` and the deep figures share them: what one has computed t
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from statmech_cl.provenance import code_version
+from statmech_cl.processes import own_pool
 from statmech_cl.store import Store
 
-from .continual import RunResult, run_point
-from .methods import check_options, get_method
+from ..device import one_thread
+from .continual import run_point
+from .methods import check_options
+from .protocol import code_of
+from .registry import get_method
+from .results import RunResult
 
 # Settings that the search on held-out images chose for a scenario (docs/deep-networks.md) where they differ from a
 # method's defaults; on split MNIST those of the published comparison, and l2 at the strength of rana's eta.
@@ -28,7 +31,6 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
     "split-mnist": {"l2": {"strength": 3.0}, "ewc": {"strength": 5000.0}},
 }
 _KIND = "benchmark"
-_PACKAGE = "statmech_cl.simulations"
 
 
 def run_points(
@@ -43,7 +45,8 @@ def run_points(
 
     Parameters
     ----------
-    points : arguments of `continual.run_point`; options that are left out have the method's defaults.
+    points : arguments of `continual.run_point`, `method` a name; options that are left out have
+        the method's defaults.
     checkpoints : folder of the runs under way; a killed run goes on from its last epoch there.
     jobs : runs at a time; if more than one, each in a process of its own. Each uses one thread of torch.
 
@@ -54,14 +57,14 @@ def run_points(
     waiting = []
     versions: dict[str, str] = {}
     for number, given in enumerate(points):
-        method = get_method(given["method"])
-        point = {**given, "options": check_options(method, given["options"])}
-        if method.name not in versions:
-            versions[method.name] = _version(method)
-        keyed = {**point, "code": versions[method.name]}
+        kind = get_method(given["method"])
+        point = {**given, "options": check_options(kind, given["options"])}
+        if kind.name not in versions:
+            versions[kind.name] = code_of(kind)
+        keyed = {**point, "code": versions[kind.name]}
         row = store.get(_KIND, keyed)
         if row is None:
-            waiting.append((number, keyed, point))
+            waiting.append((number, keyed, {**point, "method": kind}))
         else:
             yield number, RunResult.from_dict(row)
     compute = partial(run_point, data_dir=data_dir, checkpoints=checkpoints)
@@ -69,28 +72,12 @@ def run_points(
     # add in another order, so that numbers would depend on the machine's cores.
     if jobs == 1:
         if waiting:
-            _one_thread()
+            one_thread()
         for number, keyed, point in waiting:
             yield number, RunResult.from_dict(store.put(_KIND, keyed, compute(**point)))
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+    with own_pool(jobs, one_thread) as pool:
         futures = {pool.submit(compute, **point): (number, keyed) for number, keyed, point in waiting}
-        try:
-            for future in as_completed(futures):
-                number, keyed = futures[future]
-                yield number, RunResult.from_dict(store.put(_KIND, keyed, future.result()))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _version(method: type) -> str:
-    """Digest of what a method's results rest on: a change of one method leaves the stored runs of the others."""
-    return code_version(method.__module__, f"{_PACKAGE}.deep.continual")
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+        for future in as_completed(futures):
+            number, keyed = futures[future]
+            yield number, RunResult.from_dict(store.put(_KIND, keyed, future.result()))

@@ -14,18 +14,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
+from statmech_cl.channels import Channel
 from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 from statmech_cl.validation import check_choice, check_count, check_number
 
+from ..device import check_device
 from . import loss as perceptron
 from . import teachers
-from .descent import check_device, check_seeds
 from .loss import Anchor
+from .teachers import check_seeds
 
 STARTS = ("prior", "teacher")
 OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")
@@ -133,22 +136,52 @@ class GibbsResult:
             return getattr(stage, name).mean(axis=(1, 2))
         on = range(len(self.stages))[after] if on is None else on
         mean = getattr(stage, "p" if name == "eps_g" else name)[..., on].mean(axis=(1, 2))
-        return np.arccos(np.clip(mean, -1.0, 1.0)) / math.pi if name == "eps_g" else mean
+        if name != "eps_g":
+            return mean
+        channel = self.chain.tasks[on].channel
+        return np.array([channel.eps_g(0.5 * (1.0 - p)) for p in mean])
 
     def estimate(self, name: str, *, after: int = -1, on: int | None = None) -> Estimate:
         """Mean and standard error over the disorder: seeds are independent, whatever the chains' autocorrelation."""
         return Estimate.from_samples(self.values(name, after=after, on=on))
 
 
+class Loss(Protocol):
+    """E of one task on `count` patterns a seed; a perceptron's is below, other networks bring their own."""
+
+    count: int
+
+    def energy_and_gradient(
+        self, theta: torch.Tensor, *, with_energy: bool = True
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """E : (n_seeds, n_rows), None where it is not wanted, and dE/dtheta shaped like theta."""
+
+
+class _PerceptronLoss:
+    """A perceptron's E on `signed : (n_seeds, P, N)`."""
+
+    def __init__(self, signed: torch.Tensor) -> None:
+        self.signed, self.count = signed, signed.shape[1]
+
+    def energy_and_gradient(
+        self, theta: torch.Tensor, *, with_energy: bool = True
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        return perceptron.energy_and_gradient(theta, self.signed, with_energy=with_energy)
+
+
+# (teachers of the task, (n_seeds, N); its number from 0; the task) -> its loss
+DrawLoss = Callable[[torch.Tensor, int, Task], Loss]
+
+
 class _Target:
     """U of one task and its gradient."""
 
-    def __init__(self, task: Task, signed: torch.Tensor, anchor: Anchor) -> None:
-        self.beta, self.signed, self.anchor = task.beta, signed, anchor
+    def __init__(self, task: Task, loss: Loss, anchor: Anchor) -> None:
+        self.beta, self.loss, self.anchor = task.beta, loss, anchor
 
     def __call__(self, theta: torch.Tensor, heat: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """U at beta * heat, its gradient, and E alone."""
-        loss, slope = perceptron.energy_and_gradient(theta, self.signed)
+        loss, slope = self.loss.energy_and_gradient(theta)
         assert loss is not None
         value = self.beta * heat * (loss + self.anchor.energy(theta))
         value += 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
@@ -156,7 +189,7 @@ class _Target:
 
     def force(self, theta: torch.Tensor, heat: float) -> torch.Tensor:
         """The gradient of U at beta * heat: all that the steps inside a trajectory need."""
-        return self._whole(perceptron.gradient(theta, self.signed), theta, heat)
+        return self._whole(self.loss.energy_and_gradient(theta, with_energy=False)[1], theta, heat)
 
     def _whole(self, slope: torch.Tensor, theta: torch.Tensor, heat: float) -> torch.Tensor:
         slope = slope.add_(self.anchor.gradient(theta))
@@ -189,6 +222,7 @@ def sample(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] | None = None,
+    draw_loss: DrawLoss | None = None,
 ) -> GibbsResult:
     """Sample the Gibbs measure of a task; of a chain, task after task, each given a reference drawn from the one before
     (the last draw of the seed's first chain, shared by all chains of the next task: the Franz-Parisi setting).
@@ -204,27 +238,35 @@ def sample(
     device, dtype : where and in which precision. float32 rounds U by about 1e-3 at N = 500, far below the error of a
         leapfrog trajectory at an acceptance of 0.8 (which is of order 1), and estimates do not tell it from float64.
     progress : called with (iterations done, iterations in all).
+    draw_loss : the loss of each task, for networks that are no perceptrons (statmech_cl.simulations.tree).
 
     Raises
     ------
-    ValueError : an argument out of range, a prescribed q_star, an unknown or absent device, a `start` that does not
-        fit.
+    ValueError : an argument out of range, a channel that is no Perceptron, a prescribed q_star, an unknown or
+        absent device, a `start` that does not fit.
     """
     chain = Chain((problem,)) if isinstance(problem, Task) else problem
     settings = settings or GibbsSettings()
     n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
     if any(task.q_star is not None for task in chain.tasks):
         raise ValueError("q_star must be None: the Gibbs measure is sampled with q_star free")
+    if draw_loss is None:
+        for task in chain.tasks:
+            teachers.perceptron(task.channel)
     drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
     w = torch.stack(drawn, dim=1).to(where)
     iterations = settings.warmup + settings.draws
     stages = [] if start is None else _begun(start, chain, n, seeds, settings, dtype)
     reference = None if start is None else _reference(stages[-1], settings).to(where)
     for index, task in enumerate(chain.tasks[len(stages) :], len(stages)):
-        signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n)).to(where, dtype)
+        if draw_loss is None:
+            signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n), task.channel)
+            loss: Loss = _PerceptronLoss(signed.to(where, dtype))
+        else:
+            loss = draw_loss(w[index], index, task)
         streams = [teachers.generator(seed, index, "sampler") for seed in seeds]
         theta = _started(settings, streams, w[index].to(where, dtype), reference)
-        target = _Target(task, signed, Anchor(task, reference))
+        target = _Target(task, loss, Anchor(task, reference))
 
         def step_done(done: int, *, index: int = index) -> None:
             if progress is not None:
@@ -248,7 +290,8 @@ def _begun(
     if (start.n, start.seeds, start.settings, start.stages[-1].theta.dtype) != (n, seeds, settings, dtype):
         raise ValueError("start must have the same n, seeds, settings and dtype as this sampling")
     first, begun = chain.tasks[0], start.chain.tasks
-    if len(begun) != 1 or (begun[0].alpha, begun[0].beta, begun[0].prior) != (first.alpha, first.beta, first.prior):
+    names = ("alpha", "beta", "prior", "channel")
+    if len(begun) != 1 or any(getattr(begun[0], name) != getattr(first, name) for name in names):
         raise ValueError(f"start must be a sampling of the first task alone, {first!r}, got {start.chain!r}")
     return list(start.stages)
 
@@ -258,10 +301,11 @@ def _reference(stage: GibbsStage, settings: GibbsSettings) -> torch.Tensor:
     return stage.theta[:, :1].expand(-1, settings.chains, -1).contiguous()
 
 
-def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int) -> torch.Tensor:
+def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int, channel: Channel) -> torch.Tensor:
     """The signed patterns of all seeds, the same ones that descent is given."""
     rows = [
         teachers.signed_patterns(teacher.cpu(), count, teachers.generator(seed, task, "patterns"))
+        * teachers.mistakes([channel], count, seed, task)[0].unsqueeze(-1)
         for teacher, seed in zip(w, seeds, strict=True)
     ]
     return torch.stack(rows)
@@ -312,7 +356,7 @@ def _run(
     mean_m = torch.zeros_like(theta)
     accepted_sum = torch.zeros_like(theta[..., 0])
     value, slope, loss = target(theta, 1.0)
-    count = target.signed.shape[1]
+    count = target.loss.count
     for iteration, length in enumerate(lengths.tolist()):
         warm = iteration < settings.warmup
         heat = (iteration + 1) / rise if iteration < rise else 1.0

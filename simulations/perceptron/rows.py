@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from statmech_cl.channels import PLAIN, Channel, from_dict
 from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 
 from . import teachers
-from .descent import DescentResult, DescentSettings, anneal, check_seeds, convergence_epochs, descend, descend_many
+from .descent import DescentSettings, anneal, descend, descend_many
 from .gibbs import GibbsResult, GibbsSettings, sample
+from .records import DescentResult, convergence_epochs
+from .teachers import check_seeds
 
 DESCENT_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "eps_test", "loss")
 GIBBS_OBSERVABLES = ("q", "r", "q_star", "p", "eps_g", "energy")
@@ -30,6 +33,7 @@ def descent_row(
     alpha: float,
     prior: str = "none",
     q_star: float | None = None,
+    channel: Mapping[str, Any] | None = None,
     n: int,
     seeds: Sequence[int] | int,
     device: str = "cpu",
@@ -46,7 +50,7 @@ def descent_row(
     """
     chosen = seeds_for_error_bars(seeds)
     result = descend(
-        Task(alpha=alpha, prior=prior, q_star=q_star),
+        Task(alpha=alpha, prior=prior, q_star=q_star, channel=_channel(channel)),
         n=n,
         seeds=chosen,
         settings=DescentSettings(**{"replicas": 2, **settings}),
@@ -217,6 +221,7 @@ def gibbs_row(
     alpha: float,
     beta: float = 20.0,
     prior: str = "none",
+    channel: Mapping[str, Any] | None = None,
     n: int,
     seeds: Sequence[int] | int,
     device: str = "cpu",
@@ -232,12 +237,12 @@ def gibbs_row(
     ValueError : an argument out of range (from Task, GibbsSettings, sample), fewer than 2 seeds (no error bar).
     """
     chosen = seeds_for_error_bars(seeds)
-    task = Task(alpha=alpha, beta=beta, prior=prior)
+    task = Task(alpha=alpha, beta=beta, prior=prior, channel=_channel(channel))
     result = sample(task, n=n, seeds=chosen, settings=GibbsSettings(**settings), device=device)
     row: dict[str, Any] = {"alpha": float(alpha), "n": n, "n_seeds": len(chosen), "diverged": 0}
     for name in GIBBS_OBSERVABLES:
         put_estimate(row, name, result.values(name))
-    return row | _diagnostics(result.stages[0])
+    return row | diagnostics(result.stages[0])
 
 
 def gibbs_two_task_row(
@@ -270,15 +275,21 @@ def gibbs_two_task_row(
         put_estimate(row, f"eps_{task + 1}", result.values("eps_g", on=task))
     for name in ("q", "r", "q_star"):
         put_estimate(row, name, result.values(name))
-    return row | _diagnostics(result.stages[1])
+    return row | diagnostics(result.stages[1])
 
 
-def _diagnostics(stage: Any) -> dict[str, float]:
+def diagnostics(stage: Any) -> dict[str, float]:
+    """Mean acceptance, and the least effective sample size and largest R-hat over seeds and scalars."""
     return {
         "acceptance": float(stage.acceptance.mean()),
         "ess": float(min(np.nanmin(values) for values in stage.ess().values() if np.isfinite(values).any())),
         "rhat": float(max(np.nanmax(values) for values in stage.rhat().values() if np.isfinite(values).any())),
     }
+
+
+def _channel(values: Mapping[str, Any] | None) -> Channel:
+    """The channel that `channels.to_dict` wrote, without one the plain perceptron."""
+    return PLAIN if values is None else from_dict(values)
 
 
 @functools.lru_cache(maxsize=1)

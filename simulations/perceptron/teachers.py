@@ -1,19 +1,22 @@
 """Teachers, patterns and labels: the disorder of a chain of tasks, one independent stream of numbers for each seed.
 
 Patterns x in {-1,+1}^N are uniform, labels are y = sign(W . x) of a teacher W in {-1,+1}^N (Phys. Rev. E 108, 014309,
-section II). What a seed draws depends on (seed, task, purpose) alone, not on the seeds batched with it, the device, or
-the other tasks.
+section II), flipped where a noisy teacher errs. What a seed draws depends on (seed, task, purpose) alone, not on the
+seeds batched with it, the device, or the other tasks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
+from statmech_cl.channels import Channel, Perceptron
 from statmech_cl.problem import Chain
 from statmech_cl.validation import check_choice, check_count
 
-_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler")
+_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler", "noise")
 
 
 def generator(seed: int, task: int, purpose: str) -> torch.Generator:
@@ -70,6 +73,34 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     fields = teachers.to(torch.float32) @ x.to(torch.float32).T  # sums of +-1: exact in float32 up to 2^24
     y = torch.where(fields < 0, -1, 1).to(torch.int8)
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
+
+
+def mistakes(channels: Sequence[Channel], count: int, seed: int, task: int) -> torch.Tensor:
+    """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_channels, count)` int8.
+
+    One uniform number a pattern serves all channels: the labels that a teacher flips rarely, one who errs more often
+    flips too.
+    """
+    u = torch.rand((count,), generator=generator(seed, task, "noise"), dtype=torch.float64)
+    rows = [torch.where(u < perceptron(channel).flips, -1, 1) for channel in channels]
+    return torch.stack(rows).to(torch.int8)
+
+
+def perceptron(channel: Channel) -> Perceptron:
+    """The channel, known to be that of a perceptron."""
+    if not isinstance(channel, Perceptron):
+        raise ValueError(f"channel must be a Perceptron for simulated perceptrons, got {channel!r}")
+    return channel
+
+
+def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+    """Seeds as a tuple: a number n stands for 0, 1, ..., n - 1."""
+    if isinstance(seeds, (int, np.integer)):
+        return tuple(range(check_count("seeds", seeds)))
+    checked = tuple(check_count("seeds", seed, low=0) for seed in seeds)
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"seeds must be a number >= 1 or distinct whole numbers >= 0, got {seeds!r}")
+    return checked
 
 
 def n_patterns(alpha: float, n: int) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from statmech_cl.simulations.deep.names import HEADS, NETWORKS, SCENARIOS, USUAL
 
 from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
 from ..progress import bar
@@ -14,26 +17,30 @@ from ..validation import check_choice, check_count
 from .options import Choice, Count, quiet_option
 from .results import kept_in
 
-SCENARIOS = ("permuted-mnist", "mnist-fashion", "split-mnist")
-# Where a scenario is usually run otherwise than on five epochs of 500 batches on the mlp.
-_USUAL = {"epochs": 5, "batches": 500, "network": "mlp"}
-_USUAL_IN = {"split-mnist": {"epochs": 3, "batches": 0, "network": "cnn"}}
+_MANY = 10  # tasks that still have a line each in a picture
 
 
 @click.command("benchmark")
-@click.argument("scenario", type=Choice(SCENARIOS))
+@click.argument("scenario", type=Choice(list(SCENARIOS)))
 @click.option("--methods", required=True, help="Names, separated by commas; `all` for every one.")
 @click.option("--tasks", type=Count(), help="Number of tasks; default 5 (permuted-mnist) or 2.")
 @click.option("--seeds", type=Count(), default=3, show_default=True, help="Number of seeds, from --seed on.")
 @click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed.")
+@click.option(
+    "--permutation-seed",
+    type=Count(low=0),
+    help="Seed of the first seed's permutations, default --seed; each further seed has the next one.",
+)
 @click.option("--epochs", type=Count(), help="Epochs for each task; default 5 (3 for split-mnist).")
 @click.option("--batches", type=Count(low=0), help="Batches an epoch, 0 for all data; default 500 (0 for split-mnist).")
 @click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images in a batch.")
-@click.option("--heads", type=Choice(["single", "per-task"]), default="single", show_default=True, help="Outputs.")
-@click.option("--network", type=Choice(["mlp", "cnn"]), help="Network; default mlp (cnn for split-mnist).")
+@click.option("--heads", type=Choice(HEADS), default="single", show_default=True, help="Outputs.")
+@click.option("--network", type=Choice(NETWORKS), help="Network; default mlp (cnn for split-mnist).")
 @click.option("--widths", default="512,512", show_default=True, help="Hidden layers of the mlp.")
 @click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Override a setting; repeatable.")
 @click.option("--look-back", type=Count(), help="Until the last task judge on this many latest tasks; default all.")
+@click.option("--ends-only", is_flag=True, help="Judge at the ends of tasks only, other views after the last: faster.")
+@click.option("--test-images", type=Count(low=0), default=0, show_default=True, help="Judge on so many, 0 for all.")
 @click.option("--validation", is_flag=True, help="Judge on a held-out sixth of the training set, not on test data.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder that holds mnist/ and fashion-mnist/.")
 @click.option("--subset", is_flag=True, help="Use the embedded subset whatever else there is.")
@@ -50,6 +57,8 @@ def command(
     tasks: int | None,
     seeds: int,
     seed: int,
+    permutation_seed: int | None,
+    ends_only: bool,
     widths: str,
     data_dir: Path | None,
     subset: bool,
@@ -63,43 +72,51 @@ def command(
     Each method runs at the setting chosen for the scenario on held-out images, see docs/deep-networks.md.
 
     Writes OUT/benchmark-SCENARIO.csv (every evaluation), .json (the table, options, versions) and .png (accuracy
-    against epoch). Finished runs are kept in OUT/store.sqlite and half-finished ones in OUT/checkpoints: the same
-    command again goes on from there.
+    against epoch; of more than ten tasks, against the number of tasks). Finished runs are kept in OUT/store.sqlite and
+    half-finished ones in OUT/checkpoints: the same command again goes on from there.
 
     \b
     Example:
       statmech-cl benchmark permuted-mnist --methods vcl,bayesbinn,ewc,plain --tasks 5 --seeds 3
       statmech-cl benchmark split-mnist --methods plain,l2,rana --set l2.strength=3
+      statmech-cl benchmark permuted-mnist --methods vcl-steps,bimu --tasks 100 --look-back 5 --ends-only
     """
-    from statmech_cl.simulations.deep import continual, datasets, runs
-    from statmech_cl.simulations.deep import methods as registry
+    from statmech_cl.simulations.deep import registry, runs
+    from statmech_cl.simulations.deep.methods import check_options
+    from statmech_cl.simulations.deep.scenarios import scenario as make_scenario
 
-    usual = {**_USUAL, **_USUAL_IN.get(scenario, {})}
+    kind = SCENARIOS[scenario]
+    usual = {**USUAL, **kind.usual}
     protocol |= {name: value for name, value in usual.items() if protocol[name] is None}
     known = registry.methods()
     names = tuple(known) if methods == "all" else tuple(dict.fromkeys(methods.split(",")))
     for name in names:
         check_choice("methods", name, tuple(known))
-    hidden = [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
     chosen = runs.CHOSEN[scenario]
     options = {
-        name: registry.check_options(known[name], {**chosen.get(name, {}), **given})
+        name: check_options(known[name], {**chosen.get(name, {}), **given})
         for name, given in _overrides(names, settings).items()
     }
     validation = protocol["validation"]
-    probe = continual.scenario(
-        scenario, n_tasks=tasks, heads=protocol["heads"], data_dir=data_dir, subset=subset, validation=validation
-    )
-    whole = all(datasets.find(name, data_dir, subset=subset)[1] for name in continual.needed(scenario))
+    same = {"n_tasks": tasks, "heads": protocol["heads"], "data_dir": data_dir, "subset": subset}
+    probe = make_scenario(scenario, **same, validation=validation, permutation_seed=permutation_seed or 0)
     shared = {
         "scenario_name": scenario,
         "n_tasks": len(probe.tasks),
-        "subset": not whole,
-        "widths": hidden,
+        "subset": not whole_data(kind.datasets, data_dir, subset),
+        "widths": hidden_layers(widths),
+        "curve": not ends_only,
         **protocol,
     }
+    base = seed if permutation_seed is None else permutation_seed
     points = [
-        {"method": name, "options": options[name], "seed": seed + index, **shared}
+        {
+            "method": name,
+            "options": options[name],
+            "seed": seed + index,
+            "permutation_seed": base + index if kind.permuted else 0,
+            **shared,
+        }
         for index in range(seeds)
         for name in names
     ]
@@ -115,6 +132,18 @@ def command(
     order = {name: index for index, name in enumerate(names)}
     results.sort(key=lambda result: (order[result.method], result.seed))
     _write(folder / f"benchmark-{scenario}", results, shared, list(probe.sources), options)
+
+
+def whole_data(names: Sequence[str], data_dir: Path | None, subset: bool) -> bool:
+    """Whether the whole of every data set is there and wanted."""
+    from statmech_cl.simulations.deep import datasets
+
+    return all(datasets.find(name, data_dir, subset=subset)[1] for name in names)
+
+
+def hidden_layers(widths: str) -> list[int]:
+    """The numbers of a text like 512,512."""
+    return [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
 
 
 def _whole(name: str, text: str) -> object:
@@ -145,19 +174,20 @@ def _write(
     stem: Path, results: list[Any], shared: dict[str, Any], sources: list[str], options: dict[str, dict[str, Any]]
 ) -> None:
     from statmech_cl.figures import rendered, style
-    from statmech_cl.figures.deep import accuracy_against_epoch
+    from statmech_cl.figures.deep import accuracy_against_epoch, accuracy_against_task
     from statmech_cl.provenance import versions
-    from statmech_cl.simulations.deep.continual import table
+    from statmech_cl.simulations.deep.tables import differences, table
 
     rows = [{"method": r.method, "seed": r.seed, **row} for r in results for row in r.rows]
     logs = [{"method": r.method, "seed": r.seed, **row} for r in results for row in r.log]
-    lines = table(results)
+    lines, against = table(results), differences(results)
     record = {
         "parameters": shared,
         "data": sources,
         "options": options,
         "seeds": sorted({r.seed for r in results}),
-        "table": [{k: v if isinstance(v, (str, int, float)) else str(v) for k, v in line.items()} for line in lines],
+        "table": _plain(lines),
+        "differences": _plain(against),
         "accuracy[after_task][on_task]": {
             f"{r.method} seed {r.seed} {view}": r.matrix(view).tolist()
             for r in results
@@ -169,7 +199,18 @@ def _write(
     write_atomic(stem.with_name(stem.name + "-log.csv"), to_csv(logs))
     write_atomic(stem.with_suffix(".json"), to_json(record))
     with style():
-        figure = accuracy_against_epoch(rows, title=shared["scenario_name"])
+        drawn = accuracy_against_task if shared["n_tasks"] > _MANY else accuracy_against_epoch
+        figure = drawn(rows, title=shared["scenario_name"])
         write_atomic(stem.with_suffix(".png"), rendered(figure, "png"))
-    click.echo(to_table([{k: round(v, 2) if isinstance(v, float) else v for k, v in line.items()} for line in lines]))
+    click.echo(to_table(_rounded(lines)))
+    if against:
+        click.echo("\n" + to_table(_rounded(against)))
     click.echo(f"\nwrote {stem}.csv {stem}-log.csv {stem}.json {stem}.png")
+
+
+def _plain(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v if isinstance(v, (str, int, float)) else str(v) for k, v in line.items()} for line in lines]
+
+
+def _rounded(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: round(v, 2) if isinstance(v, float) else v for k, v in line.items()} for line in lines]

@@ -10,7 +10,7 @@ import click
 from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
 from ..problem import PRIORS, Task
 from ..validation import check_number
-from .options import Choice
+from .options import Choice, network, network_options
 from .results import choose_form, deliver, result_options
 
 if TYPE_CHECKING:
@@ -48,12 +48,15 @@ class _NumberOrSpan(click.ParamType):
 @click.option("--q-star", "q_star", type=_NumberOrSpan(), help="Prescribe E<m^2>.")
 @click.option("--prior", type=Choice(PRIORS), default="none", show_default=True, help="Prior on the weights.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the branches (.pdf, .png, .svg).")
+@network_options
 @result_options(as_json="Write JSON.", as_csv="Write the points as CSV.")
 def command(
     alpha: float | tuple[float, float],
     beta: float | tuple[float, float],
     q_star: float | tuple[float, float] | None,
     prior: str,
+    hidden_layers: int | None,
+    activation: str | None,
     form: str | None,
     plot: Path | None,
     output: Path | None,
@@ -72,7 +75,8 @@ def command(
         names = ", ".join(spans) or "none"
         raise ValueError(f"exactly one of alpha, beta and q_star must be a span low:high, got {names}")
     ((parameter, span),) = spans.items()
-    problem = Task(**{**given, parameter: span[0]}, prior=prior)  # type: ignore[arg-type]
+    channel = network(hidden_layers, activation)
+    problem = Task(**{**given, parameter: span[0]}, prior=prior, channel=channel)  # type: ignore[arg-type]
     form = choose_form(form, output)
     if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
         raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")

@@ -9,28 +9,36 @@ import click
 
 from ..output import to_csv, to_json, to_table
 from ..problem import Chain, Task
-from ..solution import ChainSolution
+from ..solution import BRANCHES, ChainSolution
 from ..validation import check_choice
-from .chain_options import chain_options, columns
-from .options import Choice
+from .chain_options import ALL, chain_options, points_of
+from .options import Choice, network, network_options, read_network
 from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
-from .solve import BRANCHES
 
-_FILE_NAMES = ("tasks", "overlaps", "law")
+_FILE_NAMES = ("tasks", "overlaps", "law", "hidden_layers", "activation")
 _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")
 
 
 @click.command("chain")
-@chain_options("alpha", "beta", "overlap", "gamma", "anchor", "memory", "prior")
+@chain_options(*ALL)
 @click.option("--file", type=click.Path(path_type=Path), help="A TOML file with the chain, instead of the options.")
 @click.option(
     "--branch", type=Choice(BRANCHES), default="best", show_default=True, help="Which solution of the last task."
 )
+@network_options
 @result_options(
     as_json="Write JSON: an object, or a list for a range or --branch all.",
     as_csv="Write CSV: one row for each after_task and on_task.",
 )
-def command(file: Path | None, branch: str, form: str | None, output: Path | None, **given: tuple[Any, ...]) -> None:
+def command(
+    file: Path | None,
+    branch: str,
+    hidden_layers: int | None,
+    activation: str | None,
+    form: str | None,
+    output: Path | None,
+    **given: tuple[Any, ...],
+) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
     --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
@@ -56,53 +64,20 @@ def command(file: Path | None, branch: str, form: str | None, output: Path | Non
     form = choose_form(form, output)
     if file is not None:
         named = [name for name, values in given.items() if values]
+        named += ["hidden-layers"] * (hidden_layers is not None) + ["activation"] * (activation is not None)
         if named:
             raise ValueError(f"--file holds the whole chain; give it or --{named[0]}, not both")
         points: list[tuple[dict[str, float], Chain]] = [({}, _read(file))]
     else:
-        points = _points(given)
+        alone = "alpha must be given once a task, or the chain in a --file"
+        points = points_of(given, alone=alone, channel=network(hidden_layers, activation))
     rows, failures = solve_each(points, branch)
     deliver(_written(rows, form, single=len(points) == 1 and branch != "all"), output)
     end_with(failures, len(points))
 
 
-def _points(given: dict[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Chain]]:
-    """The chains that the options describe: one, or one for each value of what is swept."""
-    described = columns(given, alone="alpha must be given once a task, or the chain in a --file")
-    n_tasks = len(described["alpha"])
-    spread = {
-        (name, t)
-        for name, values in described.items()
-        for t, value in enumerate(values)
-        if isinstance(value, tuple) and len(value) > 1
-    }
-    names = {name if len(given[name]) == 1 else f"{name}_{t + 1}" for name, t in spread}
-    if len(names) > 1:
-        raise ValueError(f"a range in one argument sweeps it, got ranges in {' and '.join(sorted(names))}")
-    if not spread:
-        return [({}, _chain(described, n_tasks, None))]
-    (name,) = names
-    swept_name, t = min(spread)
-    values = described[swept_name][t]
-    return [({name: value}, _chain(described, n_tasks, k)) for k, value in enumerate(values)]
-
-
-def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None) -> Chain:
-    """The chain with the index-th value of what is swept."""
-
-    def at(name: str, t: int) -> Any:
-        value = described[name][t]
-        if not isinstance(value, tuple):
-            return value
-        return value[0] if len(value) == 1 or index is None else value[index]
-
-    names = ("alpha", "beta", "gamma", "anchor", "memory", "prior")
-    tasks = tuple(Task(**{name: at(name, t) for name in names}) for t in range(n_tasks))
-    return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
-
-
 def _read(file: Path) -> Chain:
-    """The chain in a TOML file: tables `tasks`, and `overlaps` or `law` (a table {"+-" = 0.25, ...})."""
+    """The chain in a TOML file: tables `tasks`, `overlaps` or `law` (a table {"+-" = 0.25, ...}), and the network."""
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _FILE_NAMES)
@@ -117,7 +92,8 @@ def _read(file: Path) -> Chain:
             check_choice(f"{file}: name in task {number}", name, known)
         if "alpha" not in task:
             raise ValueError(f"{file}: task {number} must have an alpha")
-    return Chain(tuple(Task(**task) for task in listed), **content)
+    channel = read_network(content)
+    return Chain(tuple(Task.from_dict({"channel": channel, **task}) for task in listed), **content)
 
 
 def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:

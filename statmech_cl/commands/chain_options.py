@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from .. import anchors
-from ..problem import PRIORS
+from ..channels import PLAIN, Channel
+from ..problem import PRIORS, Chain, Problem, Task
 from .options import Choice, Numbers
 
 DEFAULTS: dict[str, Any] = {
@@ -29,6 +30,10 @@ _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
     "memory": (Numbers(low=0.0, high=1.0), "What the anchor keeps; default 1."),
     "prior": (Choice(PRIORS), "Prior: once for all, or once a task; default none."),
 }
+
+
+ALL = tuple(_OPTIONS)
+LATER = ("overlap", "gamma", "anchor", "memory")  # what a first task does not have
 
 
 def chain_options(*names: str) -> Callable[[Any], Any]:
@@ -51,6 +56,8 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
         default = DEFAULTS[name]
         values = given[name] or (default,)
         first = (default,) if len(values) == n_tasks - 1 and n_tasks > 2 else values[:1]
+        if n_tasks == 1 and len(values) > 1:
+            raise ValueError(f"{name} must be given once for one task, got {len(values)}")
         if len(values) == 1:
             found[name] = list(values) * n_tasks
         elif len(values) == n_tasks - 1:
@@ -61,3 +68,55 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
             raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
     found["alpha"] = list(given["alpha"])
     return found
+
+
+def points_of(
+    given: Mapping[str, tuple[Any, ...]], *, alone: str = "Missing option '--alpha'.", channel: Channel = PLAIN
+) -> list[tuple[dict[str, float], Chain]]:
+    """(what is swept, chain) for every chain that the options describe: one, or one for each value of what is swept."""
+    described = columns(given, alone=alone)
+    n_tasks = len(described["alpha"])
+    spread = {
+        (name, t)
+        for name, values in described.items()
+        for t, value in enumerate(values)
+        if isinstance(value, tuple) and len(value) > 1
+    }
+    names = {name if len(given[name]) == 1 else f"{name}_{t + 1}" for name, t in spread}
+    if len(names) > 1:
+        raise ValueError(f"a range in one argument sweeps it, got ranges in {' and '.join(sorted(names))}")
+    if not spread:
+        return [({}, _chain(described, n_tasks, None, channel))]
+    (name,) = names
+    swept_name, t = min(spread)
+    values = described[swept_name][t]
+    return [({name: value}, _chain(described, n_tasks, k, channel)) for k, value in enumerate(values)]
+
+
+def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, channel: Channel) -> Chain:
+    """The chain with the index-th value of what is swept."""
+
+    def at(name: str, t: int) -> Any:
+        value = described[name][t]
+        if not isinstance(value, tuple):
+            return value
+        return value[0] if len(value) == 1 or index is None else value[index]
+
+    names = ("alpha", "beta", "gamma", "anchor", "memory", "prior")
+    tasks = tuple(Task(**{name: at(name, t) for name in names}, channel=channel) for t in range(n_tasks))
+    return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
+
+
+def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Problem]]:
+    """As `points_of`, where one alpha (or a list or range of it) means single tasks.
+
+    Raises
+    ------
+    ValueError : an option of later tasks with one task, and what `points_of` refuses.
+    """
+    if len(given["alpha"]) > 1:
+        return list(points_of(given))
+    for name in LATER:
+        if given.get(name):
+            raise ValueError(f"{name} must not be given with one task, it ties a later one; give --alpha once a task")
+    return [(swept, chain.tasks[0]) for swept, chain in points_of(given)]

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ..channels import PLAIN, Channel
+from ..trees import ACTIVATIONS, Tree
 from ..validation import check_choice, check_count, check_number
 
 MAX_POINTS = 100_000
@@ -46,6 +48,22 @@ class Count(click.ParamType):
         except ValueError:
             count = value
         return check_count(_name(parameter), count, low=self.low)
+
+
+class Steps(click.ParamType):
+    """A number of steps of replica symmetry breaking, or `converged`."""
+
+    name = "count|converged"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | str:
+        """The number or the word, or a ValueError that names the option."""
+        if value == "converged":
+            return "converged"
+        try:
+            count: object = int(value)
+        except ValueError:
+            raise ValueError(f"{_name(parameter)} must be a whole number >= 0 or converged, got {value!r}") from None
+        return check_count(_name(parameter), count, low=0)
 
 
 class Choice(click.Choice[str]):
@@ -108,6 +126,32 @@ def _decimal(text: str, form: str) -> Decimal:
 
 def _name(parameter: click.Parameter | None) -> str:
     return "value" if parameter is None or parameter.name is None else parameter.name
+
+
+def network_options(command: Any) -> Any:
+    """`--hidden-layers` and `--activation`, to be read by `network`."""
+    activation = click.option(
+        "--activation", type=Choice(ACTIVATIONS), help="Of the hidden units; default sign. Needs --hidden-layers."
+    )
+    layers = click.option("--hidden-layers", type=Count(low=0), help="Layers of a tree; default 0, the perceptron.")
+    return layers(activation(command))
+
+
+def network(hidden_layers: int | None, activation: str | None) -> Channel:
+    """The network that the two options describe.
+
+    Raises
+    ------
+    ValueError : an activation without a hidden layer, an unknown one, a negative number of layers.
+    """
+    if hidden_layers is None and activation is None:
+        return PLAIN
+    return Tree(hidden_layers=hidden_layers or 0, activation=activation)
+
+
+def read_network(content: dict[str, Any]) -> Channel:
+    """The network that `hidden_layers` and `activation` of a file describe; they are taken out of `content`."""
+    return network(content.pop("hidden_layers", None), content.pop("activation", None))
 
 
 def quiet_option() -> Callable[[Any], Any]:

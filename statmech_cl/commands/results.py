@@ -57,11 +57,11 @@ def deliver(text: str, output: Path | None) -> None:
 
 
 def solve_each(
-    points: Sequence[tuple[Mapping[str, float], Any]], branch: str
+    points: Sequence[tuple[Mapping[str, float], Any]], branch: str, **options: Any
 ) -> tuple[list[tuple[dict[str, float], Any]], list[str]]:
     """(what is swept, a solution or the reason why there is `Failed`) for every (what is swept, problem); the failures.
 
-    A single point that fails raises what `solve` raised.
+    `options` go to `solve`. A single point that fails raises what `solve` raised.
     """
     from statmech_cl import solve
 
@@ -69,7 +69,7 @@ def solve_each(
     failures = []
     for swept, problem in points:
         try:
-            found: Any = solve(problem, branch=branch)
+            found: Any = solve(problem, branch=branch, **options)
         except (ValueError, ConvergenceError) as error:
             if len(points) == 1:
                 raise
@@ -78,6 +78,13 @@ def solve_each(
             continue
         rows.extend((dict(swept), one) for one in (found if isinstance(found, list) else [found]))
     return rows, failures
+
+
+def conclude(sentence: str, *, holds: bool) -> None:
+    """The last line of a command that judges, HOLDS or DOES NOT HOLD and why; exit status 1 where it does not."""
+    click.echo(f"{'HOLDS' if holds else 'DOES NOT HOLD'}: {sentence}")
+    if not holds:
+        raise click.exceptions.Exit(1)
 
 
 def end_with(failures: Sequence[str], n_points: int) -> None:

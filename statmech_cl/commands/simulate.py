@@ -11,8 +11,9 @@ import click
 from ..output import to_csv, to_json, to_table
 from ..progress import bar
 from ..store import Store
+from .chain_options import ALL, problems_of
 from .results import choose_form, deliver, result_options
-from .simulation import flat, grid, printable, simulated, simulation_options, simulation_version
+from .simulation import flat, grid, printable, settings_of, simulated, simulation_options
 
 
 @click.command("simulate")
@@ -24,34 +25,66 @@ from .simulation import flat, grid, printable, simulated, simulation_options, si
     "--store", type=click.Path(path_type=Path), help="Keep finished points in this file, and find them there."
 )
 def command(
-    alpha: tuple[float, ...],
+    method: str,
+    n: int,
+    seeds: int,
+    seed: int,
+    device: str,
     quiet: bool,
     form: str | None,
     output: Path | None,
     store: Path | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
-    """Train perceptrons of binary weights at each ALPHA and print what they reached, with standard errors.
+    """Train perceptrons of binary weights and print what they reached, with standard errors.
 
-    Ctrl-C writes the finished points; with --store the same command again computes only what is missing.
+    --alpha once is one task; a list 0.5,1 or a range simulates each. --alpha once a task is a chain, described by the
+    same options as in `chain`. Ctrl-C writes the finished points; with --store the same command again computes only
+    what is missing. The exit status is 1 where every seed of a point diverged.
 
     \b
     Example:
       statmech-cl simulate --alpha 0.5,1,2 --n 500 --seeds 8
+      statmech-cl simulate --alpha 2 --alpha 1 --gamma 1 --overlap 0.5 --n 500
       statmech-cl simulate --alpha 0.1:2:0.1 --n 1000 --seeds 20 -o descent.csv --store descent.sqlite
     """
     form = choose_form(form, output)
-    points = grid(alpha, **options)
+    words = {name: given.pop(name) for name in ALL}
+    if method == "descent" and words["beta"]:
+        raise ValueError("beta must not be given with descent, which has no temperature; it belongs to gibbs")
+    chosen = [problem for _, problem in problems_of(words)]
+    settings = settings_of(method, given)
+    points = grid(method, chosen, n=n, seeds=seeds, seed=seed, device=device, settings=settings)
     rows: list[dict[str, Any]] = []
-    with Store(store, version=simulation_version()) if store is not None else nullcontext() as opened:
+    with Store(store) if store is not None else nullcontext() as opened:
         try:
-            found = simulated(opened, options["method"], points)
-            for row in bar(found, "simulate", total=len(points), quiet=quiet):
+            for row in bar(simulated(opened, points), "simulate", total=len(points), quiet=quiet):
                 rows.append(row)
         except KeyboardInterrupt:
             _write(rows, form, output, single=False)
             raise KeyboardInterrupt(f"interrupted after {len(rows)} of {len(points)} points") from None
     _write(rows, form, output, single=len(points) == 1)
+    _warn(rows)
+    lost = [row for row in rows if row["diverged"] == row["n_seeds"]]
+    if lost:
+        at = lost[0]["alpha"]
+        said = f"every seed diverged at {len(lost)} of {len(rows)} points, first at alpha = {at}; lower --learning-rate"
+        click.echo(f"statmech-cl: error: {said}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _warn(rows: list[dict[str, Any]]) -> None:
+    """One line on standard error where sampled numbers are not to be trusted."""
+    from statmech_cl.simulations.perceptron.problem_rows import doubts
+
+    doubtful = [(row["alpha"], doubts(row)) for row in rows if doubts(row)]
+    if doubtful:
+        alpha, told = doubtful[0]
+        click.echo(
+            f"statmech-cl: warning: {len(doubtful)} of {len(rows)} points are not in equilibrium; at alpha = {alpha} "
+            f"{' and '.join(told)}; take more --warmup and --draws",
+            err=True,
+        )
 
 
 def _write(rows: list[dict[str, Any]], form: str, output: Path | None, *, single: bool) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from .._version import __version__
-from ..problem import PRIORS, Task
-from ..provenance import code_version
+from ..problem import Chain, Problem, from_dict, to_dict
+from ..provenance import named
 from ..store import Store
-from .options import Choice, Count, Number, Numbers, quiet_option
+from .chain_options import ALL, chain_options
+from .options import Choice, Count, Number, quiet_option
 
 # The settings that belong to one method; the others serve both.
 SETTINGS = {
@@ -24,12 +25,9 @@ METHODS = tuple(SETTINGS)
 
 
 def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with the options of a simulation of one task."""
+    """Decorate a command with the options of a simulation: those of a chain, how to simulate, and the sizes."""
     positive = Number(low=0.0, open_low=True)
     options = [
-        click.option("--alpha", type=Numbers(low=0.0), required=True, help="0.5, a list 0.5,1,2 or a range 0.1:2:0.1."),
-        click.option("--beta", type=positive, default=20.0, show_default=True, help="Inverse temperature."),
-        click.option("--prior", type=Choice(PRIORS), default="none", show_default=True, help="Prior on the weights."),
         click.option("--with", "method", type=Choice(METHODS), default="descent", show_default=True, help="How."),
         click.option("--n", type=Count(low=2), default=500, show_default=True, help="Number of weights N."),
         click.option("--seeds", type=Count(low=2), default=8, show_default=True, help="Number of seeds."),
@@ -45,78 +43,112 @@ def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="For torch."),
         quiet_option(),
     ]
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
+    simulated = functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
+    return chain_options(*ALL)(simulated)
 
 
-def grid(
-    alpha: tuple[float, ...],
-    *,
-    method: str,
-    beta: float,
-    prior: str,
-    n: int,
-    seeds: int,
-    seed: int,
-    device: str,
-    **given: Any,
-) -> list[dict[str, Any]]:
-    """The parameters of each point in JSON types, every setting filled in.
+def settings_of(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of the method, filled in.
 
     Raises
     ------
-    ValueError : a setting of the other method was given.
+    ValueError : a setting of the other method was given, or one is out of range.
     """
     settings = {name: value for name, value in given.items() if value is not None}
     for other, names in SETTINGS.items():
         foreign = [name for name in names if name in settings]
         if other != method and foreign:
             raise ValueError(f"{foreign[0]} must not be given with {method}, it belongs to {other}")
-    tasks = [Task(alpha=value, beta=beta, prior=prior) for value in alpha]
-    chosen = list(range(seed, seed + seeds))
-    common = {"prior": prior, "n": n, "seeds": chosen, "device": device}
     if method == "descent":
         from statmech_cl.simulations.perceptron.descent import DescentSettings
 
-        common.update(dataclasses.asdict(DescentSettings(**{"replicas": 2, **settings})))
-    else:
-        from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+        return dataclasses.asdict(DescentSettings(**{"replicas": 2, **settings}))
+    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
 
-        common.update(beta=beta, **dataclasses.asdict(GibbsSettings(**settings)))
-    return [{"alpha": task.alpha, **common} for task in tasks]
+    return dataclasses.asdict(GibbsSettings(**settings))
 
 
-def simulated(store: Store | None, method: str, points: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def grid(
+    method: str, chosen: Sequence[Problem], *, n: int, seeds: int, seed: int, device: str, settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The parameters of each point in JSON types: what `problem_row` takes.
+
+    Raises
+    ------
+    ValueError : there is no such device, or a point does not fit into its memory.
+    """
+    from statmech_cl.simulations.perceptron import memory
+
+    for problem in chosen:
+        memory.check(problem, method=method, n=n, n_seeds=seeds, device=device, **settings)
+    common = {"method": method, "n": n, "seeds": list(range(seed, seed + seeds)), "device": device, **settings}
+    return [{"problem": to_dict(problem), **common} for problem in chosen]
+
+
+def simulated(store: Store | None, points: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The row of each point behind its parameters, one at a time, from the store where it is there already."""
-    from statmech_cl.simulations.perceptron import rows as measure
-    from statmech_cl.simulations.perceptron.descent import one_thread
+    from statmech_cl.simulations.device import one_thread
+    from statmech_cl.simulations.perceptron.problem_rows import problem_row
 
     one_thread()
-    compute = measure.descent_row if method == "descent" else measure.gibbs_row
+    name, version = named(problem_row)
     for parameters in points:
-        if store is None:
-            row = compute(**parameters)
-        else:
-            row = store.get_or_compute(f"simulate/{method}", parameters, compute)
-        yield {"method": method, **parameters, "version": __version__, **row}
+        row = None if store is None else store.get(name, parameters, version=version)
+        if row is None:
+            row = problem_row(**parameters)
+            if store is not None:
+                row = store.put(name, parameters, row, version=version)
+        yield {**asked(parameters), "version": __version__, **row}
 
 
-def simulation_version() -> str:
-    """The version under which simulated points are stored."""
-    return code_version("statmech_cl.simulations.perceptron.rows")
+def asked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a point as a row begins: the method, alpha (a list for a chain), and the rest."""
+    problem = from_dict(parameters["problem"])
+    rest = {name: value for name, value in parameters.items() if name not in ("problem", "method")}
+    method = parameters["method"]
+    if isinstance(problem, Chain):
+        alphas = [task.alpha for task in problem.tasks]
+        return {"method": method, "alpha": alphas, "chain": problem.to_dict(), **rest}
+    temperature = {} if method == "descent" else {"beta": problem.beta}  # a descent has no temperature
+    return {"method": method, "alpha": problem.alpha, **temperature, "prior": problem.prior, **rest}
 
 
 def printable(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row for a table: alpha, N, the number of seeds, each mean and error as 0.1504(11)."""
+    """The row for a table: alpha (the one used where P = alpha N is no whole number), N, P, the number of seeds, each
+    mean and error as 0.1504(11). Of a chain the errors on every task, then q_star, after the last."""
     from statmech_cl.simulations.perceptron.rows import get_estimate
 
-    shown: dict[str, Any] = {name: row[name] for name in ("alpha", "n", "n_seeds")}
-    shown.update((name, get_estimate(row, name)) for name in row if f"{name}_error" in row)
+    rounded = row["alpha_used"] != row["alpha"]
+    names = ("alpha", *(["alpha_used"] if rounded else []), "n", "patterns", "n_seeds")
+    shown = {name: _short(row[name]) for name in names}
+    means = [name for name in row if f"{name}_error" in row]
+    if isinstance(row["alpha"], list):
+        count = len(row["alpha"])
+        means = [*(f"eps_g_after_{count}_on_{on}" for on in range(1, count + 1)), f"q_star_after_{count}"]
+    shown.update((name.replace(f"_g_after_{len(means) - 1}_on_", "_"), get_estimate(row, name)) for name in means)
     shown.update((name, f"{row[name]:.3g}") for name in ("ess", "rhat") if name in row)
     if row["diverged"]:
         shown["diverged"] = row["diverged"]
     return shown
 
 
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(f"{one:g}" for one in value)
+    return f"{value:g}" if isinstance(value, float) else value
+
+
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row without the values of the single seeds: what a CSV holds."""
-    return {name: value for name, value in row.items() if not isinstance(value, (list, tuple))}
+    """The row without the values of the single seeds: what a CSV holds. Of a chain alpha_1, alpha_2, ... and so on."""
+    plain: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in ("alpha", "patterns", "alpha_used") and isinstance(value, list):
+            plain.update((f"{name}_{number}", one) for number, one in enumerate(value, start=1))
+        elif name == "chain":
+            later = zip(value["tasks"][1:], value.get("overlaps", ()), strict=False)
+            for number, (task, overlap) in enumerate(later, start=2):
+                plain |= {f"overlap_{number}": overlap}
+                plain |= {f"{kept}_{number}": task[kept] for kept in ("gamma", "anchor", "memory")}
+        elif not isinstance(value, (list, tuple, dict)):
+            plain[name] = value
+    return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import click
 
 from ..output import to_csv, to_json, to_table
 from ..problem import PRIORS, Task
-from .options import Choice, Number, Numbers
+from ..solution import BRANCHES
+from .options import Choice, Number, Numbers, Steps, network, network_options
 from .results import Failed, choose_form, deliver, end_with, result_options, solve_each
 
-BRANCHES = ("low", "high", "best", "all")
+_SHOWN_STEPS = ("alpha", "overlaps", "parisi", "r", "q_star", "p", "eps_g", "free_entropy", "complexity", "status")
 _SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "quadrature_error", "status")
 
 
@@ -28,6 +30,13 @@ _SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon",
 @click.option(
     "--q-star", "q_star", type=Number(low=0.0, high=1.0, open_low=True, open_high=True), help="Prescribe E<m^2>."
 )
+@network_options
+@click.option("--rsb", type=Steps(), help="Steps of replica symmetry breaking: a number, or converged.")
+@click.option(
+    "--parisi",
+    type=Number(low=0.0, high=1.0, open_low=True, open_high=True),
+    help="Prescribe the breaking point of one step (with --rsb 1).",
+)
 @result_options(as_json="Write JSON: an object for one alpha, a list for several.", as_csv="Write CSV.")
 def command(
     alpha: tuple[float, ...],
@@ -35,6 +44,10 @@ def command(
     prior: str,
     branch: str,
     q_star: float | None,
+    hidden_layers: int | None,
+    activation: str | None,
+    rsb: int | str | None,
+    parisi: float | None,
     form: str | None,
     output: Path | None,
 ) -> None:
@@ -45,23 +58,29 @@ def command(
       statmech-cl solve --alpha 0.5 --beta 20 --json
       statmech-cl solve --alpha 0.1:2:0.1 --csv -o theory.csv
       statmech-cl solve --alpha 1.7 --branch all
+      statmech-cl solve --alpha 1 --hidden-layers 1 --activation sign
+      statmech-cl solve --alpha 1.25 --rsb 1 --json
     """
     form = choose_form(form, output)
-    points = [({"alpha": value}, Task(alpha=value, beta=beta, prior=prior, q_star=q_star)) for value in alpha]
-    found, failures = solve_each(points, branch)
+    task = Task(alpha=0.0, beta=beta, prior=prior, q_star=q_star, channel=network(hidden_layers, activation))
+    points = [({"alpha": value}, replace(task, alpha=value)) for value in alpha]
+    found, failures = solve_each(points, branch, rsb=rsb, parisi=parisi)
     rows: list[dict[str, Any]] = [
         {**swept, "beta": beta, "prior": prior, "status": "failed", "message": solution}
         if isinstance(solution, Failed)
         else solution.to_dict()
         for swept, solution in found
     ]
-    deliver(_written(rows, form, single=len(points) == 1 and branch != "all"), output)
+    shown = _SHOWN if rsb is None else _SHOWN_STEPS
+    deliver(_written(rows, form, shown, single=len(points) == 1 and branch != "all"), output)
     end_with(failures, len(points))
 
 
-def _written(rows: list[dict[str, Any]], form: str, *, single: bool) -> str:
+def _written(rows: list[dict[str, Any]], form: str, shown: tuple[str, ...], *, single: bool) -> str:
     if form == "json":
         return to_json(rows[0] if single else rows)
     if form == "csv":
         return to_csv(rows)
-    return to_table(rows, _SHOWN) + "\n"
+    for row in rows:
+        row |= {name: " ".join(f"{x:.6g}" for x in row[name]) for name in ("overlaps", "parisi") if name in row}
+    return to_table(rows, shown) + "\n"

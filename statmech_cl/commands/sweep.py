@@ -8,11 +8,14 @@ from typing import Any
 
 import click
 
+from statmech_cl.simulations.perceptron.simulation import METHODS, Simulation
+
 from ..output import check_writable_file, to_csv, to_json
+from ..points import Sweepable
 from ..problem import Chain, Task
-from ..sweep import METHODS, Problem, Simulation, sweep
+from ..sweep import sweep
 from ..validation import check_choice
-from .options import parse_numbers, quiet_option
+from .options import parse_numbers, quiet_option, read_network
 from .results import deliver, kept_in, read_toml
 
 _TABLES = ("problem", "parameters", "grid")
@@ -43,7 +46,8 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
       prior = ["none", "kl"]
 
     A chain has parameters.tasks = [{alpha = 2.0}, {alpha = 1.0}], parameters.overlaps = [0.0] and a grid over alpha_1,
-    alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent.
+    alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent. The theory's
+    problems take hidden_layers and activation among their parameters: a tree in place of the perceptron.
     """
     if output is not None:
         check_writable_file(output)
@@ -69,7 +73,7 @@ def _cell(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _read(file: Path) -> tuple[Problem, dict[str, list[Any]]]:
+def _read(file: Path) -> tuple[Sweepable, dict[str, list[Any]]]:
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _TABLES)
@@ -77,7 +81,13 @@ def _read(file: Path) -> tuple[Problem, dict[str, list[Any]]]:
     grid = {name: _values(name, given) for name, given in _table(content, "grid").items()}
     if not grid:
         raise ValueError(f"{file}: grid must hold at least one name with its values")
-    return _problem(kind, _table(content, "parameters"), grid), grid
+    parameters = _table(content, "parameters")
+    twice = [name for name in parameters if name in grid]
+    if twice:
+        raise ValueError(f"{file}: {twice[0]} must stand in one of parameters and grid, got it in both")
+    if kind == "task" and "branch" in parameters:  # no field of a task: it is an axis of one value
+        grid["branch"] = [parameters.pop("branch")]
+    return _problem(kind, parameters, grid), grid
 
 
 def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -93,19 +103,21 @@ def _values(name: str, given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Problem:
+def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Sweepable:
     """The problem that supplies what the grid does not vary; what it does vary takes its first value."""
     try:
         if kind == "chain":
             listed = enumerate(parameters.pop("tasks", ()), start=1)
-            tasks = [Task(**{**_varied(grid, f"_{number}"), **task}) for number, task in listed]
+            channel = read_network(parameters)
+            tasks = [Task(**{"channel": channel, **_varied(grid, f"_{number}"), **task}) for number, task in listed]
             return Chain(tuple(tasks), **parameters)
         first = {name: values[0] for name, values in grid.items() if values}
         if kind == "task":
             names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
-            return Task(**names)
+            return Task(**{"channel": read_network(names), **names})
         given = {**first, **parameters}
-        task = Task(**{name: given.pop(name) for name in ("alpha", "prior", "q_star") if name in given})
+        read = ("alpha", "beta", "prior", "q_star", "channel")
+        task = Task.from_dict({name: given.pop(name) for name in read if name in given})
         sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
         return Simulation(task=task, method=kind, settings=given, **sizes)
     except TypeError as error:  # an argument that the class does not have, or lacks

@@ -6,6 +6,6 @@
 from ..descent_settings import DescentSettings
 from ..solution import InstabilityError
 from .curve import Bias, LearningCurve, LearningStage
-from .learning import learn
+from .learning import learn, learn_many
 
-__all__ = ["Bias", "DescentSettings", "InstabilityError", "LearningCurve", "LearningStage", "learn"]
+__all__ = ["Bias", "DescentSettings", "InstabilityError", "LearningCurve", "LearningStage", "learn", "learn_many"]

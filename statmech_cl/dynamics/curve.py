@@ -39,6 +39,7 @@ class LearningStage:
     r, p, eps_g : (n_tasks, E + 1), E s_k m and E s_k sign(m) for each teacher k of the chain, and arccos(p_k)/pi.
     q_star, q, loss : (E + 1,), E m^2; E m_a m_b of two students on the same patterns, nan with one; E/P.
     *_error : standard errors over independent batches, of the same shapes; q has q_error, and so on.
+    batches : r, p, q_star, q and loss of each independent batch, (n_batches, ...): for errors of functions of them.
     samples_bias, tolerance_bias : Bias of each observable from the number of samples (M against M/4), and from the
         tolerance (against a tenth of it); empty where it was not asked for, or there is none.
     response, gamma, covariance : R(t, u), Gamma(t, u), C(t, u) - r_t r_u of the first batch, (E + 1, E), (E, E) and
@@ -58,6 +59,7 @@ class LearningStage:
     q_star_error: np.ndarray
     q_error: np.ndarray
     loss_error: np.ndarray
+    batches: Mapping[str, np.ndarray]
     samples_bias: Mapping[str, Bias]
     tolerance_bias: Mapping[str, Bias]
     response: np.ndarray | None

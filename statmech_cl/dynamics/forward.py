@@ -16,8 +16,10 @@ time: a Group keeps the paths, and the directions of the tangents, in few coordi
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,34 +80,43 @@ def held_scale(theta: np.ndarray, q_star: float) -> float:
 
 
 def forward(
-    chain: Chain,
+    chains: Sequence[Chain],
     settings: DescentSettings,
     accuracy: Accuracy,
     rng: np.random.Generator,
     *,
     groups: int = 1,
     orders: np.random.Generator | None = None,
+    ramp: Sequence[float] = (),
     on_epoch: Callable[[], None] | None = None,
-) -> list[Record]:
-    """Run all tasks of `chain`; one Record for each.
+) -> list[list[Record]]:
+    """Run all tasks of every chain; one Record for each. The first task, which must be the same in all, is run once.
+
+    What a chain gives does not depend on the chains beside it, to rounding.
 
     orders : draws the order in which each epoch visits the groups.
+    ramp : values of q_star at which the first task is held in turn, `settings.epochs` at each.
     """
     replicas, samples = settings.replicas, accuracy.samples
     orders = orders or np.random.default_rng(0)
     draws = Draws(samples, rng, evenly=accuracy.evenly)
+    place = draws.uniform()
     # each sign pattern on its share of the samples
-    share = np.cumsum(chain.weights)
-    pattern = np.searchsorted(share[:-1], draws.uniform(), side="right")
-    signs = chain.signs[pattern].T.astype(float)
+    signs = [
+        chain.signs[np.searchsorted(np.cumsum(chain.weights)[:-1], place, side="right")].T.astype(float)
+        for chain in chains
+    ]
     theta = settings.start_spread * np.stack([draws.normal() for _ in range(replicas)])
-    records = []
-    for index, task in enumerate(chain.tasks):
+
+    def one_stage(
+        task: Task, signs: np.ndarray, s: np.ndarray, theta: np.ndarray, first: bool, draws: Draws, rng, orders
+    ) -> tuple[Record, np.ndarray]:
         count = groups if task.alpha > 0.0 else 1
-        if task.q_star is not None:
-            theta = theta * held_scale(theta, task.q_star)
-        local = Local(task, theta if index else None, settings.weight_decay, 1.0 / count)
-        stage = _Stage(task, signs, signs[index], theta, local, settings, accuracy)
+        levels = ramp if first and ramp else (task.q_star,)
+        if levels[0] is not None:
+            theta = theta * held_scale(theta, levels[0])
+        local = Local(task, None if first else theta, settings.weight_decay, 1.0 / count)
+        stage = _Stage(task, signs, s, theta, local, settings, accuracy, levels)
         if task.alpha > 0.0:
             alpha, flips = task.alpha / count, flips_of(task)
             stage.groups = [
@@ -114,9 +125,23 @@ def forward(
             ]
             for group in stage.groups:
                 group.meet(count)
-        records.append(stage.run(count, orders, on_epoch))
-        theta = stage.theta
-    return records
+        return stage.run(count, orders, on_epoch), stage.theta
+
+    # in the gauge of the first teacher its sign is 1 at every site: the first task knows no other
+    shared, left = one_stage(chains[0].tasks[0], np.concatenate(signs), signs[0][0], theta, True, draws, rng, orders)
+    found = []
+    rows = np.cumsum([0, *(len(one) for one in signs)])
+    for number, (chain, own) in enumerate(zip(chains, signs, strict=True)):
+        mine = slice(rows[number], rows[number + 1])
+        record = dataclasses.replace(shared, r=[r[mine] for r in shared.r], p=[p[mine] for p in shared.p])
+        records, theta = [record], left
+        # draws go on from where the first task left them, for every chain alike
+        of_draws, of_rng, of_orders = copy.deepcopy((draws, rng, orders))
+        for index, task in enumerate(chain.tasks[1:], start=1):
+            record, theta = one_stage(task, own, own[index], theta, False, of_draws, of_rng, of_orders)
+            records.append(record)
+        found.append(records)
+    return found
 
 
 class _Stage:
@@ -131,7 +156,9 @@ class _Stage:
         local: Local,
         settings: DescentSettings,
         accuracy: Accuracy,
+        levels: Sequence[float | None],
     ) -> None:
+        self.levels = levels
         self.task, self.signs, self.s, self.local = task, signs, s, local
         self.settings, self.accuracy = settings, accuracy
         self.theta, self.velocity = theta, np.zeros_like(theta)
@@ -139,19 +166,23 @@ class _Stage:
         self.record = Record()
 
     def run(self, count: int, orders: np.random.Generator, on_epoch: Callable[[], None] | None) -> Record:
-        """All epochs, each `count` steps."""
+        """All epochs at every level of q_star (one level, None, where it is free), each `count` steps."""
         settings, record = self.settings, self.record
         order = np.zeros(1, int)
         warmup = settings.warmup * count
-        for t in range(settings.epochs * count + 1):
+        steps = settings.epochs * count
+        for t in range(len(self.levels) * steps + 1):
             self._look()
             if t % count == 0:
                 self._observe()
                 record.loss.append(float(np.mean([self._patterns(group)[0] for group in self.groups] or [0.0])))
                 order = orders.permutation(count)
-            if t == settings.epochs * count:
+            if t == len(self.levels) * steps:
                 break
-            rate = settings.learning_rate * (min(1.0, (t + 1) / warmup) if warmup else 1.0)
+            level, at = self.levels[t // steps], t % steps
+            if t and at == 0:
+                self._restart(level)
+            rate = settings.learning_rate * (min(1.0, (at + 1) / warmup) if warmup else 1.0)
             g = np.zeros_like(self.theta)
             group, kappa, gamma = None, 0.0, np.zeros(0)
             if self.groups:
@@ -159,10 +190,10 @@ class _Stage:
                 if t % count:
                     self._patterns(group)
                 g, kappa, gamma = self._visit(group)
-            self._step(g, kappa, rate, group, gamma)
+            self._step(g, kappa, rate, level, group, gamma)
             if on_epoch is not None and (t + 1) % count == 0:
                 on_epoch()
-        if count == 1 and self.groups:
+        if count == 1 and self.groups and len(self.levels) == 1:
             rows = self.groups[0].w.rows()
             record.covariance = rows @ rows.T
         return record
@@ -233,7 +264,21 @@ class _Stage:
         g -= kappa * self.m
         return g, kappa, gamma
 
-    def _step(self, g: np.ndarray, kappa: float, rate: float, group: Group | None, gamma: np.ndarray) -> None:
+    def _restart(self, level: float | None) -> None:
+        """The next level of a ramp: fields scaled to it, velocity and warm-up afresh, the same patterns."""
+        scale = 1.0 if level is None else held_scale(self.theta, level)
+        self.theta = self.theta * scale
+        self.velocity[:] = 0.0
+        for group in self.groups:
+            group.fields *= np.float32(scale)
+            group.velocities[:] = 0.0
+        self._look()
+        for group in self.groups:
+            self._patterns(group)
+
+    def _step(
+        self, g: np.ndarray, kappa: float, rate: float, level: float | None, group: Group | None, gamma: np.ndarray
+    ) -> None:
         """One step of theta, and of its tangents to perturbations of g."""
         settings, m, var = self.settings, self.m, self.var
         self.velocity *= settings.momentum
@@ -241,8 +286,8 @@ class _Stage:
         stiffness = -var[0] * (2.0 * m[0] * g[0] + kappa * var[0]) + self.local.curvature(self.theta, m, var)
         self.theta = self.theta - rate * self.velocity
         scale = 1.0
-        if self.task.q_star is not None:
-            scale = held_scale(self.theta, self.task.q_star)
+        if level is not None:
+            scale = held_scale(self.theta, level)
             self.theta *= scale
         if group is None:
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,7 @@ def learn(
     groups: int = 1,
     seed: int = 0,
     memory: bool = True,
+    ramp: Sequence[float] = (),
     certify: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> LearningCurve:
@@ -74,6 +76,9 @@ def learn(
     seed : of all draws.
     memory : False leaves out what the system remembers, R(t,u) and Gamma(t,u) at u < t. That is not what descent does;
         it shows what memory adds.
+    ramp : values of q_star at which the first task is held in turn, `settings.epochs` at each: slow annealing, as
+        `simulations.perceptron.descent.anneal` does it. Patterns stay, fields are scaled to each level, velocity and
+        warm-up start afresh. Fast method only; the epochs of the stage count on through all levels.
     certify : False skips the estimates of bias.
     progress : called with (epochs done, epochs in all), all passes counted.
 
@@ -85,10 +90,53 @@ def learn(
     ------
     ValueError : an argument out of range. InstabilityError : a pass that diverges or fails its checks.
     """
-    chain = Chain((problem,)) if isinstance(problem, Task) else problem
+    (curve,) = learn_many(
+        [problem],
+        settings,
+        method=method,
+        samples=samples,
+        tolerance=tolerance,
+        batches=batches,
+        groups=groups,
+        seed=seed,
+        memory=memory,
+        ramp=ramp,
+        certify=certify,
+        progress=progress,
+    )
+    return curve
+
+
+def learn_many(
+    problems: Sequence[Task | Chain],
+    settings: DescentSettings | None = None,
+    *,
+    method: str = "fast",
+    samples: int | None = None,
+    tolerance: float | None = None,
+    batches: int = 8,
+    groups: int = 1,
+    seed: int = 0,
+    memory: bool = True,
+    ramp: Sequence[float] = (),
+    certify: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[LearningCurve]:
+    """`learn` of several problems whose first tasks are the same, which is then learned once.
+
+    Each curve is what `learn` gives for that problem alone, to rounding.
+
+    Raises
+    ------
+    ValueError : as `learn`; first tasks that differ, or no problem. InstabilityError : as `learn`.
+    """
+    chains = [Chain((problem,)) if isinstance(problem, Task) else problem for problem in problems]
+    if len({chain.tasks[0] for chain in chains}) != 1:
+        raise ValueError(f"problems must have the same first task, got {[chain.tasks[0] for chain in chains]!r}")
     settings = settings or DescentSettings(batch=None)
-    for task in chain.tasks:
-        flips_of(task)  # refuses what is no perceptron
+    for chain in chains:
+        for task in chain.tasks:
+            flips_of(task)  # refuses what is no perceptron
     if settings.optimizer != "sgd":
         raise ValueError(f"optimizer must be sgd (the theory knows no other), got {settings.optimizer!r}")
     if settings.batch is not None:
@@ -101,60 +149,81 @@ def learn(
         raise ValueError(f"tolerance must be left out with the exact method, which has none, got {tolerance!r}")
     if method == "fast":
         tolerance = TOLERANCE if tolerance is None else check_number("tolerance", tolerance, low=1e-6, high=0.1)
+    ramp = tuple(check_number("ramp", level, low=0.0, high=1.0, open_low=True, open_high=True) for level in ramp)
+    if ramp and method == "exact":
+        raise ValueError(f"ramp must be left out with the exact method, got {ramp!r}")
+    if ramp and chains[0].tasks[0].q_star is not None:
+        raise ValueError(f"ramp must be left out where the first task prescribes q_star={chains[0].tasks[0].q_star:g}")
     check_count("batches", batches, low=2)
     groups, seed = check_count("groups", groups), check_count("seed", seed, low=0)
     pairs = _PAIRS if certify and method == "fast" else 0
     passes = batches * (2 if certify else 1) + pairs
+    # the exact method shares no first task
+    stages = sum(len(chain.tasks) - (method == "fast") for chain in chains) + (method == "fast")
+    total = passes * settings.epochs * (stages + max(0, len(ramp) - 1))
     done = 0
 
     def on_epoch() -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, passes * settings.epochs * len(chain.tasks))
+            progress(done, total)
 
-    def run(number: int, accuracy: Accuracy, stream: int) -> list[Record]:
+    def run(number: int, accuracy: Accuracy, stream: int) -> list[list[Record]]:
         """One pass. The draws depend on seed, stream and number alone."""
-        draws, orders = (np.random.default_rng([seed, stream, number, which]) for which in (0, 1))
-        one = forward if method == "fast" else forward_exact
+
+        def one(pass_of: Callable[..., Any], chosen: Any, **more: Any) -> Any:
+            draws, orders = (np.random.default_rng([seed, stream, number, which]) for which in (0, 1))
+            return pass_of(chosen, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch, **more)
+
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
-                found = one(chain, settings, accuracy, draws, groups=groups, orders=orders, on_epoch=on_epoch)
+                found = (
+                    one(forward, chains, ramp=ramp)
+                    if method == "fast"
+                    else [one(forward_exact, chain) for chain in chains]
+                )
             except np.linalg.LinAlgError as error:
                 raise InstabilityError(f"the pass broke down ({error}): take a smaller learning rate") from error
-        _check(found, accuracy, settings)
+        for records in found:
+            _check(records, accuracy, settings)
         return found
 
     accuracy = _accuracy(samples, tolerance or 0.0, memory)
-    records = [run(number, accuracy, 0) for number in range(batches)]
-    main = [_observed(one) for one in records]
-    few: list[Batch] = []
-    fine: list[Batch] = []
+    main = [run(number, accuracy, 0) for number in range(batches)]
+    few: list[list[list[Record]]] = []
+    fine: list[list[list[Record]]] = []
     if certify:
         quarter = _accuracy(samples // 4, tolerance or 0.0, memory)
-        few = [_observed(run(number, quarter, 1)) for number in range(batches)]
+        few = [run(number, quarter, 1) for number in range(batches)]
     if pairs:
         tenth = _accuracy(samples, (tolerance or 0.0) / 10.0, memory)
-        fine = [_observed(run(number, tenth, 0)) for number in range(pairs)]
-    stages = tuple(
-        _stage(records[0][index], *(_of_stage(batch, index) for batch in (main, few, fine)))
-        for index in range(len(chain.tasks))
-    )
-    return LearningCurve(
-        chain=chain,
-        settings=settings,
-        method=method,
-        samples=samples,
-        responders=accuracy.responders if method == "fast" else samples,
-        tolerance=tolerance or 0.0,
-        batches=batches,
-        groups=groups,
-        seed=seed,
-        version=__version__,
-        stages=stages,
-        miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
-        slots=max(max(record.slots) for one in records for record in one),
-    )
+        fine = [run(number, tenth, 0) for number in range(pairs)]
+    curves = []
+    for number, chain in enumerate(chains):
+        records = [one[number] for one in main]
+        sets = [[_observed(one[number]) for one in passes] for passes in (main, few, fine)]
+        curves.append(
+            LearningCurve(
+                chain=chain,
+                settings=settings,
+                method=method,
+                samples=samples,
+                responders=accuracy.responders if method == "fast" else samples,
+                tolerance=tolerance or 0.0,
+                batches=batches,
+                groups=groups,
+                seed=seed,
+                version=__version__,
+                stages=tuple(
+                    _stage(records[0][index], *(_of_stage(batch, index) for batch in sets))
+                    for index in range(len(chain.tasks))
+                ),
+                miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
+                slots=max(max(record.slots) for one in records for record in one),
+            )
+        )
+    return curves
 
 
 def _accuracy(samples: int, tolerance: float, memory: bool) -> Accuracy:
@@ -242,11 +311,13 @@ def _stage(
                     f"{name} moves by {np.abs(gap).flat[np.argmax(beyond)]:.3g} when the tolerance is a tenth: "
                     "take a smaller tolerance, or the exact method"
                 )
-    whole = len(first.gamma) > 0
+    # after a ramp times are no longer one to a step
+    whole = len(first.gamma) > 0 and len(first.response) == len(first.gamma) + 1
     return LearningStage(
         epochs=np.arange(len(first.loss)),
         **means,
         **{f"{name}_error": error for name, error in errors.items()},
+        batches=main,
         samples_bias=of_samples,
         tolerance_bias=of_tolerance,
         response=_kernel(first.response) if whole else None,

@@ -17,19 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.anchored import next_density
+from ..kernels.anchored_field import next_density
 from ..kernels.entropic import field_nodes
 from ..orders import Hats, to_unknowns
 from ..problem import Chain, Task
 from ..sites import AnchoredSite, anchored_site, prior_strength
-from ..solution import ChainSolution, Solution, Status
+from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
 from .landscape import describe, stretches_from
-from .one_task import BRANCHES, select, solve_task
+from .one_task import select, solve_task
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, newton
 
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
+LARGEST_STRENGTH = 1e5  # and beyond which the grids that follow so narrow a measure take minutes
 
 _ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
 _ALPHA_LAST = 10.0  # and where it looks for perfect overlap
@@ -55,6 +56,11 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
     strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
+    if strongest > LARGEST_STRENGTH:
+        raise ValueError(
+            f"gamma must keep beta gamma at most {LARGEST_STRENGTH:g}, got beta gamma = {strongest:g}; "
+            "long before that the anchor holds every weight where it is"
+        )
     if strongest > CERTIFIED_STRENGTH:
         warnings.warn(
             f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
@@ -143,8 +149,9 @@ class Walk:
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
             found = [(certify(task, equations, root), root) for root in usable]
-        solutions = select([solution for solution, _ in found], branch)
-        return [self._continue(t, equations.site, solution) for solution in solutions]
+        counted = branch not in ("low", "high")  # each of these looks for one solution alone
+        solutions = select([solution for solution, _ in found], branch, counted=counted)
+        return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """Sign patterns (s_1 .. s_{t+1}) and their probabilities."""
@@ -157,7 +164,7 @@ class Walk:
         known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
         return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
 
-    def _continue(self, t: int, site: Any, solution: Solution) -> Walk:
+    def go_on(self, t: int, site: Any, solution: Solution) -> Walk:
         signs, weights = self._patterns(t)
         columns, _ = self._columns(signs)
         hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
@@ -202,13 +209,13 @@ def _free_start(equations: Equations) -> np.ndarray:
 
 def roots_of(equations: Equations, branch: str) -> list[Root]:
     """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
-    for "all" those on every curve that continuation in alpha reaches as well."""
+    for "all" and "thermodynamic" those on every curve that continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, _free_start(equations))]
     if branch != "low":
         roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
-    if branch == "all" and equations.q_star is None:
+    if branch in ("all", "thermodynamic") and equations.q_star is None:
         roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]
@@ -245,9 +252,11 @@ def _along_alpha(equations: Equations) -> list[np.ndarray]:
         return replace(equations, alpha=c)
 
     begun = [(newton(family(low), _free_start(family(low))), low, 1.0)]
-    top = attempt(family(high), high_start(family(high)))
-    if top is not None:
-        begun.append((top, high, -1.0))
+    for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
+        top = attempt(family(begin), high_start(family(begin)))
+        if top is not None and top.converged:
+            begun.append((top, begin, -1.0))
+            break
     begun = [start for start in begun if start[0].converged]
     stretches = stretches_from(family, begun, low, high)
     return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]

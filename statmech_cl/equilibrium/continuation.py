@@ -7,15 +7,15 @@ tangent t satisfies d(y' - y)/dx . t = 0, and each new point solves y'(y; c) = y
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.optimize import brentq
 
-from .saddle import COARSE, DIFFERENCE, LARGEST_HATS, newton
+from .saddle import COARSE, DIFFERENCE, LARGEST_HATS
 
 _FIRST_STEP = 0.05
 _LONGEST = 0.5
@@ -23,9 +23,20 @@ _SHORTEST = 1e-6
 _BEND = 0.97  # cosine between successive tangents below which a step is halved
 _STRAIGHT = 0.995  # and above which the next one is longer
 _MOST_POINTS = 2000
+_LONGEST_MOVE = 2.0  # of one component, towards a point of a curve
+_NEARLY_TURNED = 0.05  # dc/ds below which two folds may lie within a step
+_NARROWINGS = 24
 _EDGE_HATS = 0.3 * LARGEST_HATS  # at beta >= 100 the unstable branch meets this first
 
 Family = Callable[[float], Any]
+Bound = tuple[int, float, float]  # which component of x stays between which values
+
+
+@runtime_checkable
+class Differentiated(Protocol):
+    """A family that knows a better way to its derivative than one-sided differences of all unknowns."""
+
+    def derivative(self, x: np.ndarray, refine: float) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Curve:
-    """A followed curve and why it ended: "span", "edge" (q_star -> 1) or "lost"."""
+    """A followed curve and why it ended: "span", "edge" (q_star -> 1), "lost", or what `follow_within` was told."""
 
     nodes: list[Node]
     end: str
@@ -56,7 +67,9 @@ class Curve:
 
 
 def _derivative(family: Family, x: np.ndarray, refine: float) -> np.ndarray:
-    """d(y' - y)/dx, (size, size + 1), by one-sided differences."""
+    """d(y' - y)/dx, (size, size + 1), by one-sided differences unless the family has its own way."""
+    if isinstance(family, Differentiated):
+        return family.derivative(x, refine)
     at = family(x[-1]).sweep(x[:-1], refine)
     columns = []
     for e in DIFFERENCE * np.eye(x.size):
@@ -108,38 +121,121 @@ def first_node(family: Family, y: np.ndarray, c: float, direction: float) -> Nod
     return _node(family, np.append(y, c), family(c).sweep(y), along, 1.0)
 
 
-def _land(family: Family, inside: Node, outside: Node, bound: float) -> Node | None:
+def first_node_of(family: Family, x: np.ndarray) -> Node:
+    """A point near a curve, as a start for `pinned`."""
+    return _node(family, x, family(x[-1]).sweep(x[:-1]), np.append(np.zeros(x.size - 1), 1.0), COARSE)
+
+
+def pinned(family: Family, x: np.ndarray, derivative: np.ndarray, held: np.ndarray, along: np.ndarray) -> Node | None:
+    """The point of the curve near x with the same product held . x, or None; `derivative` is one nearby."""
+    x = x.copy()
+    move = None
+    last = None
+    for _ in range(20):
+        sweep = family(x[-1]).sweep(x[:-1])
+        if not np.all(np.isfinite(sweep.gap)):
+            return None
+        if sweep.settled:
+            return _node(family, x, sweep, along, 1.0)
+        if move is not None:
+            derivative = derivative + np.outer(sweep.gap - last - derivative @ move, move) / (move @ move)
+        move = -np.linalg.lstsq(np.vstack([derivative, held]), np.append(sweep.gap, 0.0), rcond=None)[0]
+        move[held == 1.0] = 0.0  # exactly
+        if np.abs(move).max() > _LONGEST_MOVE:
+            return None
+        x = x + move
+        last = sweep.gap
+    return None
+
+
+def _land(family: Family, inside: Node, outside: Node, bound: Bound) -> Node | None:
     """The point of the curve exactly at the bound that it has just crossed, or None where Newton does not converge."""
-    root = newton(family(bound), between(inside, outside, bound), close=True)
-    if not root.converged:
-        return None
-    x = np.append(root.sweep.y, bound)
-    return _node(family, x, root.sweep, inside.tangent, 1.0)
+    index, low, high = bound
+    value = low if outside.x[index] <= low else high
+    x = interpolated(inside, outside, value, index)
+    x[index] = value
+    held = np.zeros(x.size)
+    held[index] = 1.0
+    return pinned(family, x, inside.derivative, held, inside.tangent)
 
 
 def follow(family: Family, start: Node, low: float, high: float) -> Curve:
     """Follow the curve from `start` until c leaves [low, high], q_star reaches 1 or the curve is lost."""
+    curve = follow_within(family, start, [(-1, low, high)])
+    return Curve(with_close_folds(family, curve.nodes), curve.end)
+
+
+def follow_within(
+    family: Family,
+    start: Node,
+    bounds: Sequence[Bound],
+    longest: Callable[[Node], float] = lambda node: _LONGEST,
+    stop: Callable[[Node, Node], str | None] = lambda before, here: None,
+) -> Curve:
+    """Follow the curve from `start` until a component of x leaves its bounds, q_star reaches 1, `stop` gives a reason
+    to end at the latest node, or the curve is lost; `longest` bounds the next step."""
     nodes = [start]
     step = _FIRST_STEP
     while len(nodes) < _MOST_POINTS:
         here = nodes[-1]
+        step = min(step, longest(here))
         there = _correct(family, here, step, COARSE)
-        landed = there is not None and not low < there.c < high
-        if there is not None and landed:
-            there = _land(family, here, there, low if there.c <= low else high)
+        crossed = [] if there is None else [b for b in bounds if not b[1] < there.x[b[0]] < b[2]]
+        if there is not None and crossed:
+            landings = [_land(family, here, there, bound) for bound in crossed]
+            reached = [node for node in landings if node is not None]
+            there = min(reached, key=lambda node: float(here.tangent @ (node.x - here.x)), default=None)
         if there is None or there.tangent @ here.tangent < _BEND:
             step = 0.5 * step
             if step < _SHORTEST:
                 return Curve(nodes, "lost")
             continue
         nodes.append(there)
-        if landed:
+        if crossed:
             return Curve(nodes, "span")
         if there.sweep.at_edge or there.sweep.hats.size > _EDGE_HATS:
             return Curve(nodes, "edge")
+        reason = stop(here, there)
+        if reason is not None:
+            return Curve(nodes, reason)
         if there.tangent @ here.tangent > _STRAIGHT:
             step = min(1.5 * step, _LONGEST)
     return Curve(nodes, "lost")
+
+
+def with_close_folds(family: Family, nodes: list[Node]) -> list[Node]:
+    """The nodes, and where dc/ds is least between two folds so close that one step passes both."""
+    kept = list(nodes)
+    k = 1
+    while k < len(kept) - 1:
+        slopes = np.array([node.tangent[-1] for node in kept[k - 1 : k + 2]])
+        sign = math.copysign(1.0, slopes[1])
+        slopes *= sign
+        if slopes.min() > 0.0 and slopes[1] <= slopes[[0, 2]].min() and slopes[1] < _NEARLY_TURNED:
+            least = _least_slope(family, kept[k - 1], kept[k + 1], sign)
+            if least is not None and least.tangent[-1] * sign < 0.0:
+                after = float(kept[k - 1].tangent @ (least.x - kept[k].x)) > 0.0
+                kept.insert(k + 1 if after else k, least)
+                k += 1
+        k += 1
+    return kept
+
+
+def _least_slope(family: Family, left: Node, right: Node, sign: float) -> Node | None:
+    """The node between two others where sign dc/ds is least, or the first that is met where it is negative."""
+    length = float(left.tangent @ (right.x - left.x))
+    low, high = 0.0, length
+    best = None
+    for _ in range(_NARROWINGS):  # by thirds: dc/ds has one minimum there
+        inner = [_correct(family, left, low + share * (high - low), 1.0) for share in (1 / 3, 2 / 3)]
+        if inner[0] is None or inner[1] is None:
+            return best
+        values = [sign * float(node.tangent[-1]) for node in inner if node is not None]
+        best = inner[0] if values[0] < values[1] else inner[1]
+        if min(values) < 0.0:
+            return best
+        low, high = (low, low + 2 / 3 * (high - low)) if values[0] < values[1] else (low + (high - low) / 3, high)
+    return best
 
 
 def locate(family: Family, left: Node, right: Node, function: Callable[[Node], float]) -> Node:
@@ -167,7 +263,13 @@ def segments(curve: Curve) -> list[tuple[int, int]]:
 
 
 def between(a: Node, b: Node, c: float) -> np.ndarray:
-    """y at coordinate c between two neighbouring nodes, by Hermite's cubic in arclength (good next to a fold too)."""
+    """y at coordinate c between two neighbouring nodes."""
+    return interpolated(a, b, c, -1)[:-1]
+
+
+def interpolated(a: Node, b: Node, value: float, index: int) -> np.ndarray:
+    """x between two neighbouring nodes where component `index` has this value, by Hermite's cubic in arclength (good
+    next to a fold too)."""
     length = float(np.linalg.norm(b.x - a.x))
 
     def point(t: float) -> np.ndarray:
@@ -178,9 +280,9 @@ def between(a: Node, b: Node, c: float) -> np.ndarray:
             + (t**3 - t**2) * length * b.tangent
         )
 
-    if (a.c - c) * (b.c - c) >= 0.0:
-        return (a if abs(a.c - c) < abs(b.c - c) else b).x[:-1]
-    return point(brentq(lambda t: point(t)[-1] - c, 0.0, 1.0, xtol=1e-12))[:-1]
+    if (a.x[index] - value) * (b.x[index] - value) >= 0.0:
+        return (a if abs(a.x[index] - value) < abs(b.x[index] - value) else b).x.copy()
+    return point(brentq(lambda t: point(t)[index] - value, 0.0, 1.0, xtol=1e-12))
 
 
 def log_replicon(node: Node) -> float:

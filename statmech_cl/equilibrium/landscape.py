@@ -14,10 +14,12 @@ import numpy as np
 
 from ..problem import Task
 from .continuation import Curve, Family, Node, between, first_node, follow, locate, segments
-from .saddle import Equations, Root, equations_of, failure, high_start, low_start, newton
+from .saddle import EDGE, Equations, Root, attempt, equations_of, failure, high_start, low_start, newton
 
 ALPHA_FIRST = 0.01  # below, the solution at alpha -> 0 is a Newton step away
 ALPHA_LAST = 3.5  # above, perfect overlap is
+_TOPS = (ALPHA_LAST, 2.5, 1.75, 1.25, 0.9, 0.6, 0.4)  # perfect overlap is begun at the first where q_star is clear of 1
+_CLEAR = 4.0  # of the edge
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,21 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Landscape:
-    """The stretches of all curves in alpha of one problem, in the order in which they were met."""
+    """The stretches of all curves in alpha of one problem, in the order in which they were met.
+
+    apart : how many of them belong to a curve from perfect overlap that the curve from alpha -> 0 does not reach.
+    """
 
     stretches: tuple[Stretch, ...]
+    apart: int = 0
 
     def low(self) -> Stretch:
         return self.stretches[0]
 
     def top(self) -> Stretch | None:
         """The stretch that reaches perfect overlap at the largest alpha, if continuation got there."""
+        if self.apart:
+            return self.stretches[-self.apart]
         reaching = [s for s in self.stretches if s.high >= ALPHA_LAST - 1e-6]
         return reaching[-1] if reaching else None
 
@@ -115,14 +123,29 @@ def _landscape(task: Task) -> Landscape:
     begin = newton(family(ALPHA_FIRST), low_start(family(ALPHA_FIRST)))
     if not begin.converged:
         raise failure(describe(task), begin, "beta may lie too far outside [1, 200]")
-    curves = [curve_from(family, begin, ALPHA_FIRST, 1.0, ALPHA_FIRST, ALPHA_LAST)]
-    end = curves[0].nodes[-1]
-    if end.c < ALPHA_LAST - 1e-6 and task.q_star is None:
-        # The curve turned back or ran into q_star = 1: perfect overlap lies on a curve of its own.
-        top = newton(family(ALPHA_LAST), high_start(family(ALPHA_LAST)))
-        if top.converged:
-            curves.append(curve_from(family, top, ALPHA_LAST, -1.0, ALPHA_FIRST, ALPHA_LAST))
-    return Landscape(tuple(stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))))
+    lowest = curve_from(family, begin, ALPHA_FIRST, 1.0, ALPHA_FIRST, ALPHA_LAST)
+    stretches = stretches_of(lowest, fold_nodes(family, lowest))
+    top = _top_curve(family, stretches) if task.q_star is None else None
+    if top is None:
+        return Landscape(tuple(stretches))
+    apart = stretches_of(top, fold_nodes(family, top))
+    return Landscape((*stretches, *apart), len(apart))
+
+
+def _top_curve(family: Family, known: list[Stretch]) -> Curve | None:
+    """The curve through perfect overlap, from its largest alpha down, unless it is the `known` one from alpha -> 0."""
+    for c in _TOPS:
+        root = attempt(family(c), high_start(family(c)))
+        if root is None or not root.converged or root.sweep.before.uncertainty < _CLEAR * EDGE:
+            continue
+        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.sweep.y).max() < 1e-2 for s in known):
+            return None
+        down = curve_from(family, root, c, -1.0, ALPHA_FIRST, ALPHA_LAST)
+        if c == ALPHA_LAST:
+            return down
+        up = curve_from(family, root, c, 1.0, ALPHA_FIRST, ALPHA_LAST)
+        return Curve([replace(node, tangent=-node.tangent) for node in up.nodes[:0:-1]] + down.nodes, down.end)
+    return None
 
 
 def landscape(task: Task) -> Landscape:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..orders import Hats
 from ..problem import Task
-from ..solution import ConvergenceError, Solution, Status
+from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..validation import check_choice
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, landscape
 from .saddle import EDGE, Equations, certify, equations_of, failure, high_start, low_start, multiplier, newton
-
-BRANCHES = ("low", "high", "best", "all")
 
 CERTIFIED_ALPHA = 3.0
 CERTIFIED_BETA = (1.0, 200.0)
@@ -27,26 +26,51 @@ def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solu
     check_choice("on_failure", on_failure, ("raise", "return"))
     warn_outside(task)
     if task.alpha == 0.0:
-        only = _at_zero(task)
+        only = replace(_at_zero(task), coexisting=0, thermodynamic=True)
         return [only] if branch == "all" else only
     equations = equations_of(task)
-    found = [_finish(task, equations, y, on_failure) for y in starts(task, equations, branch)]
-    chosen = select(found, branch)
+    solutions = [_finish(task, equations, y, on_failure) for y in starts(task, equations, branch)]
+    others: list[Solution] = []
+    if branch in ("low", "high") and ALPHA_FIRST <= task.alpha <= ALPHA_LAST:
+        others = [_finish(task, equations, y, "return") for y in starts(task, equations, "all")]
+    chosen = select(solutions, branch, others)
     return chosen if branch == "all" else chosen[0]
 
 
-def select(found: list[Solution], branch: str) -> list[Solution]:
-    """What `branch` asks for among the solutions found: all distinct ones, or a list of one."""
+def select(
+    solutions: list[Solution], branch: str, others: Sequence[Solution] = (), *, counted: bool = True
+) -> list[Solution]:
+    """What `branch` asks for among the solutions: all distinct ones, or a list of one. Each says how many there are
+    beside it, those in `others` included, and whether it is the thermodynamic one; nothing of this where `counted` is
+    false."""
+    if not counted:
+        return solutions[:1]
+    distinct = _distinct([*solutions, *others])
+    leading = thermodynamic(distinct)
+
+    def informed(solution: Solution) -> Solution:
+        beside = sum(s.status is Status.CONVERGED and not _same(s, solution) for s in distinct)
+        return replace(solution, coexisting=beside, thermodynamic=_same(solution, leading))
+
     if branch == "all":
-        return _distinct(found)
-    return [best_of(found) if branch == "best" else found[0]]
+        return [informed(s) for s in _distinct(solutions)]
+    if branch == "best":
+        return [informed(best_of(solutions))]
+    return [informed(leading if branch == "thermodynamic" else solutions[0])]
+
+
+def thermodynamic(solutions: Sequence[Solution]) -> Solution:
+    """Largest free entropy of all that are no saddles, whatever their replicon."""
+    converged = [s for s in solutions if s.status is Status.CONVERGED] or list(solutions)
+    return max([s for s in converged if not s.saddle] or converged, key=lambda s: s.free_entropy)
 
 
 def best_of(solutions: Sequence[Solution]) -> Solution:
-    """Largest free entropy among the stable solutions, or, where there is none, the largest of all."""
+    """Largest free entropy among the solutions stable in both ways, or, where there is none, among those that are no
+    saddles."""
     converged = [s for s in solutions if s.status is Status.CONVERGED] or list(solutions)
     stable = [s for s in converged if s.stable]
-    return max(stable or converged, key=lambda s: s.free_entropy)
+    return max(stable, key=lambda s: s.free_entropy) if stable else thermodynamic(converged)
 
 
 def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
@@ -59,7 +83,7 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
         low = land.low()
         if alpha > low.high and not (low.high >= ALPHA_LAST - 1e-6):
             raise ValueError(f"branch 'low' ends at alpha = {low.high:.6g}, got alpha {alpha!r}; {_ending(low)}")
-        if alpha > ALPHA_LAST:
+        if alpha > ALPHA_LAST and low is land.top():
             return [high_start(equations)]
         return [low.start(alpha)]
     if branch == "high":
@@ -68,9 +92,13 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
             raise ValueError(f"branch 'high' was not found at {describe(task)}; allowed are low, best and all")
         if alpha < top.low:
             raise ValueError(f"branch 'high' ends at alpha = {top.low:.6g}, got alpha {alpha!r}; use a larger alpha")
+        if alpha > top.high and top.high < ALPHA_LAST - 1e-6:
+            raise ValueError(f"branch 'high' ends at alpha = {top.high:.6g}, got alpha {alpha!r}; {_ending(top)}")
         return [high_start(equations) if alpha > ALPHA_LAST else top.start(alpha)]
     if alpha > ALPHA_LAST:
-        return [high_start(equations)]
+        spanning = [s for s in land.stretches if s.high >= ALPHA_LAST - 1e-6]
+        beyond = [high_start(equations) if s is land.top() else s.start(alpha) for s in spanning]
+        return beyond or [high_start(equations)]
     covering = [stretch for stretch in land.stretches if stretch.low <= alpha <= stretch.high]
     if not covering:
         raise ConvergenceError(
@@ -98,9 +126,13 @@ def _distinct(solutions: list[Solution]) -> list[Solution]:
     """Without repetitions: next to a fold two starts may end in the same solution."""
     kept: list[Solution] = []
     for s in solutions:
-        if all(abs(s.q - k.q) + abs(s.r - k.r) + abs(s.q_star - k.q_star) > 1e-7 for k in kept):
+        if not any(_same(s, k) for k in kept):
             kept.append(s)
     return kept
+
+
+def _same(a: Solution, b: Solution) -> bool:
+    return abs(a.q - b.q) + abs(a.r - b.r) + abs(a.q_star - b.q_star) <= 1e-7
 
 
 def _at_zero(task: Task) -> Solution:
@@ -119,9 +151,11 @@ def _at_zero(task: Task) -> Solution:
     )  # fmt: skip
 
 
-def warn_outside(task: Task) -> None:
+def warn_outside(task: Task, stacklevel: int = 4) -> None:
     low, high = CERTIFIED_BETA
     if not low <= task.beta <= high:
-        warnings.warn(f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]", stacklevel=4)
+        line = f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]"
+        warnings.warn(line, stacklevel=stacklevel)
     if task.alpha > CERTIFIED_ALPHA:
-        warnings.warn(f"alpha = {task.alpha:g} lies outside the certified range [0, {CERTIFIED_ALPHA:g}]", stacklevel=4)
+        line = f"alpha = {task.alpha:g} lies outside the certified range [0, {CERTIFIED_ALPHA:g}]"
+        warnings.warn(line, stacklevel=stacklevel)

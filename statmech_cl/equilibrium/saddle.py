@@ -8,7 +8,7 @@ alpha -> 0 or from perfect overlap it needs 3 to 7 steps.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -86,6 +86,9 @@ class System(Protocol):
     @property
     def size(self) -> int: ...
 
+    @property
+    def difference(self) -> float: ...
+
     def sweep(self, y: np.ndarray, refine: float = 1.0) -> Applied: ...
 
 
@@ -105,6 +108,10 @@ class Equations:
     @property
     def size(self) -> int:
         return 3
+
+    @property
+    def difference(self) -> float:
+        return DIFFERENCE
 
     def orders(self, y: np.ndarray) -> Orders:
         return to_orders(self._free(y))
@@ -144,9 +151,8 @@ def jacobian_of(equations: System, at: Applied, refine: float) -> np.ndarray:
 
     Its error slows the last steps and biases nothing.
     """
-    columns = [
-        (equations.sweep(at.y + e, refine).gap - at.gap) / DIFFERENCE for e in DIFFERENCE * np.eye(equations.size)
-    ]
+    step = equations.difference
+    columns = [(equations.sweep(at.y + e, refine).gap - at.gap) / step for e in step * np.eye(equations.size)]
     return np.column_stack(columns)
 
 
@@ -214,6 +220,9 @@ def _newton(
             jacobian = None  # the updates have lost touch
         if new_size < size:
             here = there
+    if n_steps == 0 and jacobian is None and np.isfinite(here.gap).all():
+        # the start was the solution: its derivative is asked for all the same
+        used = jacobian_of(equations, equations.sweep(here.y, COARSE), COARSE)
     return Root(here, used, n_steps, _close(here, target))
 
 
@@ -236,11 +245,24 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
     # What the refined rule makes of the solution: one Newton step under it.
     shift = -_solve_linear(root.jacobian, refined.gap)[: equations.size]
     moved = equations.orders(sweep.y + shift)
-    share = equations.site.flipped(sweep.hats, 1.0)
     share_refined = equations.site.flipped(refined.hats, _REFINE)
-    eps_g = equations.channel.eps_g(share)
+    found = read(task, equations, sweep)
+    error = max(moved.distance(sweep.before), abs(equations.channel.eps_g(share_refined) - found.eps_g))
+    status = Status.CONVERGED if root.converged else Status.NOT_CONVERGED
+    return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
+
+
+def is_saddle(root: Root) -> bool:
+    """Whether det d(y - y')/dy < 0: the determinant is positive where a curve of solutions begins (nothing feeds back
+    at small alpha, nor at perfect overlap), and changes its sign at every fold."""
+    size = len(root.sweep.y)
+    return bool(np.linalg.det(-root.jacobian[:, :size]) < 0.0)
+
+
+def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) -> Solution:
+    """What an application of the map says of the observables: not certified, so not called converged."""
+    share = equations.site.flipped(sweep.hats, refine)
     here = sweep.before
-    error = max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g))
     q_hat, r_hat, q_star_hat = sweep.hats
     return Solution(
         task=task,
@@ -251,13 +273,13 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
         r_hat=r_hat,
         q_star_hat=q_star_hat,
         p=1.0 - 2.0 * share,
-        eps_g=eps_g,
+        eps_g=equations.channel.eps_g(share),
         free_entropy=equations.free_entropy(sweep),
         replicon=sweep.replicon,
         residual=sweep.residual,
-        quadrature_error=error,
-        status=Status.CONVERGED if root.converged else Status.NOT_CONVERGED,
-        n_steps=root.n_steps,
+        quadrature_error=math.nan,
+        status=Status.NOT_CONVERGED,
+        n_steps=0,
     )
 
 

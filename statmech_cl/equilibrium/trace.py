@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ..problem import Chain, Task
-from ..solution import Solution
+from ..solution import ChainSolution, Solution
 from ..validation import check_choice, check_number
 from .chain import Walk, roots_of
 from .continuation import Curve, Family, Node, locate, log_replicon
@@ -31,8 +31,9 @@ class Branch:
 
     Attributes
     ----------
-    parameter : "alpha", "beta" or "q_star".
+    parameter : "alpha", "beta", "q_star" or "gamma".
     points : Solutions, curve after curve, the folds and stability crossings among them.
+    chains : of a chain, the whole ChainSolution behind each of the points; empty for a task.
     curves : (start, stop) index ranges of the separate curves in `points`.
     folds : where a curve turns, each {parameter, "q", "r", "q_star"}.
     stability : parameter values where the replicon crosses 1.
@@ -42,6 +43,7 @@ class Branch:
 
     parameter: str
     points: list[Solution]
+    chains: list[ChainSolution]
     curves: list[tuple[int, int]]
     folds: list[dict[str, float]]
     stability: list[float]
@@ -49,9 +51,13 @@ class Branch:
     ends: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers: {"points", "folds", "stability", "transitions", "curves", "ends"}."""
+        """Plain numbers: {"points", "folds", "stability", "transitions", "curves", "ends"}; of a chain each point has
+        eps_1, ..., eps_T and p_1, ..., p_T besides."""
+        points = [point.to_dict() for point in self.points]
+        for row, chain in zip(points, self.chains, strict=bool(self.chains)):
+            row |= chain.after_last()
         return {
-            "points": [point.to_dict() for point in self.points],
+            "points": points,
             "folds": self.folds,
             "stability": self.stability,
             "transitions": self.transitions,
@@ -136,6 +142,14 @@ class ChainAxis:
 
         return at
 
+    def whole(self, solution: Solution) -> ChainSolution:
+        """The chain that ends in this solution of its last task."""
+        chain = self.walk.chain
+        last = len(chain.tasks) - 1
+        changed = replace(chain, tasks=(*chain.tasks[:-1], solution.task))
+        walk = replace(self.walk, chain=changed)
+        return walk.go_on(last, walk.site(last, solution.task), solution).solution()
+
     def starts(self, c: float) -> list[np.ndarray]:
         """y of every solution known at coordinate c."""
         return [root.sweep.y for root in roots_of(self.family()(c), "all") if root.converged]
@@ -165,7 +179,7 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
     Returns
     -------
     Branch : points, folds (located to 1e-9), stability crossings and transitions inside the span. The points of a chain
-        are the last task's Solutions.
+        are the last task's Solutions; `chains` holds the forgetting matrix at each of them.
 
     Raises
     ------
@@ -187,10 +201,9 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
     curves: list[Curve] = []
     for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0)):
         for y in axis.starts(c):
-            if not any(passes(curve, y, c) for curve in curves):
-                root = newton(family(c), y)
-                if root.converged:
-                    curves.append(curve_from(family, root, c, direction, *bounds))
+            root = newton(family(c), y)
+            if root.converged and not any(passes(curve, root.sweep.y, c) for curve in curves):
+                curves.append(curve_from(family, root, c, direction, *bounds))
     return _branch(axis, family, curves)
 
 
@@ -226,6 +239,7 @@ def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Bran
     return Branch(
         parameter=axis.name,
         points=points,
+        chains=[axis.whole(point) for point in points] if isinstance(axis, ChainAxis) else [],
         curves=spans,
         folds=folds,
         stability=sorted(stability),

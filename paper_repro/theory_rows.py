@@ -1,4 +1,4 @@
-"""What the perceptron figures share: the grid of seeds and settings, and rows of theory."""
+"""Rows of theory: what the figures store of a solution, of a traced line, of a second task."""
 
 from __future__ import annotations
 
@@ -11,31 +11,10 @@ import numpy as np
 
 from statmech_cl.problem import Chain, Task
 
-from .framework import Context
-
 LINE_FROM = 0.01  # the alpha at which a drawn line of theory begins
 _LINE_STEP = 0.025  # and its longest step
 _OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 _SOLUTION = (*_OBSERVABLES, "free_entropy", "replicon", "stable", "residual", "quadrature_error", "status")
-
-
-def seeds(context: Context) -> list[int]:
-    """The seeds of a run: n_seeds of them from the run's seed on."""
-    return list(range(context.seed, context.seed + context.parameters["n_seeds"]))
-
-
-def settings(**changes: Any) -> dict[str, Any]:
-    """The one setting of descent that every figure uses, with what a figure must change (records, epochs)."""
-    from statmech_cl.simulations.perceptron.descent import DescentSettings
-
-    return dataclasses.asdict(DescentSettings(**changes))
-
-
-def prepare() -> None:
-    """One thread for torch: the steps of a descent are too short for more."""
-    from statmech_cl.simulations.perceptron.descent import one_thread
-
-    one_thread()
 
 
 def theory_row(

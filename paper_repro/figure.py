@@ -1,14 +1,18 @@
-"""What a figure's module is given and what it hands back. The contract stands at the top of the package."""
+"""What a figure is, what its `compute` is given and what it hands back. The package's text is the contract."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scipy import special
+
 from statmech_cl.estimate import Estimate
 from statmech_cl.output import to_table
 from statmech_cl.progress import bar
+from statmech_cl.provenance import named
 from statmech_cl.store import Store
 
 
@@ -18,7 +22,7 @@ class Context:
 
     Attributes
     ----------
-    parameters : the sizes of this scale, a copy of the module's SCALES[scale].
+    parameters : the sizes of this scale, a copy of the figure's scales[scale].
     scale : "quick" or "paper"; read `parameters` rather than branching on it.
     device : torch device, "cpu" or "cuda".
     seed : seed of the run; derive every generator from it.
@@ -35,21 +39,24 @@ class Context:
 
     def points(
         self,
-        kind: str,
         function: Callable[..., Mapping[str, Any]],
         grid: Iterable[Mapping[str, Any]],
         label: str,
     ) -> list[dict[str, Any]]:
         """`function(**parameters)` for each dict of parameters in `grid`, from the store where it is there already.
 
-        kind : names the function in the store, e.g. "fig2b/descent"; label : text of the progress bar.
+        function : of a module; its name, and the digest of all the code that this module imports, key the rows.
+        label : text of the progress bar.
         """
-        grid = list(grid)
-        return [self.store.get_or_compute(kind, parameters, function) for parameters in self.bar(grid, label)]
+        name, version = named(function)
+        rows = []
+        for point in self.bar(list(grid), label):
+            row = self.store.get(name, point, version=version)
+            rows.append(self.store.put(name, point, function(**point), version=version) if row is None else row)
+        return rows
 
     def groups(
         self,
-        kind: str,
         function: Callable[[list[Mapping[str, Any]]], Sequence[Mapping[str, Any]]],
         grid: Iterable[Mapping[str, Any]],
         label: str,
@@ -63,16 +70,17 @@ class Context:
         to its last bit does not depend on where a run was killed.
         """
         grid = list(grid)
+        name, version = named(function)
         groups: dict[str, list[int]] = {}
         for index, point in enumerate(grid):
-            groups.setdefault(repr([point[name] for name in together]), []).append(index)
-        rows: list[Any] = [self.store.get(kind, point) for point in grid]
+            groups.setdefault(repr([point[shared] for shared in together]), []).append(index)
+        rows: list[Any] = [self.store.get(name, point, version=version) for point in grid]
         for members in self.bar(groups.values(), label):
             missing = [index for index in members if rows[index] is None]
             if missing:
                 found = dict(zip(members, function([grid[index] for index in members]), strict=True))
                 for index in missing:
-                    rows[index] = self.store.put(kind, grid[index], found[index])
+                    rows[index] = self.store.put(name, grid[index], found[index], version=version)
         return rows
 
     def bar(self, items: Iterable[Any], label: str, *, total: int | None = None) -> Iterable[Any]:
@@ -101,8 +109,8 @@ class Data:
 class Row:
     """One line of a verdict: what is compared, the theory's value, the simulation's, and a word (which branch, say).
 
-    Without a theory, a simulation or a spread among its seeds there is no z. A row that is not `judged` is shown, and
-    counted apart: the theory does not claim to hold there.
+    Without a theory, a simulation or an error there is no z. A row that is not `judged` is shown only.
+    theory_error, theory_n : of a theory that is itself an average over theory_n independent batches.
     """
 
     what: str
@@ -110,13 +118,32 @@ class Row:
     simulation: Estimate | None
     note: str = ""
     judged: bool = True
+    theory_error: float = 0.0
+    theory_n: int = 0
 
     @property
     def z(self) -> float | None:
-        """(simulation - theory) / standard error."""
-        if self.theory is None or self.simulation is None or self.simulation.error == 0.0:
+        """(simulation - theory) / standard error of the difference, as a normal score: the normal number that is
+        exceeded as rarely as Student's t at the degrees of freedom of the errors."""
+        if self.theory is None or self.simulation is None:
             return None
-        return self.simulation.z(self.theory)
+        parts = [(self.simulation.error**2, self.simulation.n), (self.theory_error**2, self.theory_n)]
+        variance = sum(part for part, _ in parts)
+        if variance == 0.0:
+            return None
+        t = (self.simulation.mean - self.theory) / math.sqrt(variance)
+        freedom = variance**2 / sum(part**2 / max(n - 1, 1) for part, n in parts if part > 0.0)
+        tail = float(special.stdtr(freedom, -abs(t)))
+        return math.copysign(-float(special.ndtri(tail)), t) if tail > 0.0 else t
+
+    @property
+    def told(self) -> str | None:
+        """The theory's value for a table, with its error where it has one."""
+        if self.theory is None:
+            return None
+        return (
+            str(Estimate(self.theory, self.theory_error, self.theory_n)) if self.theory_error else f"{self.theory:.6g}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the JSON."""
@@ -124,6 +151,7 @@ class Row:
         return {
             "what": self.what,
             "theory": self.theory,
+            "theory_error": self.theory_error,
             "simulation": None if simulation is None else simulation.mean,
             "error": None if simulation is None else simulation.error,
             "n": None if simulation is None else simulation.n,
@@ -147,7 +175,7 @@ class Verdict:
         for row in self.rows:
             line: dict[str, Any] = {
                 "": row.what,
-                "theory": None if row.theory is None else f"{row.theory:.6g}",
+                "theory": row.told,
                 "simulation": None if row.simulation is None else str(row.simulation),
                 "z": None if row.z is None else f"{row.z:+.1f}",
             }
@@ -159,3 +187,24 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the JSON."""
         return {"holds": self.holds, "sentence": self.sentence, "rows": [row.to_dict() for row in self.rows]}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One entry of the table of figures.
+
+    id : what `reproduce` calls it. shows : in a few words.
+    quick, paper : processor time of one core at that scale, measured, or with "~" scaled from what was measured; ""
+        where nothing is known.
+    scales : {"quick": {...}, "paper": {...}}, every size that the figure depends on, JSON types only.
+    compute, draw, verdict : see the package's text.
+    """
+
+    id: str
+    shows: str
+    quick: str
+    paper: str
+    scales: dict[str, dict[str, Any]]
+    compute: Callable[[Context], Data]
+    draw: Callable[[Data], Any]
+    verdict: Callable[[Data], Verdict]

@@ -1,0 +1,63 @@
+"""A plane of two parameters: lines by event, cusps, and what holds between the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from .axes import LABELS, new
+
+if TYPE_CHECKING:
+    from ..equilibrium.plane.diagram import PhaseDiagram
+
+_LINES = {  # colour, dashes, and what a legend says
+    "fold": ("#000000", "-", "fold"),
+    "replicon": ("#D55E00", "--", "replicon = 1"),
+    "maxwell": ("#0072B2", "-", "equal free entropies"),
+    "edge": ("0.6", ":", r"$q_\star \to 1$"),
+}
+_OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_LOGARITHMIC = 4.0  # ratio of the ends of beta or gamma from which an axis is logarithmic
+_WRITTEN = 0.02  # share of the box from which a region has room for words
+
+
+def phase_diagram(found: PhaseDiagram | Mapping[str, Any]) -> Figure:
+    """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels."""
+    content: Mapping[str, Any] = found if isinstance(found, Mapping) else found.to_dict()
+    x, y = content["x"], content["y"]
+    figure, ax = new(width=4.4, height=3.4)
+    others = iter(_OTHERS)
+    styles = dict(_LINES)
+    told = set()
+    for line in content["curves"]:
+        event = line["event"]
+        if event not in styles:
+            styles[event] = (next(others, "0.3"), "-", event)
+        color, dashes, label = styles[event]
+        ax.plot(line["x"], line["y"], dashes, color=color, label=None if event in told else label, linewidth=1.1)
+        told.add(event)
+    for cusp in content["cusps"]:
+        ax.plot(cusp[x], cusp[y], "o", color="black", markersize=3)
+    for region in content["regions"]:
+        if region["share"] > _WRITTEN:
+            text = region["label"].replace(", ", "\n")
+            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", clip_on=True)
+    for name, (low, high), axis in zip((x, y), content["box"], (ax.xaxis, ax.yaxis), strict=True):
+        if name.partition("_")[0] in ("beta", "gamma") and low > 0.0 and high / low >= _LOGARITHMIC:
+            (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+        axis.set_label_text(_label(name))
+    ax.set_xlim(*content["box"][0])
+    ax.set_ylim(*content["box"][1])
+    if told:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4, fontsize=6)
+    return figure
+
+
+def _label(name: str) -> str:
+    if name == "q_star":
+        return LABELS[name]
+    kind, _, task = name.partition("_")
+    symbol = {"overlap": "r_0", "memory": r"\rho"}.get(kind, rf"\{kind}")
+    return f"${symbol}_{{{task}}}$" if task and kind != "overlap" else f"${symbol}$"

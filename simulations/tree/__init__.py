@@ -1,0 +1,1 @@
+"""Trees of binary weights in field space: loss, descent and sampler."""

@@ -1,0 +1,495 @@
+"""curve(problem, event, x, y): the lines in a plane of two parameters on which an event holds, from end to end.
+
+Starts are found on rows of the plane: every solution along one parameter, round its folds, at several values of the
+other, and on all four edges of the box; equal free entropies begin at the cusps of the fold lines as well. From each
+start that lies on no line yet its line is followed both ways.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ...problem import Problem, Task
+from ...solution import ConvergenceError
+from ...validation import check_choice, check_count, check_number
+from ..continuation import Curve, Node, first_node_of, follow_within, interpolated, locate, pinned
+from ..landscape import Stretch, stretches_from
+from ..saddle import RESIDUAL_WANTED, Equations, newton
+from .events import Cusp, Fold, Level, Line, Maxwell, log_replicon_of, observable
+from .parameters import Plane, parameter
+
+EVENTS = ("fold", "replicon", "maxwell")
+_LEVELS = ("q", "r", "q_star", "p", "eps_g", "free_entropy")
+Span = tuple[str, float, float]
+Event = str | Callable[[Any], float]
+
+_PIECES = 25  # steps across the box, at least
+_MERGED = 0.15  # how near in y two solutions of equal free entropy come before the line is taken to its cusp
+_REFINED = 1.5
+_CHECKED = 7  # points of a line whose quadrature error is estimated
+_SAME = 1e-4
+_APART = 0.25  # of either solution from a cusp, where a line of equal free entropies begins
+_TURNED = 1e-4  # dx/ds where dy/ds = 0, at a cusp
+_ROWS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneCurve:
+    """A line in a plane.
+
+    Attributes
+    ----------
+    event : what holds along it: "fold", "replicon", "maxwell", "eps_g = 0.1", or the name of a function.
+    parameters : names of x and y.
+    x, y : (n,) the line, point by point, from one end to the other.
+    state : (n, k) order parameters (q, r, q_star) there; for "maxwell" those of both solutions.
+    ends : why it stops at its first and last point: "box" (it leaves the box), "cusp" (two solutions merge), "edge"
+        (q_star -> 1; 1 - q_star < 1e-6 is not followed), "closed", or "lost".
+    cusps : on a fold line, the points where it turns: there three solutions are one.
+    crossings : where another event holds for the solution of the line as well, each {"event", x, y}.
+    residual : the largest of all points: of the raw map, and of the event's own equation.
+    quadrature_error : the largest shift of x or y (in the coordinates that are followed) under a finer rule.
+    """
+
+    event: str
+    parameters: tuple[str, str]
+    x: np.ndarray
+    y: np.ndarray
+    state: np.ndarray
+    ends: tuple[str, str]
+    cusps: list[dict[str, float]]
+    crossings: list[dict[str, Any]]
+    residual: float
+    quadrature_error: float
+    nodes: list[Node]
+    line: Line
+    turns: list[np.ndarray]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers under the names above."""
+        return {
+            "event": self.event,
+            "x": self.x.tolist(),
+            "y": self.y.tolist(),
+            "ends": list(self.ends),
+            "crossings": self.crossings,
+            "residual": self.residual,
+            "quadrature_error": self.quadrature_error,
+        }
+
+    def crossing(self, name: str, value: float) -> list[float]:
+        """Where the line has this value of one parameter: the other one, solved for to 1e-10."""
+        check_choice("name", name, self.parameters)
+        plane = self.line.plane
+        index = -2 if name == plane.x.name else -1
+        held, other = (plane.x, plane.y) if index == -2 else (plane.y, plane.x)
+        c = held.coordinate(value)
+        found: list[float] = []
+        for a, b in pairwise(self.nodes):
+            if (a.x[index] - c) * (b.x[index] - c) > 0.0:
+                continue
+            guess = interpolated(a, b, c, index)
+            guess[index] = c
+            node = pinned(self.line, guess, a.derivative, _held(guess.size, index), a.tangent)
+            if node is None:
+                raise ArithmeticError(f"the line was lost next to {name} = {value:g}")
+            at = other.value(float(node.x[-3 - index]))
+            if all(abs(at - known) > 1e-9 * max(1.0, abs(at)) for known in found):
+                found.append(at)
+        return sorted(found)
+
+
+def curve(problem: Problem, event: Event, x: Span, y: Span, *, rows: int = _ROWS) -> list[PlaneCurve]:
+    """Every line of an event in a box of two parameters; their number is the length of the list.
+
+        y' = y together with one equation more: det d(y' - y)/dy = 0 (fold), replicon = 1, equal free entropies of two
+        solutions, or f(solution) = value; followed by pseudo-arclength in (order parameters, x, y)
+
+    Parameters
+    ----------
+    problem : a Task, or a Chain (then the solutions are those of its last task, the earlier tasks take the best).
+    event : "fold", "replicon" (it crosses 1), "maxwell" (two solutions have the same free entropy), a level such as
+        "eps_g = 0.1" (q, r, q_star, p, eps_g, free_entropy; for a chain eps_1 .. eps_T too), or a function of a
+        Solution (a ChainSolution) that vanishes on the line. A function must be smooth.
+    x, y : (name, low, high), for instance ("alpha", 0.2, 3) and ("beta", 10, 200). Names: alpha, beta, q_star; for a
+        chain alpha, beta, gamma, memory (of the last task), overlap (of the last teacher with the first), or with a
+        task's number, alpha_1, gamma_2 ...
+    rows : on how many values of one parameter lines are looked for along the other, >= 2, two of them edges of the
+        box. They are looked for on its other two edges too. A closed line between two rows is not found.
+
+    Returns
+    -------
+    A list of PlaneCurve.
+
+    Raises
+    ------
+    ValueError : an unknown event or parameter, a span that is none.
+    """
+    plane = Plane(problem, parameter(problem, "x", *_span("x", x)), parameter(problem, "y", *_span("y", y)))
+    name, line = line_of(plane, event)
+    scanned = rows_of(plane, rows)
+    cusps = cusps_of(lines_of(plane, "fold", Fold(plane), scanned)) if isinstance(line, Maxwell) else []
+    return lines_of(plane, name, line, scanned, cusps)
+
+
+def _span(which: str, span: Span) -> Span:
+    if not isinstance(span, tuple | list) or len(span) != 3:
+        raise ValueError(f"{which} must be (name, low, high), got {span!r}")
+    return span[0], span[1], span[2]
+
+
+def line_of(plane: Plane, event: Event) -> tuple[str, Line]:
+    """An event's name and its equations."""
+    if callable(event):
+        return getattr(event, "__name__", "function"), Level(plane, observable(event, 0.0))
+    if isinstance(event, str) and "=" in event:
+        return _level(plane, event)
+    check_choice("event", event, EVENTS)
+    if event == "fold":
+        return event, Fold(plane)
+    return event, Maxwell(plane) if event == "maxwell" else Level(plane, log_replicon_of)
+
+
+def _level(plane: Plane, event: str) -> tuple[str, Line]:
+    name, _, text = (part.strip() for part in event.partition("="))
+    try:
+        value = check_number(name, float(text))
+    except ValueError:
+        raise ValueError(f"event must set its level to a number, got {event!r}") from None
+    if name == "replicon":
+        if not value > 0.0:
+            raise ValueError(f"event must set the replicon to a level > 0, got {event!r}")
+        return event, Level(plane, lambda p, x, at, refine: log_replicon_of(p, x, at, refine) - math.log(value))
+    tasks = [] if isinstance(plane.problem, Task) else [f"eps_{t + 1}" for t in range(len(plane.problem.tasks))]
+    check_choice("event", name, (*_LEVELS, *tasks))
+    found = re.fullmatch(r"eps_(\d+)", name)
+    if found is not None:
+        k = int(found[1]) - 1
+        return event, Level(plane, observable(lambda s: s.eps_g[-1, k], value))
+    last = isinstance(plane.problem, Task)
+    return event, Level(plane, observable(lambda s: getattr(s if last else s.tasks[-1], name), value))
+
+
+# --- starts -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """Every solution along one parameter (axis 0: x, 1: y), at coordinate `other` of the other one."""
+
+    axis: int
+    other: float
+    stretches: list[Stretch]
+
+    @property
+    def held(self) -> int:
+        """Index of the coordinate that is fixed, among the unknowns of a line."""
+        return -1 if self.axis == 0 else -2
+
+    def placed(self, state: np.ndarray, c: float) -> np.ndarray:
+        """A point of a line, from its state and the coordinate along the row."""
+        return np.concatenate([state, [c, self.other] if self.axis == 0 else [self.other, c]])
+
+    def span(self, plane: Plane) -> tuple[float, float]:
+        return (plane.x if self.axis == 0 else plane.y).bounds
+
+
+def rows_of(plane: Plane, count: int) -> list[Row]:
+    """Rows along one parameter, the edges of the box among them, and the box's two other edges.
+
+    A row on which no solution is found is left out.
+    """
+    check_count("rows", count, low=2)
+    low, high = (plane.y if plane.scanned == 0 else plane.x).bounds
+    rows = []
+    for other in np.linspace(low, high, count):
+        try:
+            rows.append(Row(plane.scanned, float(other), plane.stretches(float(other))))
+        except ConvergenceError:
+            continue
+    if not rows:
+        raise ConvergenceError(
+            "no solution was found on any row of the box", state=(math.nan, math.nan, math.nan), residual=math.nan
+        )
+    return [*rows, *(_column(plane, rows, c) for c in rows[0].span(plane))]
+
+
+def _column(plane: Plane, rows: Sequence[Row], c: float) -> Row:
+    """Every solution across the rows at coordinate c along them, from those that the first and the last row have."""
+
+    def family(other: float) -> Equations:
+        return plane.equations(*((c, other) if plane.scanned == 0 else (other, c)))
+
+    begun = []
+    for row, direction in ((rows[0], 1.0), (rows[-1], -1.0)):
+        starts = [s.start(c) for s in row.stretches if s.low <= c <= s.high]
+        roots = [newton(family(row.other), y, close=True) for y in starts]
+        begun += [(root, row.other, direction) for root in roots if root.converged]
+    return Row(1 - plane.scanned, c, stretches_from(family, begun, rows[0].other, rows[-1].other))
+
+
+def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
+    """Near points of the line on a row."""
+    if isinstance(line, Fold):
+        nodes = [stretch.nodes[0] for stretch in row.stretches if stretch.order > 0]
+        return [row.placed(np.append(n.x[:-1], n.tangent[:-1] / np.linalg.norm(n.tangent[:-1])), n.c) for n in nodes]
+    if isinstance(line, Maxwell):
+        return _equal_entropies(plane, row)
+    assert isinstance(line, Level)
+    low, high = row.span(plane)
+    found = []
+    for stretch in row.stretches:
+        values: dict[int, tuple[np.ndarray, float]] = {}
+
+        def at(k: int, nodes: tuple[Node, ...] = stretch.nodes, known: dict[int, Any] = values) -> Any:
+            if k not in known:
+                x = row.placed(nodes[k].x[:-1], nodes[k].c)
+                known[k] = x, line.function(plane, x, nodes[k].sweep, 1.0)
+            return known[k]
+
+        for k, (left, right) in enumerate(pairwise(stretch.nodes)):
+            if max(left.c, right.c) < low or min(left.c, right.c) > high:
+                continue
+            (a, va), (b, vb) = at(k), at(k + 1)
+            if va * vb <= 0.0 and va != vb:
+                found.append(a + va / (va - vb) * (b - a))
+    return found
+
+
+def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
+    low_c, high_c = row.span(plane)
+
+    def at(stretch: Stretch, c: float) -> tuple[np.ndarray, float]:
+        equations = plane.equations(*((c, row.other) if row.axis == 0 else (row.other, c)))
+        root = newton(equations, stretch.start(c), close=True)
+        return root.sweep.y, equations.free_entropy(root.sweep)
+
+    found = []
+    for a, b in combinations([s for s in row.stretches if s.order % 2 == 0], 2):
+        low, high = max(a.low, b.low, low_c), min(a.high, b.high, high_c)
+        margin = 1e-4 * (high - low)
+        if high - low < 1e-5:
+            continue
+
+        def gap(c: float, a: Stretch = a, b: Stretch = b) -> float:
+            return at(a, c)[1] - at(b, c)[1]
+
+        if gap(low + margin) * gap(high - margin) < 0.0:
+            c = float(brentq(gap, low + margin, high - margin, xtol=1e-5))
+            found.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
+    return found
+
+
+def _inside(plane: Plane, x: np.ndarray, margin: float = 1e-9) -> bool:
+    return all(
+        p.bounds[0] - margin <= c <= p.bounds[1] + margin for p, c in ((plane.x, float(x[-2])), (plane.y, float(x[-1])))
+    )
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def lines_of(
+    plane: Plane, event: str, line: Line, rows: Sequence[Row], cusps: Sequence[np.ndarray] = ()
+) -> list[PlaneCurve]:
+    """The lines of an event that pass through the rows, or that begin at a cusp (y, v, cx, cy)."""
+    found: list[PlaneCurve] = []
+    near = [(x, _held(x.size, row.held)) for row in rows for x in _starts(plane, line, row)]
+    if isinstance(line, Maxwell):
+        near += [_opened(line, cusp) for cusp in cusps]
+    for x, held in near:
+        if not _inside(plane, x, 0.1):
+            continue
+        derivative = first_node_of(line, x).derivative
+        start = pinned(line, x, derivative, held, np.append(np.zeros(x.size - 1), 1.0))
+        if start is None or start.sweep.at_edge or not _inside(plane, start.x) or _degenerate(line, start.x):
+            continue
+        if not any(_on(known, start) for known in found):
+            found.append(_whole(plane, event, line, start))
+    return found
+
+
+def _held(size: int, index: int) -> np.ndarray:
+    held = np.zeros(size)
+    held[index] = 1.0
+    return held
+
+
+def _opened(line: Maxwell, cusp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two solutions of equal free entropy next to a cusp, about: they are apart along v; and what holds them apart."""
+    n = line.size
+    y, v = cusp[:n], cusp[n : 2 * n]
+    x = np.concatenate([y - _APART * v, y + _APART * v, cusp[-2:]])
+    return x, np.concatenate([-v, v, [0.0, 0.0]])
+
+
+def cusps_of(curves: Sequence[PlaneCurve]) -> list[np.ndarray]:
+    """The cusps of fold lines, (y, v, cx, cy) each."""
+    return [x for curve in curves for x in curve.turns]
+
+
+def _degenerate(line: Line, x: np.ndarray) -> bool:
+    return isinstance(line, Maxwell) and line.apart(x) < 0.5 * _MERGED
+
+
+def _on(known: PlaneCurve, start: Node) -> bool:
+    """Whether a start lies on a line that is known: where that line passes its x, or its y."""
+    for index in (-1, -2):
+        value = float(start.x[index])
+        for a, b in pairwise(known.nodes):
+            if (a.x[index] - value) * (b.x[index] - value) > 1e-12:
+                continue
+            near = interpolated(a, b, value, index)
+            if known.line.same(near, start.x) < 0.2:
+                near[index] = value
+                node = pinned(known.line, near, a.derivative, _held(near.size, index), a.tangent)
+                if node is not None and known.line.same(node.x, start.x) < _SAME:
+                    return True
+    return False
+
+
+def _whole(plane: Plane, event: str, line: Line, start: Node) -> PlaneCurve:
+    """The line through a start, followed both ways."""
+    bounds = [(-2, *plane.x.bounds), (-1, *plane.y.bounds)]
+    widths = [(index, (high - low) / _PIECES) for index, low, high in bounds]
+
+    def longest(node: Node) -> float:
+        return min((width / max(abs(node.tangent[index]), 1e-9) for index, width in widths), default=math.inf)
+
+    def stop(before: Node, here: Node) -> str | None:
+        if isinstance(line, Maxwell) and line.apart(here.x) < _MERGED:
+            return "cusp"
+        passed = float(here.tangent @ (start.x - before.x)) * float(here.tangent @ (start.x - here.x)) < 0.0
+        return "closed" if before is not start and passed and line.same(here.x, start.x) < 0.3 else None
+
+    ahead = _followed(line, start, bounds, longest, stop)
+    curves = [ahead]
+    nodes = ahead.nodes
+    if ahead.end != "closed":
+        back = Node(start.x, start.derivative, -start.tangent, start.sweep)
+        behind = _followed(line, back, bounds, longest, stop)
+        curves = [behind, ahead]
+        turned = [Node(n.x, n.derivative, -n.tangent, n.sweep) for n in reversed(behind.nodes[1:])]
+        nodes = [*turned, *ahead.nodes]
+    ends = tuple(_end(c) for c in curves) if len(curves) == 2 else ("closed", "closed")
+    return _finished(plane, event, line, nodes, (ends[0], ends[1]))
+
+
+def _followed(line: Line, start: Node, *how: Any) -> Curve:
+    """One way along the line; the last node stays outside where rounding has become too large for it."""
+    curve = follow_within(line, start, *how)
+    last = curve.nodes[-1]
+    if curve.end == "edge" and last is not start and last.sweep.residual > RESIDUAL_WANTED:
+        return Curve(curve.nodes[:-1], "edge")
+    return curve
+
+
+def _end(followed: Curve) -> str:
+    return "box" if followed.end == "span" else followed.end
+
+
+def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tuple[str, str]) -> PlaneCurve:
+    """What a line's nodes say, with its cusps and crossings located."""
+    names = (plane.x.name, plane.y.name)
+
+    def place(x: np.ndarray) -> dict[str, float]:
+        return dict(zip(names, (plane.x.value(float(x[-2])), plane.y.value(float(x[-1]))), strict=True))
+
+    cusps = []
+    turns = []
+    crossings: list[dict[str, Any]] = []
+    kept = [nodes[0]]
+    for a, b in pairwise(nodes):
+        inserted = []
+        if isinstance(line, Fold):
+            node = _turn(line, a, b)
+            if node is not None:
+                cusps.append(place(node.x))
+                turns.append(node.x)
+                inserted.append(node)
+        if not (isinstance(line, Level) and line.function is log_replicon_of):
+            for copy in range(len(a.sweep.sweeps)):
+
+                def replicon(node: Node, copy: int = copy) -> float:
+                    return math.log(max(node.sweep.sweeps[copy].replicon, 1e-300))
+
+                if replicon(a) * replicon(b) < 0.0:
+                    node = locate(line, a, b, replicon)
+                    crossings.append({"event": "replicon", **place(node.x)})
+                    inserted.append(node)
+        kept += [*sorted(inserted, key=lambda n, a=a: float(a.tangent @ (n.x - a.x))), b]  # type: ignore[misc]
+    xs = [node.x for node in kept]
+    states = [np.concatenate([_orders(s) for s in node.sweep.sweeps]) for node in kept]
+    for side, where in ((0, 0), (1, len(xs))):
+        if ends[side] == "cusp":
+            tip = cusp_near(plane, xs[0 if side == 0 else -1])
+            if tip is None:
+                ends = ("lost", ends[1]) if side == 0 else (ends[0], "lost")
+                continue
+            cusps.append(place(tip.x))
+            at = len(xs) if side == 1 else where
+            xs.insert(at, tip.x)
+            states.insert(at, np.tile(_orders(tip.at), 2))
+    checked = np.unique(np.linspace(0, len(kept) - 1, _CHECKED, dtype=int))
+    return PlaneCurve(
+        event=event,
+        parameters=names,
+        x=np.array([plane.x.value(float(x[-2])) for x in xs]),
+        y=np.array([plane.y.value(float(x[-1])) for x in xs]),
+        state=np.array(states),
+        ends=ends,
+        cusps=cusps,
+        crossings=crossings,
+        residual=max(node.sweep.residual for node in kept),
+        quadrature_error=max(_shift(line, kept[k]) for k in checked),
+        nodes=kept,
+        line=line,
+        turns=turns,
+    )
+
+
+def _orders(sweep: Any) -> np.ndarray:
+    return np.array([sweep.before.q, sweep.before.r, sweep.before.q_star])
+
+
+def _turn(line: Line, a: Node, b: Node) -> Node | None:
+    """The cusp between two nodes of a fold line: x and y turn at the same point."""
+    turning = [index for index in (-2, -1) if a.tangent[index] * b.tangent[index] < 0.0]
+    if len(turning) < 2:
+        return None
+    node = locate(line, a, b, lambda n: float(n.tangent[-1]))
+    return node if abs(node.tangent[-2]) < _TURNED else None
+
+
+def _shift(line: Line, node: Node) -> float:
+    """How far x and y move under a finer rule, along the shortest way."""
+    refined = line.sweep(node.x, _REFINED)
+    return float(np.abs(np.linalg.lstsq(node.derivative, refined.gap, rcond=None)[0][-2:]).max())
+
+
+def cusp_near(plane: Plane, x: np.ndarray) -> Any:
+    """The cusp near two solutions (y_a, y_b, cx, cy) that are about to merge, from its own equations, or None."""
+    n = (x.size - 2) // 2
+    ya, yb = x[:n], x[n : 2 * n]
+    middle, apart = 0.5 * (ya + yb), yb - ya
+    begin = np.concatenate([middle, apart / np.linalg.norm(apart), np.zeros(n), x[-2:]])
+    root = newton(Cusp(plane), begin, close=True)
+    if not root.converged:
+        return None
+    return _Tip(root.sweep.y, root.sweep.at)
+
+
+@dataclass(frozen=True)
+class _Tip:
+    """A cusp: all unknowns of its own equations, and the sweep there."""
+
+    x: np.ndarray
+    at: Any

@@ -1,0 +1,440 @@
+"""The solutions with k steps of replica symmetry breaking at a point.
+
+The curve of one step begins where the replicon of the replica-symmetric solution passes 1. It is found a little inside,
+at a prescribed breaking point, where the raw map itself runs away from replica symmetry; continuation in alpha then
+follows it to where it began and round its folds. Each further step opens a level whose own replicon exceeds 1; where
+none does, further steps stay closed and change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..channels import Perceptron
+from ..problem import Task
+from ..sites import free_site
+from ..solution import ConvergenceError, Solution, Status
+from ..step_solution import StepSolution
+from ..validation import check_choice, check_count, check_number
+from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
+from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
+from .one_task import BRANCHES, solve_task, warn_outside
+from .rsb import StepEquations, StepOrders, StepSweep, to_step_unknowns, weights_of
+from .saddle import RESIDUAL_WANTED, Root, equations_of, newton
+
+CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
+MOST_STEPS = 6  # and the number of steps at which it gives up
+
+_REFINE = 1.5  # the rule that estimates the quadrature error
+_CLOSED = 4e-3  # a step of q, against q_0, at which a curve is taken to end: with it the unknown ln(step) has no end
+_WELL_INSIDE = 1.3  # replicon at which the first step is looked for
+_FIRST_PARISI = (0.5, 0.3, 0.7)
+_OPENING = (0.2, 0.4, 0.1, 0.6, 0.8)  # where a new breaking point is tried between its neighbours
+_MARGIN = 1e-5  # of a replicon above 1: what breaks there moves eps_g by less than its own rounding
+_RAW = 200  # applications of the raw map that lead away from a closed step
+
+
+@dataclass(frozen=True)
+class Found:
+    """A root of the equations with steps, and whether it lies on an even stretch (odd ones are saddles)."""
+
+    equations: StepEquations
+    root: Root
+    even: bool
+
+    @property
+    def sweep(self) -> StepSweep:
+        sweep: StepSweep = self.root.sweep
+        return sweep
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The curve of one step that begins at an instability: its stretches, and (alpha_c, last node) of its closed ends.
+
+    `even` says whether the replica-symmetric solution lies on an even stretch there.
+    """
+
+    stretches: tuple[Stretch, ...]
+    ends: tuple[tuple[float, Node], ...]
+    even: bool
+
+
+def solve_steps(
+    task: Task, rsb: int | str, branch: str, on_failure: str, parisi: float | None = None
+) -> StepSolution | list[StepSolution]:
+    """solve(task, rsb=...): see there."""
+    check_choice("branch", branch, BRANCHES)
+    check_choice("on_failure", on_failure, ("raise", "return"))
+    if isinstance(rsb, str) and rsb != "converged":
+        raise ValueError(f"rsb must be a whole number >= 0 or 'converged', got {rsb!r}")
+    if not isinstance(rsb, str):
+        check_count("rsb", rsb, low=0)
+    if parisi is not None:
+        parisi = check_number("parisi", parisi, low=0.0, high=1.0, open_low=True, open_high=True)
+        if rsb != 1:
+            raise ValueError(f"parisi prescribes the breaking point of one step: rsb must be 1, got {rsb!r}")
+    if task.q_star is not None:
+        raise ValueError(f"q_star must be None with rsb, got {task.q_star!r}")
+    if not isinstance(task.channel, Perceptron):
+        raise ValueError(f"channel must be a Perceptron with rsb, got {task.channel!r}")
+    warn_outside(task)
+    found = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
+    if not found:
+        raise ConvergenceError(
+            f"no solution with rsb={rsb} at {describe(task)}", state=(math.nan, math.nan, math.nan), residual=math.nan
+        )
+    if branch in ("low", "high"):
+        return found[0]
+    leading = max((one for one in found if not one.saddle), key=lambda one: one.free_entropy)
+    found = [replace(one, coexisting=len(found) - 1, thermodynamic=one is leading) for one in found]
+    return found if branch == "all" else next(one for one in found if one.thermodynamic)
+
+
+def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solution]:
+    """What the steps start from: solutions that are stable as they are, and those with one step open."""
+    symmetric: Any
+    if rsb == 0 or task.alpha < ALPHA_FIRST:
+        symmetric = solve_task(task, branch, "raise")
+        return list(symmetric) if isinstance(symmetric, list) else [symmetric]
+    broken = [found for opening in openings(task) for found in _at(opening, task)]
+    if branch == "high":
+        symmetric = solve_task(task, "high", "raise")
+        if not symmetric.replicon < 1.0:
+            raise ValueError(f"branch 'high' is not stable at {describe(task)}; with rsb allowed are low, best and all")
+        return [symmetric]
+    if branch == "low":
+        return [_low(task, broken)]
+    symmetric = solve_task(task, "all", "raise")
+    stable = [one for one in symmetric if one.replicon < 1.0]
+    return [*stable, *broken]
+
+
+def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
+    """The solution that continuation from alpha -> 0 reaches, up to the first fold."""
+    first = next((opening for opening in openings(task) if opening.even), None)
+    if first is None or task.alpha <= min(alpha for alpha, _ in first.ends):
+        symmetric: Any = solve_task(task, "low", "raise")
+        return symmetric
+    stretch = first.stretches[0]
+    if task.alpha > stretch.high:
+        raise ValueError(
+            f"branch 'low' ends at alpha = {stretch.high:.6g} with one step, got alpha {task.alpha!r}; there it folds "
+            f"back"
+        )
+    return next(found for found in broken if found.even)
+
+
+# --- one step ---------------------------------------------------------------------------------------------------------
+
+
+def step_equations(task: Task, k: int, parisi: tuple[float, ...] | None = None) -> StepEquations:
+    """The equations of a single task with k steps."""
+    assert isinstance(task.channel, Perceptron)
+    return StepEquations(task.alpha, task.beta, free_site(task), task.channel, k, parisi)
+
+
+def openings(task: Task) -> tuple[Opening, ...]:
+    """The curves of one step of a task, for all alpha in [0.01, 3.5]; kept for each beta, prior and channel."""
+    return _openings(replace(task, alpha=1.0, gamma=1.0, anchor="kl", memory=1.0))
+
+
+@dataclass(frozen=True)
+class StepFamily:
+    """The equations with steps along alpha, for continuation."""
+
+    base: StepEquations
+
+    def __call__(self, c: float) -> StepEquations:
+        return replace(self.base, alpha=c)
+
+    def derivative(self, x: np.ndarray, refine: float) -> np.ndarray:
+        """d(y' - y)/d(y, alpha) by the equations' own difference."""
+        step = self.base.difference
+        at = self(x[-1]).sweep(x[:-1], refine)
+        columns = [
+            (self(x[-1] + e[-1]).sweep(x[:-1] + e[:-1], refine).gap - at.gap) / step for e in step * np.eye(x.size)
+        ]
+        return np.column_stack(columns)
+
+
+@lru_cache(maxsize=32)
+def _openings(task: Task) -> tuple[Opening, ...]:
+    base = equations_of(task)
+    family = StepFamily(step_equations(task, 1))
+
+    def symmetric(c: float) -> Any:
+        return replace(base, alpha=c)
+
+    found: list[Opening] = []
+    known: list[float] = []
+    for stretch in landscape(task).stretches:
+        for k, (a, b) in enumerate(pairwise(stretch.nodes)):
+            if log_replicon(a) * log_replicon(b) < 0.0:
+                crossing = locate(symmetric, a, b, log_replicon)
+                if any(abs(crossing.c - other) < 0.02 for other in known):
+                    continue  # another curve ended here
+                # along the stretch into the unstable side
+                inside = stretch.nodes[k + 1 :] if log_replicon(b) > 0.0 else stretch.nodes[k::-1]
+                opening = _open(family, crossing.c, inside, stretch.order % 2 == 0)
+                if opening is not None:
+                    found.append(opening)
+                    known += [alpha for alpha, _ in opening.ends] + [node.c for _, node in opening.ends]
+    return tuple(found)
+
+
+def _open(family: Family, alpha_c: float, inside: Sequence[Node], even: bool) -> Opening | None:
+    """The curve of one step next to an instability at alpha_c; `inside`: unstable nodes, nearest first."""
+    unstable = [node for node in inside if log_replicon(node) > 0.0]
+    far = next((node for node in unstable if node.sweep.replicon > _WELL_INSIDE), unstable[-1] if unstable else None)
+    if far is None:
+        return None
+    root = _first_step(family(far.c), far.sweep.before)
+    if root is None:
+        return None
+
+    def closed(_: Node, here: Node) -> str | None:
+        orders: StepOrders = here.sweep.before
+        return "closed" if orders.steps.min() < _CLOSED * orders.q else None
+
+    bounds = [(-1, ALPHA_FIRST, ALPHA_LAST)]
+    towards = math.copysign(1.0, alpha_c - far.c)
+    back = follow_within(family, first_node(family, root.sweep.y, far.c, towards), bounds, stop=closed)
+    away = follow_within(family, first_node(family, root.sweep.y, far.c, -towards), bounds, stop=closed)
+    backwards = [replace(node, tangent=-node.tangent) for node in reversed(back.nodes[1:])]
+    curve = Curve(with_close_folds(family, [*backwards, *away.nodes]), away.end)
+    ends = [(alpha_c, back.nodes[-1])]
+    if away.end == "closed":
+        ends.append((away.nodes[-1].c, away.nodes[-1]))
+    stretches = stretches_of(curve, fold_nodes(family, curve))
+    return Opening(tuple(stretches), tuple(ends), even)
+
+
+def _first_step(equations: StepEquations, symmetric: Any) -> Root | None:
+    """One step, away from a replica-symmetric solution that is unstable."""
+    closed = StepOrders(
+        symmetric.q, symmetric.r, symmetric.perpendicular, np.empty(0), symmetric.fluctuation, symmetric.uncertainty,
+        np.empty(0),
+    )  # fmt: skip
+    for x in _FIRST_PARISI:
+        root = _opened(equations, closed, 0, x)
+        if root is not None:
+            return root
+    return None
+
+
+def _opened(equations: StepEquations, orders: StepOrders, level: int, x: float) -> Root | None:
+    """A root with one more step, which opens `level` at the breaking point x: first prescribed, then free."""
+    begin = split(orders, level, x)
+    fixed = replace(equations, parisi=tuple(begin.parisi))
+    y = to_step_unknowns(begin, False)
+    for _ in range(_RAW):
+        gap = fixed.sweep(y).gap
+        if not np.all(np.isfinite(gap)):
+            return None
+        y = y + gap
+        if np.abs(gap).max() < 0.02:
+            break
+    root = newton(fixed, y, close=True)
+    if not root.converged:
+        return None
+    root = newton(equations, to_step_unknowns(root.sweep.before, True), close=True)
+    return root if root.converged and _is_open(root.sweep.before) else None
+
+
+def _is_open(orders: StepOrders) -> bool:
+    return bool(orders.steps.min() > 1e-7 * orders.q)
+
+
+def split(orders: StepOrders, level: int, x: float, share: float = 0.3) -> StepOrders:
+    """The overlap q_level becomes two, with the new breaking point x between them."""
+    k = orders.steps.size
+    below = orders.steps[level - 1] if level > 0 else orders.perpendicular
+    above = orders.steps[level] if level < k else orders.fluctuation
+    width = share * min(below, above)
+    steps = orders.steps.copy()
+    q, perpendicular, fluctuation = orders.q, orders.perpendicular, orders.fluctuation
+    if level > 0:
+        steps[level - 1] -= 0.5 * width
+    else:
+        q, perpendicular = q - 0.5 * width, perpendicular - 0.5 * width
+    if level < k:
+        steps[level] -= 0.5 * width
+    else:
+        fluctuation -= 0.5 * width
+    return orders._replace(
+        q=q,
+        perpendicular=perpendicular,
+        steps=np.insert(steps, level, width),
+        fluctuation=fluctuation,
+        parisi=np.insert(orders.parisi, level, x),
+    )
+
+
+def _at(opening: Opening, task: Task) -> list[Found]:
+    """The solutions with one step at the task's alpha, on all stretches of a curve."""
+    alpha, equations = task.alpha, step_equations(task, 1)
+    starts = []
+    for stretch in opening.stretches:
+        if stretch.low <= alpha <= stretch.high:
+            starts.append((stretch.start(alpha), (stretch.order % 2 == 0) == opening.even))
+    # between the last node of a curve and the instability the step closes in proportion to the distance
+    alpha_c, begin = opening.ends[0]
+    if min(alpha_c, begin.c) < alpha < max(alpha_c, begin.c) and not starts:
+        y = begin.x[:-1].copy()
+        y[3] += math.log((alpha - alpha_c) / (begin.c - alpha_c))
+        starts.append((y, opening.even))
+    found = []
+    for y, even in starts:
+        root = newton(equations, y, close=True)
+        if not root.converged:
+            root = newton(equations, y)
+        found.append(Found(equations, root, even))
+    return found
+
+
+# --- more steps, and what is returned ---------------------------------------------------------------------------------
+
+
+def _steps(task: Task, start: Found | Solution, rsb: int | str, on_failure: str, parisi: float | None) -> StepSolution:
+    """The solution with `rsb` steps that belongs to a replica-symmetric or one-step one."""
+    if isinstance(start, Solution):
+        return closed_solution(start, 0 if isinstance(rsb, str) else rsb, parisi)
+    if parisi is not None:
+        start = _prescribed(start, parisi)
+    if rsb == "converged":
+        return _converged(task, start, on_failure)
+    assert isinstance(rsb, int)
+    while start.equations.k < rsb and start.root.converged:
+        more = _another(start)
+        if more is None:
+            break
+        start = more
+    return _checked(task, start, on_failure, rsb)
+
+
+def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
+    """As many steps as eps_g asks for."""
+    here = _checked(task, start, on_failure, 1)
+    while start.equations.k < MOST_STEPS:
+        more = _another(start)
+        if more is None:
+            return here
+        start, before = more, here
+        here = _checked(task, start, on_failure, start.equations.k)
+        if abs(here.eps_g - before.eps_g) < CONVERGED:
+            return here
+    raise ConvergenceError(
+        f"eps_g still moves by more than {CONVERGED:g} at {MOST_STEPS} steps, at {describe(task)}; give rsb a number",
+        state=(here.q, here.r, here.q_star),
+        residual=here.residual,
+    )
+
+
+def _another(start: Found) -> Found | None:
+    """One step more, at the level of the largest replicon; None where every level is stable."""
+    sweep = start.sweep
+    level = int(np.argmax(sweep.replicons))
+    if not sweep.replicons[level] > 1.0 + _MARGIN:
+        return None
+    equations = replace(start.equations, k=start.equations.k + 1)
+    ends = np.concatenate([[0.0], sweep.before.parisi, [1.0]])
+    for share in _OPENING:
+        x = float(ends[level] + share * (ends[level + 1] - ends[level]))
+        root = _opened(equations, sweep.before, level, x)
+        if root is not None:
+            return Found(equations, root, start.even)
+    orders = sweep.before
+    raise ConvergenceError(
+        f"no solution with {equations.k} steps was found at alpha={equations.alpha:g}, beta={equations.beta:g}, where "
+        f"level {level} of {equations.k - 1} has replicon {sweep.replicons[level]:.6f}; take fewer steps",
+        state=(orders.q, orders.r, orders.q_star),
+        residual=sweep.residual,
+    )
+
+
+def _prescribed(start: Found, x: float) -> Found:
+    """The one-step solution at breaking point x, in steps of ln x from the free one."""
+    orders = start.sweep.before
+    here = float(orders.parisi[0])
+    count = max(1, math.ceil(abs(math.log(x / here)) / 0.4))
+    found = start
+    for value in np.geomspace(here, x, count + 1)[1:]:
+        equations = replace(start.equations, parisi=(float(value),))
+        found = Found(equations, newton(equations, to_step_unknowns(found.sweep.before, False), close=True), start.even)
+        if not found.root.converged:
+            break
+    if found.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
+        equations = replace(start.equations, parisi=(x,))
+        found = Found(equations, newton(equations, to_step_unknowns(found.sweep.before, False), close=True), start.even)
+    return found
+
+
+def _checked(task: Task, found: Found, on_failure: str, k: int) -> StepSolution:
+    if not found.root.converged and on_failure == "raise":
+        orders = found.sweep.before
+        raise ConvergenceError(
+            f"no fixed point with {found.equations.k} steps after {found.root.n_steps} Newton steps at "
+            f"{describe(task)} (residual {found.sweep.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
+            f"try another alpha or fewer steps",
+            state=(orders.q, orders.r, orders.q_star),
+            residual=found.sweep.residual,
+        )
+    return certified(task, found, k)
+
+
+def certified(task: Task, found: Found, k: int) -> StepSolution:
+    """Observables and error estimates at a root; steps up to k that did not open are closed ones."""
+    equations, sweep = found.equations, found.sweep
+    here = sweep.before
+    refined = equations.sweep(sweep.y, _REFINE)
+    shift = -np.linalg.lstsq(found.root.jacobian, refined.gap, rcond=None)[0]
+    moved = equations.orders(sweep.y + shift)
+    share, share_refined = equations.flipped(sweep, 1.0), equations.flipped(refined, _REFINE)
+    eps_g = equations.channel.eps_g(share)
+    hats, x = sweep.hats, here.parisi
+    more = k - equations.k
+    complexity = None
+    if k == 1:
+        complexity = 0.0 if equations.free else float(-(x[0] ** 2) * sweep.areas[0])
+    return StepSolution(
+        task=task,
+        q=float(weights_of(x) @ here.overlaps),
+        r=here.r,
+        q_star=here.q_star,
+        q_hat=float(hats.overlaps[-1]),
+        r_hat=float(hats.r_hat),
+        q_star_hat=float(hats.q_star_hat),
+        p=1.0 - 2.0 * share,
+        eps_g=eps_g,
+        free_entropy=equations.free_entropy(sweep),
+        replicon=float(sweep.replicons[-1]),
+        residual=sweep.residual,
+        quadrature_error=max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g)),
+        status=Status.CONVERGED if found.root.converged else Status.NOT_CONVERGED,
+        n_steps=found.root.n_steps,
+        saddle=not found.even,
+        overlaps=(*here.overlaps.tolist(), *more * [float(here.overlaps[-1])]),
+        parisi=(*x.tolist(), *more * [math.nan]),
+        replicons=(*sweep.replicons.tolist(), *more * [float(sweep.replicons[-1])]),
+        complexity=complexity,
+    )
+
+
+def closed_solution(symmetric: Solution, k: int, parisi: float | None = None) -> StepSolution:
+    """A replica-symmetric solution with k closed steps."""
+    shared = {name: getattr(symmetric, name) for name in Solution.__dataclass_fields__}
+    return StepSolution(
+        **shared | {"coexisting": None, "thermodynamic": None},
+        overlaps=(k + 1) * (symmetric.q,),
+        parisi=k * (math.nan if parisi is None else parisi,),
+        replicons=(k + 1) * (symmetric.replicon,),
+        complexity=0.0 if k == 1 else None,
+    )

@@ -1,0 +1,219 @@
+"""The entropic side behind a reference that acts as a random field: the KL anchor, and no anchor (Franz-Parisi).
+
+The reference configuration theta_ref of a site has a known density; task t sees it through its anchor. For the KL
+anchor
+
+    -beta gamma KL(q_theta || q_theta_ref) = beta gamma [ Ent(m) + m theta_ref - ln 2 cosh theta_ref ]
+
+so that the reference is a random external field, and all that matters is a function of the total field
+
+    b = sqrt(q_hat) x + r_hat s + scale theta_ref,    scale = beta gamma memory,
+
+whose density is the reference's, smoothed by a Gaussian.
+
+A density of theta_ref is carried as masses on a fine grid of local nodes, one column for each group of sites; the sites
+of a column share the sign s of the task's teacher.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._jit import njit
+from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
+from .entropic import (
+    _DROP,
+    field_nodes,
+    graded_nodes,
+    half_nodes,
+    local_moments,
+    local_nodes,
+    log_z,
+    sign_shares,
+    window,
+)
+
+_HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)
+_HERMITE_W = _HERMITE_W / math.sqrt(2.0 * math.pi)
+
+
+@njit
+def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first, last):
+    """Weights (k, c) of the nodes b : (k,) under scale theta_ref + shift + sd x, from every stride-th of the masses."""
+    columns = masses.shape[1]
+    weights = np.zeros((b.size, columns))
+    reach = math.sqrt(2.0 * drop) * sd
+    norm = stride / (sd * math.sqrt(2.0 * math.pi))
+    i0 = first
+    for k in range(b.size):
+        at = b[k] - shift
+        low = (at - reach) / scale
+        high = (at + reach) / scale
+        while i0 + stride < last and theta[i0] < low:  # b ascends, and the window with it
+            i0 += stride
+        for i in range(i0, last, stride):
+            if theta[i] > high:
+                break
+            x = (at - scale * theta[i]) / sd
+            gauss = math.exp(-0.5 * x * x)
+            for c in range(columns):
+                weights[k, c] += masses[i, c] * gauss
+        for c in range(columns):
+            weights[k, c] *= norm * jacobian[k]
+    return weights
+
+
+@njit
+def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whole, first, last):
+    """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
+
+    theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
+    count. With `whole` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
+    """
+    sd = math.sqrt(q_hat)
+    if scale == 0.0:
+        return _field_alone(above, below, sd, r_hat, a, refine, whole)
+    spacing = 0.0
+    for i in range(first, last - 1):
+        spacing = max(spacing, theta[i + 1] - theta[i])
+    stride = int(min(0.6 * sd / (scale * spacing * refine), FINE))
+    if stride < 1:
+        # For each x a sum over theta_ref, which has to see <sign m> step over sqrt(kappa - 2 a) in b.
+        width = math.sqrt(1.0 + max(kappa - 2.0 * a, 0.0)) / scale
+        stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
+        return _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride)
+    # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
+    reach = math.sqrt(2.0 * _DROP * refine)
+    margin = reach * sd + abs(r_hat)
+    low = scale * theta[first] - margin
+    high = scale * theta[last - 1] + margin
+    if whole:
+        width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
+        low = min(low, -reach * width)
+        high = max(high, reach * width)
+    drop = FAR_DROP if whole else _DROP
+    smooth = math.sqrt(q_hat + (BUMP * scale) ** 2)
+    b, jacobian = graded_nodes(low, high, smooth, a, refine)
+    weights_above = _smoothed(b, jacobian, r_hat, theta, above, scale, sd, drop, stride, first, last)
+    weights_below = _smoothed(b, jacobian, -r_hat, theta, below, scale, sd, drop, stride, first, last)
+    return b, weights_above, weights_below
+
+
+@njit
+def _field_alone(above, below, sd, r_hat, a, refine, whole):
+    """The total field without a reference in it."""
+    if sd == 0.0:
+        b = np.array([r_hat, -r_hat])
+        weight = np.ones(1)
+    else:
+        b_above, weight = field_nodes(r_hat, sd * sd, a, whole, refine)
+        b = np.concatenate((b_above, -b_above))
+    half = weight.size
+    weights_above = np.zeros((2 * half, above.shape[1]))
+    weights_below = np.zeros((2 * half, below.shape[1]))
+    for c in range(above.shape[1]):
+        weights_above[:half, c] = above[:, c].sum() * weight
+    for c in range(below.shape[1]):
+        weights_below[half:, c] = below[:, c].sum() * weight
+    return b, weights_above, weights_below
+
+
+@njit
+def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride):
+    """Where the Gaussian is too narrow for a grid of theta: nine Hermite nodes at every stride-th of the masses."""
+    order = _HERMITE_X.size
+    half = ((last - first + stride - 1) // stride) * order
+    b = np.empty(2 * half)
+    weights_above = np.zeros((2 * half, above.shape[1]))
+    weights_below = np.zeros((2 * half, below.shape[1]))
+    k = 0
+    for i in range(first, last, stride):
+        for j in range(order):
+            centre = scale * theta[i] + sd * _HERMITE_X[j]
+            b[k] = centre + r_hat
+            b[half + k] = centre - r_hat
+            weight = stride * _HERMITE_W[j]
+            for c in range(above.shape[1]):
+                weights_above[k, c] = weight * above[i, c]
+            for c in range(below.shape[1]):
+                weights_below[half + k, c] = weight * below[i, c]
+            k += 1
+    return b, weights_above, weights_below
+
+
+@njit
+def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
+    """One entropic sweep where the reference is a random field: as `entropic`, with means over theta_ref and s too.
+
+    masses : (n, 2), the sites with s = +1 and with s = -1.
+    """
+    a = q_star_hat - 0.5 * q_hat
+    first, last = support(masses.sum(axis=1))
+    plus, minus = np.ascontiguousarray(masses[:, :1]), np.ascontiguousarray(masses[:, 1:])
+    b, agreeing, opposed = total_field(theta, plus, minus, scale, kappa, q_hat, r_hat, a, refine, False, first, last)
+    slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
+    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    scratch = np.empty(m.size)
+    above = np.zeros(b.size)
+    below = np.zeros(b.size)
+    sums = np.zeros(N_SUMS)
+    for k in range(b.size):
+        if agreeing[k, 0] + opposed[k, 0] >= NEGLIGIBLE:
+            above[k], below[k] = add_node(sums, agreeing[k, 0], opposed[k, 0], b[k], m, short, sech2, base, scratch)
+    q, v, d, g_s, spread, deficit, _ = sums
+    u = 0.0
+    for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
+        u += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
+    return q, 1.0 - deficit, v, d, u, g_s, spread
+
+
+@njit
+def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, refine, whole):
+    """At the nodes of the total field b : (k,): the weights (k, c) of `above` and of `below`, columns of masses with
+    s = +1 and with s = -1, then <m>, the share of m < 0 and that of m > 0, each (k,)."""
+    a = q_star_hat - 0.5 * q_hat
+    first, last = (0, theta.size) if whole else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
+    b, weights_above, weights_below = total_field(
+        theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whole, first, last
+    )
+    slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
+    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, half_m, half_base = half_nodes(a, kappa, 0.0, slope, refine)
+    scratch = np.empty(m.size)
+    half_scratch = np.empty(half_m.size)
+    mean = np.zeros(b.size)
+    negative = np.zeros(b.size)
+    positive = np.zeros(b.size)
+    negligible = 0.0 if whole else NEGLIGIBLE
+    for k in range(b.size):
+        if np.abs(weights_above[k]).sum() + np.abs(weights_below[k]).sum() > negligible:
+            mean[k] = local_moments(b[k], m, short, sech2, base, scratch)[1]
+            negative[k], positive[k] = sign_shares(b[k], half_m, half_base, half_base, half_scratch)
+    return b, weights_above, weights_below, mean, negative, positive
+
+
+@njit
+def next_density(b, weights, a, kappa, refine):
+    """Masses of theta under exp[a m^2 + b m + kappa Ent] / Z(b), for several distributions of b at once.
+
+    b : (n,), weights : (n, g). Returns theta (k,) and masses (k, g) on the fine grid.
+    """
+    slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
+    theta, m, _, _, base = local_nodes(a, kappa, 0.0, slope, refine, FINE)
+    _, m1, _, _, base1 = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    mass = np.zeros((weights.shape[1], theta.size))
+    row = np.empty(theta.size)
+    scratch = np.empty(m1.size)
+    for k in range(b.size):
+        if weights[k].sum() < NEGLIGIBLE:
+            continue
+        i, j = window(base, m, b[k], b[k])
+        at = log_z(b[k], m1, base1, scratch)
+        row[i:j] = 0.0
+        add_density(b[k], 1.0, at, m[i:j], base[i:j], row[i:j])
+        for g in range(weights.shape[1]):
+            for n in range(i, j):
+                mass[g, n] += weights[k, g] * row[n]
+    return theta, np.ascontiguousarray(mass.T)

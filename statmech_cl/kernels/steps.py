@@ -1,0 +1,290 @@
+"""Steps of replica symmetry breaking: tilted Gaussian convolutions of a function of one variable, down and up again.
+
+    f_{l-1}(w) = (1/x_l) ln Int Dz exp[x_l f_l(w + sqrt(Delta_l) z)],   l = k, ..., 1
+    <A>_{l-1}(w) = Int Dz A(w + sqrt(Delta_l) z) exp[x_l (f_l(w + sqrt(Delta_l) z) - f_{l-1}(w))]
+
+Slopes go down as averages, f_{l-1}' = <f_l'>_{l-1}, and f_{l-1}'' = <f_l''>_{l-1} + x_l <(f_l' - f_{l-1}')^2>_{l-1};
+the masses at level 0 go up by the same weights. One graded grid serves every level: a trapezoidal sum in its coordinate
+converges exponentially as long as its steps are below the widths of all the Gaussians, so that nothing is interpolated
+and the number of levels is free.
+
+Energetic side: f_k = F of `energetic`, at V = q_star - q_k; level 0 is 2 H(r z / sqrt(q_0 - r^2)) Dz, w = sqrt(q_0) z.
+Entropic side: g_k = ln Z of `entropic`, with a = q_star_hat - q_hat_k / 2 and Delta_l the steps of q_hat.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._jit import njit, njit_sums
+from .energetic import tilted_into
+from .entropic import graded_nodes, half_nodes, local_moments, local_nodes, sign_shares, window
+from .gaussian import upper_tail
+from .vector import exp
+
+MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
+_DROP = 37.0  # log of the weight at which a window ends
+_CROWDED = 1.9  # the energetic grid's nodes near its bend, against graded_nodes' own
+_TOGETHER = 256  # nodes that `tilted_into` sums in one go
+
+
+@njit_sums
+def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
+    """out = log_jacobian + x (f - f[at]) - half_rate (nodes - nodes[at])^2, and its maximum."""
+    centre = nodes[at]
+    level = f[at]
+    top = -math.inf
+    for j in range(nodes.size):
+        gap = nodes[j] - centre
+        e = log_jacobian[j] + x * (f[j] - level) - half_rate * gap * gap
+        out[j] = e
+        top = max(top, e)
+    return top
+
+
+@njit_sums
+def _weigh(exponents, top, first, last, slope, second, weights):
+    """weights = exp(exponents - top) on [first, last): their sum, and the sums with the first and second slopes."""
+    total = 0.0
+    tilted = 0.0
+    bent = 0.0
+    for j in range(first, last):
+        w = exp(exponents[j] - top)
+        weights[j] = w
+        total += w
+        tilted += w * slope[j]
+        bent += w * second[j]
+    return total, tilted, bent
+
+
+@njit_sums
+def _spread(weights, first, last, slope, slope_below, f, f_below):
+    """Sums of the weights times (slope - slope_below)^2 and f - f_below."""
+    square = 0.0
+    gain = 0.0
+    for j in range(first, last):
+        gap = slope[j] - slope_below
+        square += weights[j] * gap * gap
+        gain += weights[j] * (f[j] - f_below)
+    return square, gain
+
+
+@njit_sums
+def _rise(weights, share, first, last, above):
+    """above += share * weights."""
+    for j in range(first, last):
+        above[j] += share * weights[j]
+
+
+@njit
+def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
+    """All levels of a function: from f = f_k and its slopes (n,) down to level 0, and from mass (c, n) there up to k.
+
+    xs, variances : (k,) x_l and Delta_l, l = 1 .. k; Delta_l = 0 is no step. Returns f_0 and f_0' (n,), the masses at
+    level k (c, n), for every step E (f_l' - f_{l-1}')^2 and E x_l (f_l - f_{l-1}), each (k,): what E f_l'^2 gains, and
+    the relative entropy of the tilted measure; and E f_l''^2 of every level, (k + 1,).
+    """
+    k = xs.size
+    n = nodes.size
+    fs = np.empty((k + 1, n))
+    slopes = np.empty((k + 1, n))
+    seconds = np.empty((k + 1, n))
+    fs[k] = f
+    slopes[k] = slope
+    seconds[k] = second
+    steps = np.empty((k, n, n))
+    first = np.zeros((k, n), dtype=np.int64)
+    last = np.zeros((k, n), dtype=np.int64)
+    shares = np.empty((k, n))
+    squares = np.zeros((k, n))
+    rises = np.zeros((k, n))
+    log_jacobian = np.log(jacobian)
+    exponents = np.empty(n)
+    for level in range(k - 1, -1, -1):
+        if variances[level] == 0.0:
+            fs[level] = fs[level + 1]
+            slopes[level] = slopes[level + 1]
+            seconds[level] = seconds[level + 1]
+            continue
+        half_rate = 0.5 / variances[level]
+        log_norm = -0.5 * math.log(2.0 * math.pi * variances[level])
+        x = xs[level]
+        for i in range(n):
+            top = _exponents(fs[level + 1], x, nodes, log_jacobian, i, half_rate, exponents)
+            low = 0
+            while exponents[low] < top - _DROP:
+                low += 1
+            high = n
+            while exponents[high - 1] < top - _DROP:
+                high -= 1
+            weights = steps[level, i]
+            total, tilted, bent = _weigh(exponents, top, low, high, slopes[level + 1], seconds[level + 1], weights)
+            fs[level, i] = fs[level + 1, i] + (top + math.log(total) + log_norm) / x
+            slopes[level, i] = tilted / total
+            square, rise = _spread(weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i])
+            seconds[level, i] = (bent + x * square) / total
+            squares[level, i] = square / total
+            rises[level, i] = x * rise / total
+            first[level, i], last[level, i] = low, high
+            shares[level, i] = 1.0 / total
+    gains = np.zeros(k)
+    entropies = np.zeros(k)
+    bends = np.zeros(k + 1)
+    here = mass
+    for level in range(k + 1):
+        above = np.zeros(mass.shape)
+        step = level < k and variances[level] > 0.0
+        for i in range(n):
+            weight = 0.0
+            for c in range(mass.shape[0]):
+                weight += here[c, i]
+            bends[level] += weight * seconds[level, i] * seconds[level, i]
+            if step and weight > 0.0:
+                gains[level] += weight * squares[level, i]
+                entropies[level] += weight * rises[level, i]
+                for c in range(mass.shape[0]):
+                    if here[c, i] > 0.0:
+                        share = shares[level, i] * here[c, i]
+                        _rise(steps[level, i], share, first[level, i], last[level, i], above[c])
+        if step:
+            here = above
+    return fs[0], slopes[0], here, gains, entropies, bends
+
+
+@njit
+def _narrowest(xs, variances, bend):
+    """The width of the narrowest tilted Gaussian of all steps; `bend` is the largest -f_k''."""
+    narrow = math.inf
+    for level in range(xs.size - 1, -1, -1):
+        if variances[level] > 0.0:
+            sharper = 1.0 + xs[level] * variances[level] * bend
+            narrow = min(narrow, math.sqrt(variances[level] / sharper))
+            bend /= sharper
+    return narrow
+
+
+@njit
+def _size(low, high, smooth):
+    """Roughly how many nodes graded_nodes will use."""
+    return 1.4 * (high - low) / smooth
+
+
+@njit
+def energetic_steps(q, r, u, steps, v, d, xs, beta, flips, refine, table):
+    """One sweep over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
+    and for every step q_hat_l - q_hat_{l-1} and E x_l (f_l - f_{l-1}).
+
+    q = q_0, u = q_0 - r^2, steps = q_l - q_{l-1} (k,), v = q_star - q_k, d = 1 - q_star. A grid of more than MOST_NODES
+    nodes is not made: the numbers returned are nan.
+    """
+    wide = steps.sum()
+    root_v, root_d = math.sqrt(v), math.sqrt(d)
+    reach = math.sqrt(2.0 * _DROP * refine)
+    scale = root_d * math.sqrt(u / (u + d)) / _CROWDED
+    smooth = min(math.sqrt(u), _narrowest(xs, steps, beta / (d + beta * v))) / scale
+    low = -reach * math.sqrt(q + wide) / scale
+    high = -low if r < 0.0 or flips > 0.0 else reach * math.sqrt(u + wide) / scale
+    if not _size(low, high, smooth) * refine < MOST_NODES:
+        bad = np.full(xs.size, math.nan)
+        return math.nan, math.nan, math.nan, math.nan, np.full(xs.size + 1, math.nan), bad, bad
+    w, jacobian = graded_nodes(low, high, smooth, 0.0, refine)
+    w *= scale
+    jacobian *= scale
+    n = w.size
+    f = np.empty(n)
+    slope = np.empty(n)
+    second = np.empty(n)
+    square = np.empty(n)
+    mass = np.empty((1, n))
+    mode = 0.0
+    scratch = np.empty((4, _TOGETHER))
+    for i in range(n):
+        f[i], h1, square[i], uh, mode = tilted_into(w[i], root_v, root_d, beta, mode, refine, table, scratch)
+        slope[i] = -beta / root_d * h1
+        second[i] = (beta / d) * ((beta - 1.0) * square[i] + uh - beta * h1 * h1)
+        z = w[i] / math.sqrt(q)
+        step = r * z / math.sqrt(u)
+        mass[0, i] = jacobian[i] * math.exp(-0.5 * z * z) * math.sqrt(2.0 / (math.pi * q))
+        mass[0, i] *= (1.0 - flips) * upper_tail(step) + flips * upper_tail(-step)
+    f0, slope0, top, gains, entropies, bends = climb(w, jacobian, f, slope, second, xs, steps, mass)
+    q_hat = 0.0
+    r_hat = 0.0
+    q_star_hat = 0.0
+    g_e = 0.0
+    for i in range(n):
+        q_hat += mass[0, i] * slope0[i] * slope0[i]
+        g_e += mass[0, i] * f0[i]
+        q_star_hat += top[0, i] * square[i]
+        r_hat -= jacobian[i] * math.exp(-0.5 * w[i] * w[i] / u) * slope0[i]
+    r_hat *= (1.0 - 2.0 * flips) / (math.pi * math.sqrt(u))
+    q_star_hat *= 0.5 * beta * (beta - 1.0) / d
+    return q_hat, r_hat, q_star_hat, g_e, bends, gains, entropies
+
+
+@njit
+def field_grid(mean_low, mean_high, variance, steps, xs, a, refine):
+    """Nodes b and db/dt for fields with means in [mean_low, mean_high], variance q_hat_0 and steps of q_hat (k,).
+
+    A step pushes the field outwards, by at most x_l (q_hat_l - q_hat_{l-1}). No nodes where there would be too many.
+    """
+    reach = math.sqrt(2.0 * _DROP * refine)
+    spread = reach * math.sqrt(variance + steps.sum()) + (xs * steps).sum()
+    smooth = min(math.sqrt(variance), _narrowest(xs, steps, 0.0))
+    low, high = mean_low - spread, mean_high + spread
+    if not _size(low, high, smooth) * refine < MOST_NODES:
+        return np.empty(0), np.empty(0)
+    return graded_nodes(low, high, smooth, a, refine)
+
+
+@njit
+def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
+    """One sweep over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
+    q_star - q_k, 1 - q_star, q_0 - r^2, G_S, E g_l''^2 of all levels, E x_l (g_l - g_{l-1}), the masses at level k.
+    """
+    n = b.size
+    slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
+    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    scratch = np.empty(m.size)
+    g = np.empty(n)
+    mean = np.empty(n)
+    edge = np.empty(n)
+    variance = np.empty(n)
+    i, j = 0, m.size
+    for k in range(n):
+        if k % 16 == 0:
+            i, j = window(base, m, b[k], b[min(k + 16, n) - 1])
+        g[k], mean[k], _, _, edge[k], variance[k] = local_moments(
+            b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+        )
+    g0, mean0, top, gains, entropies, bends = climb(b, jacobian, g, mean, variance, xs, steps, mass)
+    r = 0.0
+    for k in range(n):
+        r += (mass[0, k] - mass[1, k]) * mean0[k]
+    q = 0.0
+    u = 0.0
+    v = 0.0
+    d = 0.0
+    g_s = 0.0
+    for k in range(n):
+        here = top[0, k] + top[1, k]
+        v += here * variance[k]
+        d += here * edge[k]
+        q += (mass[0, k] + mass[1, k]) * mean0[k] * mean0[k]
+        u += mass[0, k] * (mean0[k] - r) ** 2 + mass[1, k] * (mean0[k] + r) ** 2
+        g_s += (mass[0, k] + mass[1, k]) * g0[k]
+    return q, r, gains, v, d, u, g_s, bends, entropies, top
+
+
+@njit
+def flipped_steps(b, top, a, kappa, refine):
+    """(1 - p) / 2: the share of sites with s m < 0, of the masses (2, n) at level k."""
+    _, m, base = half_nodes(a, kappa, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
+    scratch = np.empty(m.size)
+    share = 0.0
+    for k in range(b.size):
+        if top[0, k] + top[1, k] > 0.0:
+            negative, positive = sign_shares(b[k], m, base, base, scratch)
+            share += top[0, k] * negative + top[1, k] * positive
+    return share

@@ -1,0 +1,133 @@
+"""One point of a sweep: a whole problem, the names under which a grid may vary it, and the row that it comes to.
+
+Tasks and chains are here; simulated perceptrons are `simulations.perceptron.simulation.Simulation`. Anything
+else with these methods will do: a small frozen value of an importable module, whose imports are the code of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from .problem import Chain, Task
+from .solution import BRANCHES
+from .validation import check_choice
+
+
+@runtime_checkable
+class Point(Protocol):
+    """What a sweep asks of a problem."""
+
+    @property
+    def kind(self) -> str:
+        """What a table of such points calls them."""
+
+    def values(self) -> dict[str, Any]:
+        """What a grid may vary, by name; plain values."""
+
+    def at(self, changes: Mapping[str, Any]) -> Point:
+        """The same with other values of some names; a ValueError where one is out of range."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole problem in plain values: what keys it in a store."""
+
+    def row(self) -> dict[str, Any]:
+        """What it comes to, in plain values, `status` among them."""
+
+
+Sweepable: TypeAlias = Task | Chain | Point
+
+
+def point_of(problem: Sweepable) -> Point:
+    """A task or a chain as a point; a point as it is."""
+    if isinstance(problem, Task):
+        return TaskPoint(problem)
+    if isinstance(problem, Chain):
+        return ChainPoint(problem)
+    if isinstance(problem, Point):
+        return problem
+    raise ValueError(f"problem must be a Task, a Chain or a Simulation, got {problem!r}")
+
+
+@dataclass(frozen=True)
+class TaskPoint:
+    """One task by theory; a grid may vary its fields and the `branch`."""
+
+    kind: ClassVar[str] = "task"
+    task: Task
+    branch: str = "best"
+
+    def __post_init__(self) -> None:
+        check_choice("branch", self.branch, BRANCHES[:-1])  # "all" is no single row
+
+    def values(self) -> dict[str, Any]:
+        return {**self.task.to_dict(), "branch": self.branch}
+
+    def at(self, changes: Mapping[str, Any]) -> TaskPoint:
+        values = self.values() | dict(changes)
+        branch = values.pop("branch")
+        return TaskPoint(Task.from_dict(values), branch)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"task": self.task.to_dict(), "branch": self.branch}
+
+    def row(self) -> dict[str, Any]:
+        from . import solve
+
+        found: Any = solve(self.task, branch=self.branch)
+        return dict(found.to_dict())
+
+
+@dataclass(frozen=True)
+class ChainPoint:
+    """A chain by theory; a grid may vary `alpha_1`, `beta_1`, ... and `overlap_2`, ... (numbered from 1 as the paper
+    does), or the chain's `law`."""
+
+    kind: ClassVar[str] = "chain"
+    chain: Chain
+
+    def values(self) -> dict[str, Any]:
+        whole = self.chain.to_dict()
+        named = {
+            f"{name}_{number}": value
+            for number, task in enumerate(whole["tasks"], start=1)
+            for name, value in task.items()
+        }
+        if "law" in whole:
+            return {**named, "law": whole["law"]}
+        return named | {f"overlap_{number}": r0 for number, r0 in enumerate(whole["overlaps"], start=2)}
+
+    def at(self, changes: Mapping[str, Any]) -> ChainPoint:
+        values = self.values() | dict(changes)
+        tasks = [
+            {name: values[f"{name}_{number}"] for name in task.to_dict()}
+            for number, task in enumerate(self.chain.tasks, start=1)
+        ]
+        if "law" in values:
+            return ChainPoint(Chain.from_dict({"tasks": tasks, "law": values["law"]}))
+        overlaps = [values[f"overlap_{number}"] for number in range(2, len(tasks) + 1)]
+        return ChainPoint(Chain.from_dict({"tasks": tasks, "overlaps": overlaps}))
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.chain.to_dict()
+
+    def row(self) -> dict[str, Any]:
+        from . import solve
+
+        found: Any = solve(self.chain)
+        return _chain_row(found.to_dict())
+
+
+def _chain_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The forgetting matrix as `eps_g_after_t_on_k` and `p_after_t_on_k`, and each task's results as `q_t`, ..."""
+    row: dict[str, Any] = {}
+    for name in ("eps_g", "p"):
+        for after, values in enumerate(found[name], start=1):
+            row.update((f"{name}_after_{after}_on_{on}", value) for on, value in enumerate(values, start=1))
+    for number, task in enumerate(found["tasks"], start=1):
+        names = ("q", "r", "q_star", "free_entropy", "replicon", "residual", "quadrature_error")
+        row.update((f"{name}_{number}", task[name]) for name in names)
+    row.update((f"reference_overlap_{t}", value) for t, value in enumerate(found["reference_overlap"], start=2))
+    failed = [task["status"] for task in found["tasks"] if task["status"] != "converged"]
+    return {**row, "status": failed[0] if failed else "converged"}
