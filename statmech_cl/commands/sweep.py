@@ -10,13 +10,13 @@ import click
 
 from statmech_cl.simulations.perceptron.simulation import METHODS, Simulation
 
-from ..output import check_writable_file, to_csv, to_json
+from ..output import to_json, to_table
 from ..points import Sweepable
 from ..problem import Chain, Task
 from ..sweep import sweep
 from ..validation import check_choice
 from .options import parse_numbers, quiet_option, read_network
-from .results import deliver, kept_in, read_toml
+from .results import ROWS, choose_form, deliver, kept_in, read_toml, rows_as
 
 _TABLES = ("problem", "parameters", "grid")
 _KINDS = ("task", "chain", *METHODS)
@@ -24,7 +24,12 @@ _KINDS = ("task", "chain", *METHODS)
 
 @click.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV or JSON file; default: CSV to the terminal.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A .csv, .json, .txt, .parquet or .xlsx file; default: CSV to the terminal.",
+)
 @click.option("--store", type=click.Path(path_type=Path), help="Finished points; default: FILE with suffix .sqlite.")
 @click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster at this address (tcp://host:port).")
 @quiet_option()
@@ -49,8 +54,7 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
     alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent. The theory's
     problems take hidden_layers and activation among their parameters: a tree in place of the perceptron.
     """
-    if output is not None:
-        check_writable_file(output)
+    form = choose_form("csv" if output is None else None, output)
     problem, grid = _read(file)
     where = store if store is not None else file.with_suffix(".sqlite")
     with kept_in(where):
@@ -60,8 +64,8 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
             with _client(dask) as client:
                 table = sweep(problem, grid, executor=client.get_executor(), store=where, quiet=quiet)
     rows = [{str(name): _cell(value) for name, value in row.items()} for row in table.to_dict("records")]
-    as_json = output is not None and output.suffix == ".json"
-    deliver(to_json({**table.attrs, "rows": rows}) if as_json else to_csv(rows), output)
+    content = rows_as(rows, form) if form in ROWS else to_table(rows) + "\n"
+    deliver(to_json({**table.attrs, "rows": rows}) if form == "json" else content, output)
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
         click.echo(f"statmech-cl: {failed} of {len(rows)} points failed; their rows say why", err=True)

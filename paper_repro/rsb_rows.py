@@ -1,0 +1,36 @@
+"""Rows of theory with steps of replica symmetry breaking: a solution on a branch, and one at a held breaking point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from statmech_cl.problem import Task
+
+_KEPT = ("q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "residual", "quadrature_error", "overlaps",
+         "parisi", "complexity")  # fmt: skip
+
+
+def step_row(*, alpha: float, beta: float, rsb: int, branch: str) -> dict[str, Any]:
+    """The solution with `rsb` steps on the branch "low" or "high"; "missing" says why there is none, or is None."""
+    from statmech_cl import ConvergenceError, solve
+
+    try:
+        found: Any = solve(Task(alpha=alpha, beta=beta), rsb=rsb, branch=branch)
+    except (ValueError, ConvergenceError) as error:
+        return {"alpha": alpha, "rsb": rsb, "branch": branch, "missing": str(error)}
+    return {"alpha": alpha, "rsb": rsb, "branch": branch, "missing": None, **_kept(found)}
+
+
+def held_row(*, alpha: float, beta: float, parisi: float | None) -> dict[str, Any]:
+    """One step with its breaking point held at `parisi` (None: free), on the low branch; "family" is the free entropy
+    of a single family, Phi - Sigma / x_1."""
+    from statmech_cl import solve
+
+    found: Any = solve(Task(alpha=alpha, beta=beta), rsb=1, branch="low", parisi=parisi)
+    row = {"alpha": alpha, "held": parisi is not None, "x": found.parisi[0], **_kept(found)}
+    return row | {"family": found.free_entropy - found.complexity / found.parisi[0]}
+
+
+def _kept(found: Any) -> dict[str, Any]:
+    row = found.to_dict()
+    return {name: row[name] for name in _KEPT} | {"weights": list(found.weights)}
