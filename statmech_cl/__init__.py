@@ -43,6 +43,7 @@ __all__ = [
     "phase_diagram",
     "similarity_map",
     "solve",
+    "solve_many",
     "trace",
 ]
 
@@ -53,6 +54,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium.solve import solve
 
         return solve
+    if name == "solve_many":
+        from .equilibrium.many import solve_many
+
+        return solve_many
     if name in ("trace", "Branch"):
         from .equilibrium import trace
 

@@ -9,7 +9,7 @@ import click
 
 from ..output import fitted_table, to_json, to_table
 from ..problem import Chain, Task
-from ..solution import BRANCHES
+from ..solution import BRANCHES, long_rows
 from ..validation import check_choice
 from .chain_options import ALL, chain_options, points_of
 from .options import Choice, network, network_options, quiet_option, read_network
@@ -147,19 +147,7 @@ def _long(swept: dict[str, float], found: dict[str, Any] | Failed) -> list[dict[
     """One row for each after_task and on_task."""
     if isinstance(found, Failed):
         return [{**swept, "status": "failed", "message": found}]
-    return [
-        {
-            **swept,
-            "after_task": after + 1,
-            "on_task": on + 1,
-            "eps_g": found["eps_g"][after][on],
-            "p": found["p"][after][on],
-            **{name: task[name] for name in ("free_entropy", "replicon", "quadrature_error")},
-            **{name: task[name] for name in ("coexisting", "thermodynamic", "status")},
-        }
-        for after, task in enumerate(found["tasks"])
-        for on in range(len(found["tasks"]))
-    ]
+    return [{**swept, **row} for row in long_rows(found)]
 
 
 def _text(swept: dict[str, float], found: dict[str, Any] | Failed, *, everything: bool) -> str:
