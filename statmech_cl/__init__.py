@@ -39,6 +39,7 @@ __all__ = [
     "learn",
     "phase_diagram",
     "solve",
+    "solve_many",
     "trace",
 ]
 
@@ -49,6 +50,10 @@ def __getattr__(name: str) -> Any:
         from .equilibrium.solve import solve
 
         return solve
+    if name == "solve_many":
+        from .equilibrium.many import solve_many
+
+        return solve_many
     if name in ("trace", "Branch"):
         from .equilibrium import trace
 

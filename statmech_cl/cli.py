@@ -37,6 +37,14 @@ COMMANDS = {
     "sweep": "a grid of problems from a file, resumable, on all cores or a cluster",
     "data": "find and fetch the images that the deep networks learn",
 }
+# What is not installed by default: who needs it, and the extra that brings it.
+_EXTRAS = {
+    "torch": ("simulations", "simulations"),
+    "arviz_stats": ("diagnostics of the sampler", "simulations"),
+    "pandas": ("sweeps", "sweep"),
+    "xarray": ("labelled arrays", "sweep"),
+    "distributed": ("runs on a cluster", "dask"),
+}
 _COMPLETE = "_STATMECH_CL_COMPLETE"
 
 
@@ -110,9 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, StoreError, OSError) as error:
         return _fail(str(error), 2)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        needs = _EXTRAS.get(error.name or "")
+        if needs is None:
             raise
-        return _fail("simulations need torch; install it with: pip install 'statmech-cl[simulations]'", 2)
+        return _fail(f"{needs[0]} need {error.name}; install it with: pip install 'statmech-cl[{needs[1]}]'", 2)
     finally:
         warnings.showwarning = showing
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+WIDTH = 100  # of a table on a terminal
+_ERRORS = ("residual", "quadrature_error")  # sizes, of which two digits say all
+
 
 def check_writable_file(path: str | Path) -> Path:
     """Return `path` if a file can be written there; an OSError that says why not otherwise."""
@@ -115,21 +118,42 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
-def to_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
-    """A plain-text table for people; `columns` chooses and orders."""
+def to_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, *, digits: int = 10) -> str:
+    """A plain-text table for people; `columns` chooses and orders. Numbers have so many digits, however small."""
     from tabulate import tabulate
 
     names = columns_of(rows) if columns is None else list(columns)
-    cells = [[_table_cell(row.get(name)) for name in names] for row in rows]
+    cells = [[_table_cell(row.get(name), 2 if name in _ERRORS else digits) for name in names] for row in rows]
     return tabulate(cells, headers=names, tablefmt="simple", disable_numparse=True)
 
 
-def _table_cell(value: Any) -> str:
+def fitted_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], spare: Sequence[str], *, digits: int = 6
+) -> str:
+    """A table of at most 100 columns of text: those `spare` are left out, in this order, until it fits, and a last line
+    names them."""
+    shown, left = list(columns), [name for name in spare if name in columns]
+    gone: list[str] = []
+    table = to_table(rows, shown, digits=digits)
+    while left and _width(table) > WIDTH:
+        gone.append(left.pop(0))
+        shown.remove(gone[-1])
+        table = to_table(rows, shown, digits=digits)
+    if not gone:
+        return table
+    return f"{table}\nleft out: {', '.join(name for name in columns if name in gone)}; --all shows all"
+
+
+def _width(text: str) -> int:
+    return max((len(line) for line in text.splitlines()), default=0)
+
+
+def _table_cell(value: Any, digits: int) -> str:
     if value is None:
         return ""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
         number = float(value)
-        return f"{number:.10g}" if number == 0 or 1e-3 <= abs(number) < 1e6 else f"{number:.4g}"
+        return f"{number:.{digits}g}"
     return str(value)

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -43,7 +45,7 @@ def own_pool(n_workers: int, initializer: Callable[[], Any] | None = None) -> It
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     context = multiprocessing.get_context("spawn")
     strangers = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin, initargs=(initializer,))
+    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin, initargs=(os.getpid(), initializer))
     try:
         yield pool
         pool.shutdown()
@@ -65,8 +67,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(initializer: Callable[[], Any] | None) -> None:
-    """Ctrl-C reaches the whole process group; the parent alone answers it."""
+def _begin(parent: int, initializer: Callable[[], Any] | None) -> None:
+    """Ctrl-C reaches the whole process group; the parent alone answers it. A parent that is killed takes its workers
+    with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer is not None:
         initializer()
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent is another: the one that started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

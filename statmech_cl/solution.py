@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .frames import frame
 from .problem import Chain, Task
+
+if TYPE_CHECKING:
+    import pandas
 
 BRANCHES = ("low", "high", "best", "thermodynamic", "all")  # what `solve` takes
 
@@ -90,6 +95,10 @@ class Solution:
         row["stable"] = self.stable
         return row
 
+    def to_frame(self) -> pandas.DataFrame:
+        """`to_dict` as a pandas DataFrame of one row; `pandas.concat` joins several."""
+        return frame([self.to_dict()])
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChainSolution:
@@ -151,6 +160,26 @@ class ChainSolution:
             "p": self.p.tolist(),
             "reference_overlap": self.reference_overlap.tolist(),
         }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A pandas DataFrame with one row for each after_task and on_task, counted from 1 (see `long_rows`)."""
+        return frame(long_rows(self.to_dict()))
+
+
+def long_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for each after_task and on_task, counted from 1, of the plain values of a ChainSolution."""
+    return [
+        {
+            "after_task": after + 1,
+            "on_task": on + 1,
+            "eps_g": found["eps_g"][after][on],
+            "p": found["p"][after][on],
+            **{name: task[name] for name in ("free_entropy", "replicon", "quadrature_error")},
+            **{name: task[name] for name in ("coexisting", "thermodynamic", "status")},
+        }
+        for after, task in enumerate(found["tasks"])
+        for on in range(len(found["tasks"]))
+    ]
 
 
 class InstabilityError(RuntimeError):

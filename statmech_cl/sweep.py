@@ -50,8 +50,10 @@ def _process() -> str:
     return f"{_LOADED}-{os.getpid()}"
 
 
-def points(problem: Sweepable, grid: Mapping[str, Iterable[Any]]) -> list[Point]:
-    """Every point, the last name of the grid varying fastest; all of them validated.
+def points(
+    problem: Sweepable, grid: Mapping[str, Iterable[Any]], zipped: Mapping[str, Iterable[Any]] | None = None
+) -> list[Point]:
+    """Every point, the last name of the grid varying more slowly than what is `zipped`; all of them validated.
 
     Raises
     ------
@@ -59,28 +61,44 @@ def points(problem: Sweepable, grid: Mapping[str, Iterable[Any]]) -> list[Point]
     """
     base = point_of(problem)
     values = {name: list(given) for name, given in grid.items()}
+    together = {name: list(given) for name, given in (zipped or {}).items()}
     known = tuple(base.values())
-    for name, given in values.items():
-        check_choice("grid", name, known)
-        if not given:
-            raise ValueError(f"grid[{name!r}] must hold at least one value, got none")
-    return [base.at(dict(zip(values, combination, strict=True))) for combination in itertools.product(*values.values())]
+    for axis, table in (("grid", values), ("zipped", together)):
+        for name, given in table.items():
+            check_choice(axis, name, known)
+            if not given:
+                raise ValueError(f"{axis}[{name!r}] must hold at least one value, got none")
+    twice = [name for name in together if name in values]
+    if twice:
+        raise ValueError(f"{twice[0]} must stand in one of grid and zipped, got it in both")
+    lengths = {name: len(given) for name, given in together.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"zipped must hold lists of one length, got lengths {lengths}")
+    steps = list(zip(*together.values(), strict=True)) if together else [()]
+    names = (*values, *together)
+    return [
+        base.at(dict(zip(names, (*combination, *step), strict=True)))
+        for combination in itertools.product(*values.values())
+        for step in steps
+    ]
 
 
 def sweep(
     problem: Sweepable,
     grid: Mapping[str, Iterable[Any]],
     *,
+    zipped: Mapping[str, Iterable[Any]] | None = None,
     executor: Executor | None = None,
     store: str | Path | None = None,
     quiet: bool = False,
 ) -> pandas.DataFrame:
-    """Compute `problem` at every point of the Cartesian product of `grid`.
+    """Compute `problem` at every point of the Cartesian product of `grid`, and of what is `zipped`.
 
     Parameters
     ----------
     problem : Task, Chain or Simulation; supplies every parameter that the grid does not vary.
     grid : name -> values, names as the point's `values` gives them ("alpha"; of a chain "alpha_2", "overlap_2").
+    zipped : name -> values that vary together: the first of each, the second of each, ... (lists of one length).
     executor : any concurrent.futures executor, e.g. dask.distributed.Client(...).get_executor(); it is not shut down.
         Default: one spawned process for each core, one thread each (a script needs `if __name__ == "__main__":`).
     store : file of the result store; finished points go there at once and are found there.
@@ -88,8 +106,8 @@ def sweep(
 
     Returns
     -------
-    DataFrame: the grid's names, then the results, `status` and `message`; rows in the order of the product.
-    `attrs` holds the kind, the parameters that do not vary, and the version.
+    DataFrame: the names of `grid` and `zipped`, then the results, `status` and `message`; rows in the order of the
+    product. `attrs` holds the kind, the parameters that do not vary, and the version.
 
     Raises
     ------
@@ -98,8 +116,10 @@ def sweep(
     """
     import pandas
 
-    listed = {name: list(values) for name, values in grid.items()}
-    wanted = points(problem, listed)
+    crossed = {name: list(values) for name, values in grid.items()}
+    together = {name: list(values) for name, values in (zipped or {}).items()}
+    wanted = points(problem, crossed, together)
+    listed = crossed | together
     kind, version = wanted[0].kind, code_version(type(wanted[0]).__module__)
     rows: dict[int, dict[str, Any]] = {}
     with Store(store, version=version) if store is not None else nullcontext() as opened:

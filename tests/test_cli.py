@@ -284,7 +284,7 @@ def test_the_row_says_the_alpha_that_it_is(capsys: pytest.CaptureFixture[str]) -
     text = run(capsys, "simulate", "--alpha", "0.03,0.031", *sizes, "--json")[1]
     assert [(row["patterns"], row["alpha_used"]) for row in json.loads(text)] == [(2, 0.04)] * 2
     table = run(capsys, "simulate", "--alpha", "0.03", *sizes)[1]
-    assert table.splitlines()[0].split()[:4] == ["alpha", "alpha_used", "n", "patterns"]
+    assert table.splitlines()[0].split()[:3] == ["alpha", "alpha_used", "patterns"]
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_solve_with_prescribed_q_star_and_prior(capsys: pytest.CaptureFixture[st
 
 
 def test_solve_table_csv_and_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    status, out, _ = run(capsys, "solve", "--alpha", "0.5")
+    status, out, _ = run(capsys, "solve", "--alpha", "0.5", "--all")
     assert status == 0 and "0.5395258633" in out and "converged" in out
     text = run(capsys, "solve", "--alpha", "0.5,0.6", "--csv")[1]
     assert len(text.splitlines()) == 3 and set(KEYS) <= set(text.splitlines()[0].split(","))

@@ -352,7 +352,7 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
         ("[parameters]\nbeta = 20.0", "grid must hold at least one name"),
         ("[grid]\nalpha = '2:1:1'", "grid.alpha must have start <= stop"),
         ("[grid]\nalpha = [-1.0]", "alpha must be a finite number in [0, inf), got -1.0"),
-        ("[parameters]\nbteA = 1.0\n[grid]\nalpha = [1.0]", "parameters: "),
+        ("[parameters]\nbteA = 1.0\n[grid]\nalpha = [1.0]", "[parameters] name must be one of "),
         ("[parameters]\nprior = 'kl'\n[grid]\nbeta = [1.0]", "alpha"),
         (
             "[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]",

@@ -95,5 +95,5 @@ class Simulation:
         for name in self.settings:
             check_choice(f"setting of {self.method}", name, (*known, "device"))
         given = {**plain, **self.settings}
-        device = given.pop("device", "cpu")
+        device = check_choice("device", given.pop("device", "cpu"), ("cpu", "cuda"))
         return {**dataclasses.asdict(kind(**given)), "device": device}

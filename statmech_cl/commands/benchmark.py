@@ -84,7 +84,9 @@ def command(
     from statmech_cl.simulations.deep import registry, runs
     from statmech_cl.simulations.deep.methods import check_options
     from statmech_cl.simulations.deep.scenarios import scenario as make_scenario
+    from statmech_cl.simulations.device import check_device
 
+    check_device(protocol["device"])
     kind = SCENARIOS[scenario]
     usual = {**USUAL, **kind.usual}
     protocol |= {name: value for name, value in usual.items() if protocol[name] is None}

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..output import check_writable_file, fitted_table, to_json, to_table, write_atomic
 from ..problem import PRIORS, Task
 from ..validation import check_number
 from .options import Choice, network, network_options
-from .results import choose_form, deliver, result_options
+from .results import ROWS, all_option, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..equilibrium.trace import Branch
 
-_SHOWN = ("alpha", "beta", "q", "r", "q_star", "eps_g", "free_entropy", "replicon", "quadrature_error")
+_SHOWN = ("alpha", "beta", "q", "r", "q_star", "eps_g", "free_entropy", "replicon", "saddle", "quadrature_error")
+_SPARE = ("quadrature_error", "q")
 
 
 class _NumberOrSpan(click.ParamType):
@@ -50,6 +51,7 @@ class _NumberOrSpan(click.ParamType):
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the branches (.pdf, .png, .svg).")
 @network_options
 @result_options(as_json="Write JSON.", as_csv="Write the points as CSV.")
+@all_option()
 def command(
     alpha: float | tuple[float, float],
     beta: float | tuple[float, float],
@@ -60,8 +62,11 @@ def command(
     form: str | None,
     plot: Path | None,
     output: Path | None,
+    everything: bool,
 ) -> None:
     """Follow every solution along one parameter: the one given as a span low:high.
+
+    The folds, stability and transitions come first, then a table of the points.
 
     \b
     Example:
@@ -77,7 +82,7 @@ def command(
     ((parameter, span),) = spans.items()
     channel = network(hidden_layers, activation)
     problem = Task(**{**given, parameter: span[0]}, prior=prior, channel=channel)  # type: ignore[arg-type]
-    form = choose_form(form, output)
+    form = choose_form(form, output, everything=everything)
     if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
         raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
     from statmech_cl import trace
@@ -85,16 +90,16 @@ def command(
     found = trace(problem, parameter=parameter, span=span)
     if plot is not None:
         _draw(found, plot)
-    deliver(_written(found, form), output)
+    deliver(_written(found, form, everything=everything), output)
 
 
-def _written(found: Branch, form: str) -> str:
+def _written(found: Branch, form: str, *, everything: bool) -> str | bytes:
     content = found.to_dict()
     if form == "json":
         return to_json({"parameter": found.parameter, **content})
-    if form == "csv":
-        return to_csv(content["points"])
-    lines = [to_table(content["points"], _SHOWN), ""]
+    if form in ROWS:
+        return rows_as(content["points"], form)
+    lines = []
     for fold in found.folds:
         others = ", ".join(f"{name} = {value:.10g}" for name, value in fold.items() if name != found.parameter)
         lines.append(f"fold at {found.parameter} = {fold[found.parameter]:.10g} ({others})")
@@ -102,7 +107,9 @@ def _written(found: Branch, form: str) -> str:
     lines += [f"free entropies cross at {found.parameter} = {value:.10g}" for value in found.transitions]
     lines += ["a curve ends where q_star reaches 1" for end in found.ends if end == "edge"]
     lines += ["a curve was lost: the part beyond is missing" for end in found.ends if end == "lost"]
-    return "\n".join(lines) + "\n"
+    points = content["points"]
+    table = to_table(points, _SHOWN) if everything else fitted_table(points, _SHOWN, _SPARE)
+    return "\n".join([*lines, *[""] * bool(lines), table]) + "\n"
 
 
 def _draw(found: Branch, path: Path) -> None:

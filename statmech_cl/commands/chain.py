@@ -7,16 +7,32 @@ from typing import Any
 
 import click
 
-from ..output import to_csv, to_json, to_table
+from ..output import fitted_table, to_json, to_table
 from ..problem import Chain, Task
-from ..solution import BRANCHES, ChainSolution
+from ..solution import BRANCHES, long_rows
 from ..validation import check_choice
 from .chain_options import ALL, chain_options, points_of
-from .options import Choice, network, network_options, read_network
-from .results import Failed, choose_form, deliver, end_with, read_toml, result_options, solve_each
+from .options import Choice, network, network_options, quiet_option, read_network
+from .results import (
+    ROWS,
+    Failed,
+    all_option,
+    choose_form,
+    deliver,
+    read_toml,
+    result_options,
+    rows_as,
+    solve_each,
+    store_option,
+)
 
 _FILE_NAMES = ("tasks", "overlaps", "law", "hidden_layers", "activation")
-_SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "status")
+_SHOWN = (
+    *("task", "alpha", "q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error"),
+    *("coexisting", "thermodynamic", "status"),
+)
+_SPARE = ("quadrature_error", "p", "q", "r", "replicon")
+_IN_A_ROW = 6  # columns of the forgetting matrix beside each other
 
 
 @click.command("chain")
@@ -30,6 +46,9 @@ _SHOWN = ("q", "r", "q_star", "p", "eps_g", "replicon", "quadrature_error", "sta
     as_json="Write JSON: an object, or a list for a range or --branch all.",
     as_csv="Write CSV: one row for each after_task and on_task.",
 )
+@all_option()
+@store_option()
+@quiet_option()
 def command(
     file: Path | None,
     branch: str,
@@ -37,13 +56,17 @@ def command(
     activation: str | None,
     form: str | None,
     output: Path | None,
+    everything: bool,
+    store: Path | None,
+    quiet: bool,
     **given: tuple[Any, ...],
 ) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
     --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
     all, once a task after the first (the first task then takes 20) or once a task. A range or list in one of the
-    arguments sweeps it.
+    arguments sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only what is
+    missing.
 
     \b
     Example:
@@ -61,7 +84,7 @@ def command(
       alpha = 1.0
       anchor = "ewc"
     """
-    form = choose_form(form, output)
+    chosen = choose_form(form, output, everything=everything)
     if file is not None:
         named = [name for name, values in given.items() if values]
         named += ["hidden-layers"] * (hidden_layers is not None) + ["activation"] * (activation is not None)
@@ -71,9 +94,12 @@ def command(
     else:
         alone = "alpha must be given once a task, or the chain in a --file"
         points = points_of(given, alone=alone, channel=network(hidden_layers, activation))
-    rows, failures = solve_each(points, branch)
-    deliver(_written(rows, form, single=len(points) == 1 and branch != "all"), output)
-    end_with(failures, len(points))
+    single = len(points) == 1 and branch != "all"
+
+    def write(rows: list[tuple[dict[str, float], Any]]) -> None:
+        deliver(_written(rows, chosen, single=single, everything=everything), output)
+
+    solve_each(points, branch, write, store=store, quiet=quiet)
 
 
 def _read(file: Path) -> Chain:
@@ -103,50 +129,44 @@ def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:
     return {tuple(1 if sign == "+" else -1 for sign in key): weight for key, weight in given.items()}
 
 
-def _written(rows: list[tuple[dict[str, float], ChainSolution | Failed]], form: str, *, single: bool) -> str:
+def _written(
+    rows: list[tuple[dict[str, float], dict[str, Any] | Failed]], form: str, *, single: bool, everything: bool
+) -> str | bytes:
     if form == "json":
         objects = [
-            {**swept, "status": "failed", "message": found}
-            if isinstance(found, Failed)
-            else {**swept, **found.to_dict()}
+            {**swept, "status": "failed", "message": found} if isinstance(found, Failed) else {**swept, **found}
             for swept, found in rows
         ]
         return to_json(objects[0] if single else objects)
-    if form == "csv":
-        return to_csv([row for swept, found in rows for row in _long(swept, found)])
-    return "\n".join(_text(swept, found) for swept, found in rows)
+    if form in ROWS:
+        return rows_as([row for swept, found in rows for row in _long(swept, found)], form)
+    return "\n".join(_text(swept, found, everything=everything) for swept, found in rows)
 
 
-def _long(swept: dict[str, float], found: ChainSolution | Failed) -> list[dict[str, Any]]:
+def _long(swept: dict[str, float], found: dict[str, Any] | Failed) -> list[dict[str, Any]]:
     """One row for each after_task and on_task."""
     if isinstance(found, Failed):
         return [{**swept, "status": "failed", "message": found}]
-    return [
-        {
-            **swept,
-            "after_task": after + 1,
-            "on_task": on + 1,
-            "eps_g": float(found.eps_g[after, on]),
-            "p": float(found.p[after, on]),
-            "free_entropy": found.tasks[after].free_entropy,
-            "replicon": found.tasks[after].replicon,
-            "quadrature_error": found.tasks[after].quadrature_error,
-            "status": str(found.tasks[after].status),
-        }
-        for after in range(len(found.tasks))
-        for on in range(len(found.tasks))
-    ]
+    return [{**swept, **row} for row in long_rows(found)]
 
 
-def _text(swept: dict[str, float], found: ChainSolution | Failed) -> str:
+def _text(swept: dict[str, float], found: dict[str, Any] | Failed, *, everything: bool) -> str:
     """Two tables: each task's order parameters, and eps_g after each task on each task."""
     title = "".join(f"{name} = {value:g}\n" for name, value in swept.items())
     if isinstance(found, Failed):
         return f"{title}failed: {found}\n"
-    numbers = range(1, len(found.tasks) + 1)
-    tasks = [{"task": str(t), **task.to_dict()} for t, task in zip(numbers, found.tasks, strict=True)]
+    tasks = [{"task": str(t), **task} for t, task in enumerate(found["tasks"], start=1)]
+    first = to_table(tasks, _SHOWN) if everything else fitted_table(tasks, _SHOWN, _SPARE)
+    numbers = range(1, len(tasks) + 1)
+    width, digits = (len(numbers), 10) if everything else (_IN_A_ROW, 6)
     errors = [
-        {"eps_g": f"after task {t}", **{f"on task {k}": float(row[k - 1]) for k in numbers}}
-        for t, row in zip(numbers, found.eps_g, strict=True)
+        to_table(
+            [
+                {"eps_g": f"after task {t}", **{f"on task {k}": row[k - 1] for k in numbers[start : start + width]}}
+                for t, row in zip(numbers, found["eps_g"], strict=True)
+            ],
+            digits=digits,
+        )
+        for start in range(0, len(numbers), width)
     ]
-    return f"{title}{to_table(tasks, ('task', 'alpha', *_SHOWN))}\n\n{to_table(errors)}\n"
+    return title + "\n\n".join([first, *errors]) + "\n"

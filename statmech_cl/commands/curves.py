@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..output import check_writable_file, to_json, to_table, write_atomic
 from ..problem import Chain, Task
 from ..progress import bar
 from ..validation import check_count
 from .chain_options import chain_options, columns
 from .options import Choice, Count, Number, quiet_option
-from .results import choose_form, deliver, result_options
+from .results import ROWS, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..dynamics import LearningCurve
@@ -131,11 +131,11 @@ class _Moved:
             pass
 
 
-def _written(curve: LearningCurve, form: str) -> str:
+def _written(curve: LearningCurve, form: str) -> str | bytes:
     if form == "json":
         return to_json(curve.to_dict())
-    if form == "csv":
-        return to_csv([row for number in range(len(curve.stages)) for row in _rows(curve, number)])
+    if form in ROWS:
+        return rows_as([row for number in range(len(curve.stages)) for row in _rows(curve, number)], form)
     return _text(curve)
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, to_csv, to_json, to_table, write_atomic
+from ..output import check_writable_file, to_json, to_table, write_atomic
 from ..problem import Chain, Problem, Task
 from ..validation import check_number
 from .chain_options import chain_options, columns
 from .options import Count
-from .results import choose_form, deliver, result_options
+from .results import ROWS, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..equilibrium.plane.diagram import PhaseDiagram
@@ -114,17 +114,18 @@ def _single(name: str, value: Any) -> Any:
     return value[0]
 
 
-def _written(found: PhaseDiagram, form: str) -> str:
+def _written(found: PhaseDiagram, form: str) -> str | bytes:
     content = found.to_dict()
     if form == "json":
         return to_json(content)
-    if form == "csv":
-        return to_csv(
+    if form in ROWS:
+        return rows_as(
             [
                 {"event": line.event, "curve": number, found.x: x, found.y: y}
                 for number, line in enumerate(found.curves)
                 for x, y in zip(line.x, line.y, strict=True)
-            ]
+            ],
+            form,
         )
     lines = []
     for line in found.curves:

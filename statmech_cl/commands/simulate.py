@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from ..output import to_csv, to_json, to_table
+from ..output import columns_of, fitted_table, to_json, to_table
 from ..progress import bar
 from ..store import Store
 from .chain_options import ALL, problems_of
-from .results import choose_form, deliver, result_options
+from .results import ROWS, all_option, choose_form, deliver, result_options, rows_as, store_option
 from .simulation import flat, grid, printable, settings_of, simulated, simulation_options
+
+_SPARE = ("n_seeds", "n", "r", "loss", "eps_test")
 
 
 @click.command("simulate")
@@ -21,9 +23,8 @@ from .simulation import flat, grid, printable, settings_of, simulated, simulatio
 @result_options(
     as_json="Write JSON, the values of the single seeds included.", as_csv="Write CSV: means and standard errors."
 )
-@click.option(
-    "--store", type=click.Path(path_type=Path), help="Keep finished points in this file, and find them there."
-)
+@all_option()
+@store_option()
 def command(
     method: str,
     n: int,
@@ -33,6 +34,7 @@ def command(
     quiet: bool,
     form: str | None,
     output: Path | None,
+    everything: bool,
     store: Path | None,
     **given: Any,
 ) -> None:
@@ -40,7 +42,8 @@ def command(
 
     --alpha once is one task; a list 0.5,1 or a range simulates each. --alpha once a task is a chain, described by the
     same options as in `chain`. Ctrl-C writes the finished points; with --store the same command again computes only
-    what is missing. The exit status is 1 where every seed of a point diverged.
+    what is missing. A run that takes more than 1 GB of memory says so first. The exit status is 1 where every seed of a
+    point diverged.
 
     \b
     Example:
@@ -48,7 +51,7 @@ def command(
       statmech-cl simulate --alpha 2 --alpha 1 --gamma 1 --overlap 0.5 --n 500
       statmech-cl simulate --alpha 0.1:2:0.1 --n 1000 --seeds 20 -o descent.csv --store descent.sqlite
     """
-    form = choose_form(form, output)
+    form = choose_form(form, output, everything=everything)
     words = {name: given.pop(name) for name in ALL}
     if method == "descent" and words["beta"]:
         raise ValueError("beta must not be given with descent, which has no temperature; it belongs to gibbs")
@@ -61,9 +64,10 @@ def command(
             for row in bar(simulated(opened, points), "simulate", total=len(points), quiet=quiet):
                 rows.append(row)
         except KeyboardInterrupt:
-            _write(rows, form, output, single=False)
+            if rows:
+                _write(rows, form, output, single=False, everything=everything)
             raise KeyboardInterrupt(f"interrupted after {len(rows)} of {len(points)} points") from None
-    _write(rows, form, output, single=len(points) == 1)
+    _write(rows, form, output, single=len(points) == 1, everything=everything)
     _warn(rows)
     lost = [row for row in rows if row["diverged"] == row["n_seeds"]]
     if lost:
@@ -87,11 +91,13 @@ def _warn(rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _write(rows: list[dict[str, Any]], form: str, output: Path | None, *, single: bool) -> None:
+def _write(rows: list[dict[str, Any]], form: str, output: Path | None, *, single: bool, everything: bool) -> None:
+    content: str | bytes
     if form == "json":
-        text = to_json(rows[0] if single else rows)
-    elif form == "csv":
-        text = to_csv([flat(row) for row in rows])
+        content = to_json(rows[0] if single else rows)
+    elif form in ROWS:
+        content = rows_as([flat(row) for row in rows], form)
     else:
-        text = to_table([printable(row) for row in rows]) + "\n"
-    deliver(text, output)
+        shown = [printable(row) for row in rows]
+        content = (to_table(shown) if everything else fitted_table(shown, columns_of(shown), _SPARE)) + "\n"
+    deliver(content, output)

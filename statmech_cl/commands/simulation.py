@@ -22,6 +22,7 @@ SETTINGS = {
     "gibbs": ("warmup", "draws", "chains", "start"),
 }
 METHODS = tuple(SETTINGS)
+MUCH_MEMORY = 1e9  # bytes; a run that takes more says so before it starts
 
 
 def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,8 +80,9 @@ def grid(
     """
     from statmech_cl.simulations.perceptron import memory
 
-    for problem in chosen:
-        memory.check(problem, method=method, n=n, n_seeds=seeds, device=device, **settings)
+    most = max(memory.check(one, method=method, n=n, n_seeds=seeds, device=device, **settings) for one in chosen)
+    if most > MUCH_MEMORY:
+        click.echo(f"the patterns take about {memory.said(most)} of memory", err=True)
     common = {"method": method, "n": n, "seeds": list(range(seed, seed + seeds)), "device": device, **settings}
     return [{"problem": to_dict(problem), **common} for problem in chosen]
 

@@ -8,14 +8,41 @@ from typing import Any
 
 import click
 
-from ..output import to_csv, to_json, to_table
+from ..output import fitted_table, to_json, to_table
 from ..problem import PRIORS, Task
 from ..solution import BRANCHES
-from .options import Choice, Number, Numbers, Steps, network, network_options
-from .results import Failed, choose_form, deliver, end_with, result_options, solve_each
+from .options import Choice, Number, Numbers, Steps, network, network_options, quiet_option
+from .results import (
+    ROWS,
+    Failed,
+    all_option,
+    choose_form,
+    deliver,
+    result_options,
+    rows_as,
+    solve_each,
+    store_option,
+)
 
-_SHOWN_STEPS = ("alpha", "overlaps", "parisi", "r", "q_star", "p", "eps_g", "free_entropy", "complexity", "status")
-_SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "quadrature_error", "status")
+_SHOWN_STEPS = (
+    "alpha",
+    "overlaps",
+    "parisi",
+    "r",
+    "q_star",
+    "p",
+    "eps_g",
+    "free_entropy",
+    "complexity",
+    "coexisting",
+    "thermodynamic",
+    "status",
+)
+_SHOWN = (
+    *("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "quadrature_error"),
+    *("coexisting", "thermodynamic", "status"),
+)
+_SPARE = ("quadrature_error", "p", "free_entropy", "complexity", "q", "r", "overlaps", "replicon")
 
 
 @click.command("solve")
@@ -38,6 +65,9 @@ _SHOWN = ("alpha", "q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon",
     help="Prescribe the breaking point of one step (with --rsb 1).",
 )
 @result_options(as_json="Write JSON: an object for one alpha, a list for several.", as_csv="Write CSV.")
+@all_option()
+@store_option()
+@quiet_option()
 def command(
     alpha: tuple[float, ...],
     beta: float,
@@ -50,8 +80,14 @@ def command(
     parisi: float | None,
     form: str | None,
     output: Path | None,
+    everything: bool,
+    store: Path | None,
+    quiet: bool,
 ) -> None:
     """Solve the mean-field equations at each ALPHA.
+
+    `coexisting` counts the other solutions at the same point; `thermodynamic` says whether the free entropy is the
+    largest of them. Ctrl-C writes the finished points; with --store the same command again solves only what is missing.
 
     \b
     Example:
@@ -61,26 +97,31 @@ def command(
       statmech-cl solve --alpha 1 --hidden-layers 1 --activation sign
       statmech-cl solve --alpha 1.25 --rsb 1 --json
     """
-    form = choose_form(form, output)
+    chosen = choose_form(form, output, everything=everything)
     task = Task(alpha=0.0, beta=beta, prior=prior, q_star=q_star, channel=network(hidden_layers, activation))
     points = [({"alpha": value}, replace(task, alpha=value)) for value in alpha]
-    found, failures = solve_each(points, branch, rsb=rsb, parisi=parisi)
-    rows: list[dict[str, Any]] = [
-        {**swept, "beta": beta, "prior": prior, "status": "failed", "message": solution}
-        if isinstance(solution, Failed)
-        else solution.to_dict()
-        for swept, solution in found
-    ]
     shown = _SHOWN if rsb is None else _SHOWN_STEPS
-    deliver(_written(rows, form, shown, single=len(points) == 1 and branch != "all"), output)
-    end_with(failures, len(points))
+
+    def write(found: list[tuple[dict[str, float], Any]]) -> None:
+        rows: list[dict[str, Any]] = [
+            {**swept, "beta": beta, "prior": prior, "status": "failed", "message": solution}
+            if isinstance(solution, Failed)
+            else solution
+            for swept, solution in found
+        ]
+        single = len(points) == 1 and branch != "all"
+        deliver(_written(rows, chosen, shown, single=single, everything=everything), output)
+
+    solve_each(points, branch, write, store=store, quiet=quiet, rsb=rsb, parisi=parisi)
 
 
-def _written(rows: list[dict[str, Any]], form: str, shown: tuple[str, ...], *, single: bool) -> str:
+def _written(
+    rows: list[dict[str, Any]], form: str, shown: tuple[str, ...], *, single: bool, everything: bool
+) -> str | bytes:
     if form == "json":
         return to_json(rows[0] if single else rows)
-    if form == "csv":
-        return to_csv(rows)
+    if form in ROWS:
+        return rows_as(rows, form)
     for row in rows:
         row |= {name: " ".join(f"{x:.6g}" for x in row[name]) for name in ("overlaps", "parisi") if name in row}
-    return to_table(rows, shown) + "\n"
+    return (to_table(rows, shown) if everything else fitted_table(rows, shown, _SPARE)) + "\n"

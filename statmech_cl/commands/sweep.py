@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
 from statmech_cl.simulations.perceptron.simulation import METHODS, Simulation
 
-from ..output import check_writable_file, to_csv, to_json
+from ..output import to_json, to_table
 from ..points import Sweepable
 from ..problem import Chain, Task
-from ..sweep import sweep
+from ..sweep import points, sweep
 from ..validation import check_choice
 from .options import parse_numbers, quiet_option, read_network
-from .results import deliver, kept_in, read_toml
+from .results import ROWS, choose_form, deliver, kept_in, read_toml, rows_as
 
-_TABLES = ("problem", "parameters", "grid")
+_TABLES = ("problem", "parameters", "grid", "zip")
+_NETWORK = ("hidden_layers", "activation")
+_PARAMETERS = {
+    "task": (*Task.__dataclass_fields__, "branch", *_NETWORK),
+    "chain": ("tasks", "overlaps", "law", *_NETWORK),
+}
 _KINDS = ("task", "chain", *METHODS)
 
 
 @click.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV or JSON file; default: CSV to the terminal.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A .csv, .json, .txt, .parquet or .xlsx file; default: CSV to the terminal.",
+)
 @click.option("--store", type=click.Path(path_type=Path), help="Finished points; default: FILE with suffix .sqlite.")
 @click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster at this address (tcp://host:port).")
 @quiet_option()
@@ -45,23 +56,25 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
       alpha = "0.1:2:0.1"
       prior = ["none", "kl"]
 
+    Names in a table [zip], each with a list of the same length, vary together instead of forming a grid.
+
     A chain has parameters.tasks = [{alpha = 2.0}, {alpha = 1.0}], parameters.overlaps = [0.0] and a grid over alpha_1,
     alpha_2, overlap_2, ...; problem = "descent" has alpha, n, seeds, and the settings of the descent. The theory's
     problems take hidden_layers and activation among their parameters: a tree in place of the perceptron.
     """
-    if output is not None:
-        check_writable_file(output)
-    problem, grid = _read(file)
+    form = choose_form("csv" if output is None else None, output)
+    problem, grid, zipped = _read(file)
     where = store if store is not None else file.with_suffix(".sqlite")
     with kept_in(where):
         if dask is None:
-            table = sweep(problem, grid, store=where, quiet=quiet)
+            table = sweep(problem, grid, zipped=zipped, store=where, quiet=quiet)
         else:
             with _client(dask) as client:
-                table = sweep(problem, grid, executor=client.get_executor(), store=where, quiet=quiet)
+                executor = client.get_executor()
+                table = sweep(problem, grid, zipped=zipped, executor=executor, store=where, quiet=quiet)
     rows = [{str(name): _cell(value) for name, value in row.items()} for row in table.to_dict("records")]
-    as_json = output is not None and output.suffix == ".json"
-    deliver(to_json({**table.attrs, "rows": rows}) if as_json else to_csv(rows), output)
+    content = rows_as(rows, form) if form in ROWS else to_table(rows) + "\n"
+    deliver(to_json({**table.attrs, "rows": rows}) if form == "json" else content, output)
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
         click.echo(f"statmech-cl: {failed} of {len(rows)} points failed; their rows say why", err=True)
@@ -73,55 +86,85 @@ def _cell(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _read(file: Path) -> tuple[Sweepable, dict[str, list[Any]]]:
+_Values: TypeAlias = dict[str, list[Any]]
+
+
+def _read(file: Path) -> tuple[Sweepable, _Values, _Values]:
+    """The problem, the grid and what is zipped, every point checked; an error names the file, the table and the key."""
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _TABLES)
     kind = check_choice(f"{file}: problem", content.get("problem", "task"), _KINDS)
-    grid = {name: _values(name, given) for name, given in _table(content, "grid").items()}
-    if not grid:
-        raise ValueError(f"{file}: grid must hold at least one name with its values")
-    parameters = _table(content, "parameters")
-    twice = [name for name in parameters if name in grid]
-    if twice:
-        raise ValueError(f"{file}: {twice[0]} must stand in one of parameters and grid, got it in both")
-    if kind == "task" and "branch" in parameters:  # no field of a task: it is an axis of one value
-        grid["branch"] = [parameters.pop("branch")]
-    return _problem(kind, parameters, grid), grid
+    with _named(file):
+        parameters = _table(content, "parameters")
+        grid = {name: _values(f"grid.{name}", given) for name, given in _table(content, "grid").items()}
+        zipped = {name: _values(f"zip.{name}", given) for name, given in _table(content, "zip").items()}
+        if not grid and not zipped:
+            raise ValueError("grid must hold at least one name with its values")
+        for name in parameters:
+            if name in grid or name in zipped:
+                axis = "grid" if name in grid else "zip"
+                raise ValueError(f"{name} must stand in one of parameters and {axis}, got it in both")
+    with _named(file, {"grid": grid, "zip": zipped}, other="[parameters] "):
+        for name in parameters:
+            check_choice("name", name, _PARAMETERS.get(kind, (name,)))
+        if kind == "descent" and "beta" in parameters:
+            raise ValueError("beta must not be given with descent, which has no temperature")
+        if kind == "task" and "branch" in parameters:  # no field of a task: it is an axis of one value
+            grid["branch"] = [parameters.pop("branch")]
+        problem = _problem(kind, parameters, {**grid, **zipped})
+    with _named(file):
+        points(problem, grid, zipped)
+    return problem, grid, zipped
+
+
+@contextmanager
+def _named(file: Path, tables: Mapping[str, _Values] | None = None, *, other: str = "") -> Iterator[None]:
+    """A ValueError inside names the file, and which of the tables holds the key that it begins with, or `other`."""
+    try:
+        yield
+    except ValueError as error:
+        key = str(error).split(" ")[0]
+        table = next((f"[{name}] " for name, values in (tables or {}).items() if key in values), other)
+        raise ValueError(f"{file}: {table}{error}") from None
 
 
 def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     found = content.get(name, {})
     if not isinstance(found, dict):
         raise ValueError(f"{name} must be a table, got {found!r}")
-    return found
+    return dict(found)
 
 
 def _values(name: str, given: Any) -> list[Any]:
     if isinstance(given, str) and ":" in given:
-        return list(parse_numbers(f"grid.{name}", given))
+        return list(parse_numbers(name, given))
     return given if isinstance(given, list) else [given]
 
 
 def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Sweepable:
     """The problem that supplies what the grid does not vary; what it does vary takes its first value."""
-    try:
-        if kind == "chain":
-            listed = enumerate(parameters.pop("tasks", ()), start=1)
-            channel = read_network(parameters)
-            tasks = [Task(**{"channel": channel, **_varied(grid, f"_{number}"), **task}) for number, task in listed]
-            return Chain(tuple(tasks), **parameters)
-        first = {name: values[0] for name, values in grid.items() if values}
-        if kind == "task":
-            names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
-            return Task(**{"channel": read_network(names), **names})
-        given = {**first, **parameters}
-        read = ("alpha", "beta", "prior", "q_star", "channel")
-        task = Task.from_dict({name: given.pop(name) for name in read if name in given})
-        sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
-        return Simulation(task=task, method=kind, settings=given, **sizes)
-    except TypeError as error:  # an argument that the class does not have, or lacks
-        raise ValueError(f"parameters: {error}") from None
+    if kind == "chain":
+        listed = parameters.pop("tasks", [])
+        if not isinstance(listed, list) or not all(isinstance(task, dict) for task in listed):
+            raise ValueError(f"tasks must be a list of tables [{{alpha = 1.0}}, ...], got {listed!r}")
+        channel = read_network(parameters)
+        tasks = []
+        for number, task in enumerate(listed, start=1):
+            for name in task:
+                check_choice(f"name in task {number}", name, tuple(Task.__dataclass_fields__))
+            tasks.append(Task.from_dict({"channel": channel, **_varied(grid, f"_{number}"), **task}))
+        return Chain(tuple(tasks), **parameters)
+    first = {name: values[0] for name, values in grid.items() if values}
+    if kind == "task":
+        names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
+        known = ("channel", *_PARAMETERS["task"])
+        return Task.from_dict({"channel": read_network(names), **{n: v for n, v in names.items() if n in known}})
+    given = {**first, **parameters}
+    read = ("alpha", "beta", "prior", "q_star", "channel")
+    task = Task.from_dict({name: given.pop(name) for name in read if name in given})
+    sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
+    return Simulation(task=task, method=kind, settings=given, **sizes)
 
 
 def _varied(grid: Mapping[str, list[Any]], suffix: str) -> dict[str, Any]:

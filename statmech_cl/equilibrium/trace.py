@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import brentq
 
+from ..frames import frame
 from ..problem import Chain, Task
 from ..solution import ChainSolution, Solution
 from ..validation import check_choice, check_number
@@ -20,6 +21,9 @@ from .continuation import Curve, Family, Node, locate, log_replicon
 from .landscape import Stretch, curve_from, fold_nodes, passes, stretches_of
 from .one_task import starts, warn_outside
 from .saddle import Equations, Root, certify, equations_of, newton
+
+if TYPE_CHECKING:
+    import pandas
 
 PARAMETERS = ("alpha", "beta", "q_star")
 CHAIN_PARAMETERS = ("alpha", "gamma")
@@ -64,6 +68,12 @@ class Branch:
             "curves": [list(span) for span in self.curves],
             "ends": self.ends,
         }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The points as a pandas DataFrame, one row each, with `curve`, the number of the curve that each lies on."""
+        rows = self.to_dict()["points"]
+        numbers = [number for number, (start, stop) in enumerate(self.curves) for _ in range(start, stop)]
+        return frame([{**row, "curve": number} for row, number in zip(rows, numbers, strict=True)])
 
 
 @dataclass(frozen=True)
