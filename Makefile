@@ -43,6 +43,8 @@ pages: setup
 
 docs: setup layout
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	mkdir -p build/typeset && cp docs/typeset/package.json docs/typeset/package-lock.json build/typeset
+	npm ci --prefix build/typeset --ignore-scripts --no-audit --no-fund --silent
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:

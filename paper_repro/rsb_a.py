@@ -1,9 +1,8 @@
 """eps_g and q_star against alpha with k = 0, 1, 2 steps of replica symmetry breaking, and what the sampler sees.
 
-The sampler is replica exchange.
-The rule, written before the run that it judges: p and q_star, extrapolated in N, are set against one step by the rule
-of `agreement`. A point is judged where the median R-hat over problems and scalars is below 1.05 at every N; others are
-shown. So is replica symmetry (k = 0), which decides nothing.
+The sampler is replica exchange. The rule, written before the run that it judges: p and q_star, extrapolated in N, are
+set against one step by the rule of `agreement`. A point is judged where the median R-hat over problems and scalars is
+below 1.05 at every N; others are shown. So is replica symmetry (k = 0), which decides nothing.
 """
 
 from __future__ import annotations
@@ -111,7 +110,6 @@ def draw(data: Data) -> Any:
                 label = f"$k = {k}$" if branch == "low" else None
                 look = {"color": f"C{k}", "linestyle": ("-", "-", ":")[k % 3], "linewidth": 2.0 if k == 2 else 1.0}
                 ax.plot([row["alpha"] for row in line], [row[name] for row in line], label=label, **look)
-        # eps_g bends at p = 1: its limit is that of its own means
         sizes = sorted(set(data.column("n", kind="sampler")))
         for number, n in enumerate(sizes):
             points = data.select(kind="sampler", n=n)

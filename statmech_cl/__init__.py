@@ -28,6 +28,8 @@ __all__ = [
     "Perceptron",
     "PhaseDiagram",
     "PlaneCurve",
+    "Protocol",
+    "SimilarityMap",
     "Solution",
     "Status",
     "Task",
@@ -37,7 +39,9 @@ __all__ = [
     "channels",
     "curve",
     "learn",
+    "optimise",
     "phase_diagram",
+    "similarity_map",
     "solve",
     "solve_many",
     "trace",
@@ -70,6 +74,14 @@ def __getattr__(name: str) -> Any:
         from .equilibrium.plane import diagram
 
         return getattr(diagram, name)
+    if name in ("optimise", "Protocol"):
+        from .protocols import optimal
+
+        return getattr(optimal, name)
+    if name in ("similarity_map", "SimilarityMap"):
+        from .protocols import similarity
+
+        return getattr(similarity, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -200,7 +200,7 @@ class Walk:
         )
 
 
-def _free_start(equations: Equations) -> np.ndarray:
+def free_start(equations: Equations) -> np.ndarray:
     """The solution at alpha = 0: the anchor alone."""
     orders = equations.site.averages(Hats(0.0, 0.0, 0.0), 1.0).orders
     tiny = 1e-12  # without an anchor q = r = 0
@@ -212,7 +212,7 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
     for "all" and "thermodynamic" those on every curve that continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
-    roots = [newton(equations, _free_start(equations))]
+    roots = [newton(equations, free_start(equations))]
     if branch != "low":
         roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
     if branch in ("all", "thermodynamic") and equations.q_star is None:
@@ -235,7 +235,7 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
     alpha = equations.alpha
     for _ in range(10):
         alpha *= 0.5
-        begin = newton(family(alpha), _free_start(family(alpha)))
+        begin = newton(family(alpha), free_start(family(alpha)))
         if begin.converged:
             curve = follow(family, first_node(family, begin.sweep.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
             end = curve.nodes[-1]
@@ -251,7 +251,7 @@ def _along_alpha(equations: Equations) -> list[np.ndarray]:
     def family(c: float) -> Equations:
         return replace(equations, alpha=c)
 
-    begun = [(newton(family(low), _free_start(family(low))), low, 1.0)]
+    begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
     for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
         top = attempt(family(begin), high_start(family(begin)))
         if top is not None and top.converged:

@@ -1,0 +1,58 @@
+"""Similarity maps against solve() point by point, and the lines of no transfer against their definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from statmech_cl import Chain, Task, similarity_map, solve
+
+CHAIN = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.3)
+
+
+def _solved(alpha_2: float, overlap: float, gamma: float) -> tuple[float, float, float]:
+    """Forgetting, transfer and eps_2 without any warm start."""
+    found = solve(Chain((Task(alpha=2.0), Task(alpha=alpha_2, gamma=gamma)), overlaps=overlap))
+    alone = solve(Task(alpha=alpha_2))
+    return found.forgetting[0], alone.eps_g - found.eps_g[1, 1], found.eps_g[1, 1]
+
+
+def test_a_map_says_what_solve_says() -> None:
+    found = similarity_map(CHAIN, xs=[-0.5, 0.3, 0.8], ys=[0.3, 1.0, 2.2])
+    assert (found.reason == "").all()
+    for i, overlap in enumerate(found.xs):
+        for j, alpha_2 in enumerate(found.ys):
+            told = found.forgetting[j, i], found.transfer[j, i], found.eps_2[j, i]
+            assert told == pytest.approx(_solved(alpha_2, overlap, 1.0), abs=1e-9)
+    zeros = [line for line in found.lines if line["kind"] == "zero"]
+    assert zeros
+    for line in zeros:
+        assert abs(_solved(line["y"], line["x"], 1.0)[1]) < 1e-8
+    assert np.sign(found.transfer).min() < 0.0 < found.transfer.max()
+
+
+def test_a_map_in_gamma() -> None:
+    found = similarity_map(CHAIN, x="overlap", y="gamma", xs=[0.2, 0.6], ys=[0.05, 0.5])
+    assert (found.alone == found.alone[0, 0]).all()
+    for i, overlap in enumerate(found.xs):
+        for j, gamma in enumerate(found.ys):
+            told = found.forgetting[j, i], found.transfer[j, i], found.eps_2[j, i]
+            assert told == pytest.approx(_solved(1.0, overlap, gamma), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"x": "alpha2"}, "x must be one of .*, got 'alpha2'"),
+        ({"x": "alpha_2"}, "y must be one of overlap, gamma, got 'alpha_2'"),
+        ({"xs": [0.0, 2.0]}, r"xs must be a finite number in \[-1, 1\], got 2.0"),
+        ({"ys": [1.0, 0.5]}, "ys must be at least two rising values"),
+        ({"n_workers": 0}, "n_workers must be a whole number >= 1, got 0"),
+        ({"chain": Chain((Task(alpha=1.0),))}, "chain must be a Chain of two tasks"),
+        ({"chain": Chain((Task(alpha=1.0), Task(alpha=1.0, anchor="none"))), "y": "gamma"}, "gamma must not be varied"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: dict, line: str) -> None:
+    given = {"chain": CHAIN, "xs": [0.0, 0.5], "ys": [0.5, 1.0], **arguments}
+    with pytest.raises(ValueError, match=line):
+        similarity_map(given.pop("chain"), **given)
