@@ -67,6 +67,11 @@ def test_forgetting_along_a_chain_can_be_drawn() -> None:
     assert branch.to_dict()["points"][0]["eps_1"] == pytest.approx(drawn[0])
 
 
+def test_continuation_that_steps_beyond_alpha_0_turns_back() -> None:
+    strong = Chain((Task(alpha=2.0), Task(alpha=1.0, gamma=10.0)), overlaps=0.3)
+    assert solve(strong, branch="thermodynamic").eps_g[1, 0] == pytest.approx(solve(strong).eps_g[1, 0], abs=1e-9)
+
+
 def test_what_a_chain_forgets_and_carries_over() -> None:
     found = solve(CHAIN)
     assert found.forgetting[0] == found.eps_g[1, 0] - found.eps_g[0, 0] > 0.0

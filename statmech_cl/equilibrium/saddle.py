@@ -126,7 +126,7 @@ class Equations:
         hats = Hats(*(self.alpha * hat for hat in patterns.hats))
         if self.q_star is not None:
             hats = hats._replace(q_star_hat=2.0 * math.sinh(float(y[0])))
-        if not hats.size < LARGEST_HATS:
+        if hats.q_hat < 0.0 or not hats.size < LARGEST_HATS:  # a step beyond alpha = 0 has no measure
             return Sweep(y, np.full(self.size, math.inf), before, before, hats, patterns.g_e, math.nan, math.nan)
         sites = self.site.averages(hats, refine)
         gap = to_unknowns(sites.orders) - self._free(y)
