@@ -1,13 +1,21 @@
-"""Write what the README and the gallery say about the figures from their table: `make pages`."""
+"""Write what the README, the gallery and the table of verdicts say about the figures: `make pages`.
+
+`python docs/pages.py results/fig2b.json ...` first keeps the verdicts of these runs in docs/verdicts.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
+from statmech_cl.output import to_json
 from statmech_cl.paper_repro import FIGURES
 
 ROOT = Path(__file__).parent.parent
+KEPT = ROOT / "docs" / "verdicts"
 _TABLE = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end of figures -->)", re.S)
 
 
@@ -31,6 +39,64 @@ def gallery() -> str:
     return "\n".join(parts)
 
 
+def keep(path: Path) -> None:
+    """Keep the verdict of one run, the JSON that `reproduce` wrote, in docs/verdicts; a note kept with it stays."""
+    made = json.loads(path.read_text())
+    kept = KEPT / f"{made['figure']}-{made['seed']}.json"
+    note = json.loads(kept.read_text())["note"] if kept.is_file() else ""
+    told = {
+        **{name: made[name] for name in ("figure", "scale", "seed")},
+        **{name: made["verdict"][name] for name in ("holds", "sentence")},
+        "version": made["versions"]["statmech-cl"],
+        "commit": (made["versions"]["commit"] or "")[:8],
+        "note": note,
+    }
+    kept.write_text(to_json(told))
+
+
+def _kept() -> list[dict[str, Any]]:
+    """The verdicts in docs/verdicts, in the order of the figures, then of the seeds."""
+    told = [json.loads(path.read_text()) for path in KEPT.glob("*.json")]
+    order = list(FIGURES)
+    return sorted(told, key=lambda verdict: (order.index(verdict["figure"]), verdict["seed"]))
+
+
+def verdicts() -> str:
+    """The table of verdicts: those that do not hold first, then those that do, then the figures without one."""
+    kept = _kept()
+    fallen = [verdict for verdict in kept if not verdict["holds"]]
+    standing = [verdict for verdict in kept if verdict["holds"]]
+    missing = [f"`{figure}`" for figure in FIGURES if figure not in {verdict["figure"] for verdict in kept}]
+    parts = [
+        "# Verdicts\n\nEvery figure ends in a verdict: does its claim hold, and why. The rules stand in the code, and "
+        "stood there before\nthe runs that they judge ([when a verdict holds](simulations.md#when-a-verdict-holds))."
+        "\n\n"
+        "A verdict counts for the seed and the version that it names. The sentences are those of the runs. "
+        f"{len(standing)} of\n{len(kept)} verdicts hold.\n",
+        "## Do not hold\n\n" + (_verdict_table(fallen) if fallen else "None.\n"),
+        "## Hold\n\n" + _verdict_table(standing),
+    ]
+    if missing:
+        parts.append(
+            "## Not judged here\n\nNo run of these figures is kept; their commands make the verdict: "
+            f"{', '.join(missing)}.\n"
+        )
+    return "\n".join(parts)
+
+
+def _verdict_table(kept: list[dict[str, Any]]) -> str:
+    lines = ["| figure | seed | scale | verdict | version, commit |", "|---|---|---|---|---|"]
+    for told in kept:
+        sentence = f"{told['sentence']} *{told['note']}*" if told["note"] else told["sentence"]
+        cells = [told["figure"], told["seed"], told["scale"], sentence.replace("|", "\\|")]
+        made = f"{told['version']}, {told['commit']}" if told["commit"] else told["version"]
+        lines.append("| " + " | ".join(map(str, [*cells, made])) + " |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
+    for given in sys.argv[1:]:
+        keep(Path(given))
     (ROOT / "README.md").write_text(readme())
     (ROOT / "docs" / "gallery.md").write_text(gallery())
+    (ROOT / "docs" / "verdicts.md").write_text(verdicts())

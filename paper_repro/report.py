@@ -27,8 +27,20 @@ th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px soli
 td.text { white-space: normal; }
 .good { color: var(--good); } .bad { color: var(--bad); } .good, .bad { font-weight: 600; }
 .apart { opacity: .6; }
+@media (max-width: 45rem) {
+  body { padding: .7rem; } h2 { overflow-wrap: anywhere; }
+  /* A row of a verdict: what, then the numbers side by side, then the note; nothing to be scrolled sideways. */
+  .verdict tr { display: flex; flex-wrap: wrap; column-gap: .9rem; padding: .3rem 0; }
+  .verdict tr { border-bottom: 1px solid var(--line); }
+  .verdict tr:first-child { display: none; }
+  .verdict td { border: 0; padding: 0; white-space: normal; } .verdict td:empty { display: none; }
+  .verdict td:first-child, .verdict td:last-child { flex-basis: 100%; } .verdict td:first-child { font-weight: 600; }
+  .verdict td[data-name]::before { content: attr(data-name) " "; opacity: .6; }
+  .overview .shows { display: none; }
+}
 summary { cursor: pointer; } pre { overflow-x: auto; font-size: .8rem; }
 """
+_NAMES = ("", "theory", "simulation", "z", "")  # columns of a verdict
 
 
 def write_report(folder: Path, failures: Mapping[str, str]) -> Path:
@@ -45,7 +57,7 @@ def write_report(folder: Path, failures: Mapping[str, str]) -> Path:
             "<h1>Statistical mechanics of continual learning: figures reproduced</h1>",
             "<p>Phys. Rev. E 108, 014309 (2023). Theory beside simulation; errors are standard errors, "
             "z = (simulation - theory) / error. Pale rows are not judged: there the theory does not claim to hold.</p>",
-            f"<p>{_standing(made, failures)} Times are those of the last run; points that were stored take none.</p>",
+            f"<p>{_standing(made, failures)}</p>",
             _summary(made, failures),
             *sections,
             "</body>\n</html>\n",
@@ -65,25 +77,37 @@ def _record(folder: Path, figure: str) -> dict[str, Any] | None:
 
 
 def _summary(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str]) -> str:
-    rows = []
+    """The figures one a line, folded away, and the names of those that were not made."""
+    rows, missing = [], []
     for figure, entry in FIGURES.items():
         if figure in failures:
             word, time = '<td class="bad">failed</td>', ""
         elif figure in made:
             word, time = f"<td>{_word(made[figure]['verdict']['holds'])}</td>", _time(made[figure])
         else:
-            word, time = "<td>not made</td>", ""
-        name = f'<a href="#{figure}">{figure}</a>' if figure in made or figure in failures else figure
-        shows = f'<td class="text">{html.escape(entry.shows)}</td>'
-        rows.append(f"<tr><td>{name}</td>{word}<td>{time}</td>{shows}</tr>")
-    head = "<tr><th>figure</th><th>verdict</th><th>time</th><th>shows</th></tr>"
-    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+            missing.append(figure)
+            continue
+        shows = f'<td class="text shows">{html.escape(entry.shows)}</td>'
+        rows.append(f"<tr><td>{_link(figure)}</td>{word}<td>{time}</td>{shows}</tr>")
+    head = '<tr><th>figure</th><th>verdict</th><th>time</th><th class="shows">shows</th></tr>'
+    lines = [
+        f"<details><summary>overview of {len(rows)} figures</summary>",
+        f'<div class="wide"><table class="overview">{head}{"".join(rows)}</table></div>',
+        "<p><small>Times are those of the last run; points that were stored take none.</small></p></details>",
+    ]
+    return "\n".join(lines) + (f"\n<p><small>Not made: {', '.join(missing)}.</small></p>" if missing else "")
+
+
+def _link(figure: str) -> str:
+    return f'<a href="#{figure}">{figure}</a>'
 
 
 def _standing(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str]) -> str:
-    """How many verdicts hold; the same sentence as on the command line."""
+    """How many verdicts hold, and links to those that do not; the same words as on the command line."""
     standing = sum(record["verdict"]["holds"] for record in made.values())
-    return f"{standing} of {len(made) + len(failures)} verdicts hold."
+    fallen = [name for name in FIGURES if name in failures or (name in made and not made[name]["verdict"]["holds"])]
+    said = f"{standing} of {len(made) + len(failures)} verdicts hold"
+    return said + (f"; not those of {', '.join(map(_link, fallen))}." if fallen else ".")
 
 
 def _word(holds: bool) -> str:
@@ -120,6 +144,12 @@ def _section(folder: Path, figure: str, record: Mapping[str, Any]) -> str:
 </section>"""
 
 
+def _cell(name: str, text: str) -> str:
+    """A cell; on a narrow page, where the head of the table is not shown, it says its column's name itself."""
+    named = f' data-name="{name}"' if name else ""
+    return f"<td{named}>{html.escape(text)}</td>"
+
+
 def _rows(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
@@ -135,9 +165,9 @@ def _rows(rows: list[dict[str, Any]]) -> str:
         ]
         # Where the theory does not claim to hold, a row is shown and not judged.
         kind = "" if row.get("judged", True) else ' class="apart"'
-        lines.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
-    head = "<tr><th></th><th>theory</th><th>simulation</th><th>z</th><th></th></tr>"
-    return f'<div class="wide"><table>{head}{"".join(lines)}</table></div>'
+        lines.append(f"<tr{kind}>" + "".join(map(_cell, _NAMES, cells)) + "</tr>")
+    head = "<tr>" + "".join(f"<th>{name}</th>" for name in _NAMES) + "</tr>"
+    return f'<div class="wide"><table class="verdict">{head}{"".join(lines)}</table></div>'
 
 
 def _failed(figure: str, message: str) -> str:

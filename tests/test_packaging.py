@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import runpy
 import subprocess
@@ -21,6 +22,31 @@ def test_readme_and_gallery_show_every_figure() -> None:
     pages = runpy.run_path(str(ROOT / "docs" / "pages.py"))
     assert (ROOT / "README.md").read_text() == pages["readme"](), "run `make pages`"
     assert (ROOT / "docs" / "gallery.md").read_text() == pages["gallery"](), "run `make pages`"
+
+
+def test_the_table_of_verdicts_shows_every_kept_one_and_its_failures() -> None:
+    pages = runpy.run_path(str(ROOT / "docs" / "pages.py"))
+    table = (ROOT / "docs" / "verdicts.md").read_text()
+    assert table == pages["verdicts"](), "run `make pages`"
+    kept = [json.loads(path.read_text()) for path in (ROOT / "docs" / "verdicts").glob("*.json")]
+    failed, held = table.split("## Hold\n")
+    assert kept
+    for verdict in kept:
+        row = f"| {verdict['figure']} | {verdict['seed']} |"
+        assert row in (held if verdict["holds"] else failed) and verdict["sentence"] in table
+
+
+def test_a_run_s_verdict_is_kept_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = runpy.run_path(str(ROOT / "docs" / "pages.py"))
+    keep = pages["keep"]
+    monkeypatch.setitem(keep.__globals__, "KEPT", tmp_path)
+    verdict = {"holds": False, "sentence": "Five of nine.", "rows": []}
+    made = {"figure": "fig2b", "scale": "quick", "seed": 3, "verdict": verdict}
+    made["versions"] = {"statmech-cl": "0.2.0", "commit": "0123456789"}
+    (tmp_path / "run").write_text(json.dumps(made))
+    keep(tmp_path / "run")
+    told = json.loads((tmp_path / "fig2b-3.json").read_text())
+    assert told["holds"] is False and told["sentence"] == "Five of nine." and told["commit"] == "01234567"
 
 
 def test_every_package_with_code_is_installed() -> None:
