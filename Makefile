@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := simulations,sweep,dask,test
+EXTRAS := simulations,sweep,dask,explore,test
 RESULTS ?= results
 
 .PHONY: setup demo test test-slow lint bench docs layout pages clean
@@ -32,7 +32,7 @@ lint: setup layout
 # The package as it is installed, for tools that read source files: the outer folders in their places.
 layout:
 	rm -rf build/layout && mkdir -p build/layout/statmech_cl
-	ln -s $(CURDIR)/statmech_cl/* $(CURDIR)/simulations $(CURDIR)/figures $(CURDIR)/paper_repro build/layout/statmech_cl
+	ln -s $(CURDIR)/statmech_cl/* $(CURDIR)/simulations $(CURDIR)/figures $(CURDIR)/paper_repro $(CURDIR)/explore build/layout/statmech_cl
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -13,6 +13,7 @@ from .axes import COLORS, curve, new, points, rendered, style
 from .branches import branches
 from .chains import forgetting_matrix, front
 from .curves import learning_curve
+from .maps import similarity_map
 from .phase import phase_diagram
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "phase_diagram",
     "points",
     "rendered",
+    "similarity_map",
     "style",
 ]

@@ -29,6 +29,7 @@ COMMANDS = {
     "chain": "tasks one after another: what is learned, what is forgotten",
     "curves": "learning and forgetting curves of gradient descent, by theory",
     "phase-diagram": "lines in a plane of two parameters: folds, stability, transitions",
+    "explore": "a local page with sliders: branches, stability, forgetting",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",
     "reproduce": "make a figure of the paper, with its data and verdict",
@@ -43,6 +44,7 @@ _EXTRAS = {
     "arviz_stats": ("diagnostics of the sampler", "simulations"),
     "pandas": ("sweeps", "sweep"),
     "xarray": ("labelled arrays", "sweep"),
+    "flask": ("pages in the browser", "explore"),
     "distributed": ("runs on a cluster", "dask"),
 }
 _COMPLETE = "_STATMECH_CL_COMPLETE"

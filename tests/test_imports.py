@@ -19,7 +19,7 @@ from statmech_cl.provenance import absolute, running
 THEORY = Path(importlib.util.find_spec("statmech_cl").origin).parent
 ROOMS = {
     name: Path(importlib.util.find_spec(f"statmech_cl.{name}").origin).parent
-    for name in ("simulations", "figures", "paper_repro")
+    for name in ("simulations", "figures", "paper_repro", "explore")
 }
 
 

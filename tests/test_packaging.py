@@ -28,7 +28,7 @@ def test_every_package_with_code_is_installed() -> None:
     setup.read(ROOT / "setup.cfg")
     named = set(setup["options"]["packages"].split())
     folders = {"statmech_cl": ROOT / "statmech_cl"}
-    folders |= {f"statmech_cl.{name}": ROOT / name for name in ("simulations", "figures", "paper_repro")}
+    folders |= {f"statmech_cl.{name}": ROOT / name for name in ("simulations", "figures", "paper_repro", "explore")}
     for name, folder in folders.items():
         for init in folder.rglob("__init__.py"):
             assert ".".join([name, *init.parent.relative_to(folder).parts]) in named
@@ -59,7 +59,7 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"statmech_cl/py.typed", "statmech_cl/figures/statmech_cl.mplstyle"} <= names
-    for room in ("simulations", "figures", "paper_repro", "statmech_cl"):
+    for room in ("simulations", "figures", "paper_repro", "explore", "statmech_cl"):
         inside = "statmech_cl" if room == "statmech_cl" else f"statmech_cl/{room}"
         for path in (ROOT / room).rglob("*.py"):
             assert f"{inside}/{path.relative_to(ROOT / room)}" in names

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from statmech_cl import Chain, Task, similarity_map, solve
+from statmech_cl.paper_repro import FIGURES, Data, reproduce
 
 CHAIN = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.3)
 
@@ -29,6 +32,14 @@ def test_a_map_says_what_solve_says() -> None:
     for line in zeros:
         assert abs(_solved(line["y"], line["x"], 1.0)[1]) < 1e-8
     assert np.sign(found.transfer).min() < 0.0 < found.transfer.max()
+
+
+def test_best_looks_further_where_a_saddle_is_met() -> None:
+    chain = Chain((Task(alpha=2.0), Task(alpha=2.74)), overlaps=0.8)
+    best, found = solve(chain), solve(chain, branch="all")
+    assert sorted(s.tasks[1].saddle for s in found) == [False, False, True]
+    stable = [s for s in found if s.tasks[1].stable]
+    assert best.tasks[1].q == max(stable, key=lambda s: s.tasks[1].free_entropy).tasks[1].q
 
 
 def test_a_map_in_gamma() -> None:
@@ -56,3 +67,17 @@ def test_bad_input_is_one_line(arguments: dict, line: str) -> None:
     given = {"chain": CHAIN, "xs": [0.0, 0.5], "ys": [0.5, 1.0], **arguments}
     with pytest.raises(ValueError, match=line):
         similarity_map(given.pop("chain"), **given)
+
+
+def test_the_figure_of_a_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {**FIGURES["map-a"].scales["quick"], "x": [0.1, 0.5, 2], "y": [0.5, 1.0, 2]}
+    monkeypatch.setitem(FIGURES["map-a"].scales, "quick", small)
+    result = reproduce("map-a", out=tmp_path, quiet=True)
+    assert result.verdict.holds and len(result.verdict.rows) == 4, result.verdict.sentence
+    assert all(path.stat().st_size > 0 for path in result.files)
+
+
+def test_the_verdict_on_a_map_can_fail() -> None:
+    at = {"overlap": 0.5, "alpha_2": 1.0, "forgetting": 0.1, "note": ""}
+    wrong = [{"kind": "map", **at, "transfer": 0.2}, {"kind": "solved", **at, "transfer": 0.21}]
+    assert not FIGURES["map-a"].verdict(Data(wrong, {})).holds

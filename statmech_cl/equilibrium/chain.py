@@ -27,7 +27,7 @@ from ..validation import check_choice
 from .continuation import first_node, follow
 from .landscape import describe, stretches_from
 from .one_task import select, solve_task
-from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, newton
+from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
 
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
 LARGEST_STRENGTH = 1e5  # and beyond which the grids that follow so narrow a measure take minutes
@@ -209,13 +209,16 @@ def free_start(equations: Equations) -> np.ndarray:
 
 def roots_of(equations: Equations, branch: str) -> list[Root]:
     """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
-    for "all" and "thermodynamic" those on every curve that continuation in alpha reaches as well."""
+    for "all" and "thermodynamic", and for "best" where one of the two is a saddle, those on every curve that
+    continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, free_start(equations))]
     if branch != "low":
         roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
-    if branch in ("all", "thermodynamic") and equations.q_star is None:
+    # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
+    between = branch == "best" and any(root.converged and is_saddle(root) for root in roots)
+    if (branch in ("all", "thermodynamic") or between) and equations.q_star is None:
         roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]

@@ -1,0 +1,48 @@
+"""Forgetting and transfer over a plane, with the places where transfer changes sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .axes import new
+
+if TYPE_CHECKING:
+    from ..protocols.similarity import SimilarityMap
+
+_NAMES = {"overlap": "$r_0$", "alpha_2": r"$\alpha_2$", "gamma": r"$\gamma$"}
+
+
+def similarity_map(found: SimilarityMap | Mapping[str, Any]) -> Figure:
+    """Two panels, forgetting and transfer, of a SimilarityMap or a dict of its attributes; blank where it has nan.
+
+    Where transfer changes sign: black points where it vanishes, red ones where it jumps between branches.
+    """
+    content = found if isinstance(found, Mapping) else _plain(found)
+    figure, axes = new(1, 2, width=3.4, height=2.8, sharey=True)
+    xs, ys = np.asarray(content["xs"]), np.asarray(content["ys"])
+    for ax, name, colors in zip(axes, ("forgetting", "transfer"), ("viridis", "RdBu"), strict=True):
+        values = np.asarray(content[name], dtype=float)
+        ends: dict[str, float] = {}
+        if name == "transfer" and np.isfinite(values).any():
+            top = float(np.nanmax(np.abs(values)))
+            ends = {"vmin": -top, "vmax": top}
+        mesh = ax.pcolormesh(xs, ys, np.ma.masked_invalid(values), cmap=colors, shading="nearest", **ends)
+        figure.colorbar(mesh, ax=ax)
+        ax.set_title(name, fontsize=8)
+        ax.set_xlabel(_NAMES[content["x"]])
+    for kind, color in (("zero", "black"), ("jump", "#D55E00")):
+        at = [(line["x"], line["y"]) for line in content["lines"] if line["kind"] == kind]
+        if at:
+            axes[1].plot(*zip(*at, strict=True), "o", color=color, markersize=2, label=kind)
+    if content["lines"]:
+        axes[1].legend(fontsize=6, loc="upper left")
+    axes[0].set_ylabel(_NAMES[content["y"]])
+    return figure
+
+
+def _plain(found: SimilarityMap) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in ("x", "y", "xs", "ys", "forgetting", "transfer", "lines")}
