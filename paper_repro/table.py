@@ -29,6 +29,7 @@ from . import (
     settings,
     spectral,
     switch,
+    tree_b,
     two_tasks,
 )
 from .figure import Context, Data, Figure, Verdict
@@ -135,6 +136,13 @@ _TABLE = (
     _of(rsb_a, "rsb-a", "eps_g, q_star against alpha: steps of replica symmetry breaking, sampler", "4 min", "~40 min"),
     _of(rsb_b, "rsb-b", "P(q): the sampled overlaps beside the theory's weights", "4 min", "~40 min"),
     _of(rsb_c, "rsb-c", "complexity against free entropy with one step, by theory", "5 s", "10 s"),
+    _of(
+        tree_b,
+        "tree-b",
+        "trees of 0 to 3 hidden layers: forgetting and gain against the teachers' overlap, by theory",
+        "11 s",
+        "11 s",
+    ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),

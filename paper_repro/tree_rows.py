@@ -1,0 +1,31 @@
+"""Rows of the theory of trees: chains of tasks with hidden layers of signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from statmech_cl.problem import Chain, Task
+from statmech_cl.trees import Tree
+
+
+def tree_chain_row(
+    *, alpha: list[float], beta: float, r0: float, hidden_layers: int, anchor: str, gamma: float
+) -> dict[str, Any]:
+    """eps_g[after_task][on_task] of a chain; forgetting, and the gain on the last task: what its error lies below that
+    of the same task learned alone; the replicon of every task (unstable above 1)."""
+    from statmech_cl import solve
+
+    channel = Tree(hidden_layers=hidden_layers)
+    first, *later = alpha
+    tasks = [Task(alpha=first, beta=beta, channel=channel)]
+    tasks += [Task(alpha=a, beta=beta, channel=channel, anchor=anchor, gamma=gamma) for a in later]
+    found: Any = solve(Chain(tuple(tasks), overlaps=r0))
+    alone: Any = solve(Task(alpha=alpha[-1], beta=beta, channel=channel))
+    return {
+        "eps_g": found.eps_g.tolist(),
+        "forgetting": found.forgetting.tolist(),
+        "gain": float(alone.eps_g - found.eps_g[-1, -1]),
+        "replicon": [float(task.replicon) for task in found.tasks],
+        "residual": max(float(task.residual) for task in found.tasks),
+        "quadrature_error": max(float(task.quadrature_error) for task in found.tasks),
+    }
