@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
+from ..bracket import root_between
 from ..channels import angle
 from ..kernels.entropic import field_nodes
 from ..orders import Hats, Orders, SiteAverages
@@ -115,7 +115,7 @@ def posterior_transitions() -> Transitions:
     Source: the papers named at the head of this module.
     """
     spinodal = _low().high
-    at = brentq(lambda alpha: _family(alpha).free_entropy(_sweep(alpha)), 1.0, spinodal - 1e-3, xtol=1e-12)
+    at = root_between(lambda alpha: _family(alpha).free_entropy(_sweep(alpha)), 1.0, spinodal - 1e-3, xtol=1e-12)
     return Transitions(float(at), spinodal)
 
 

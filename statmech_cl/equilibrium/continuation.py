@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.optimize import brentq
 
+from ..bracket import root_between
 from .saddle import COARSE, DIFFERENCE, LARGEST_HATS
 
 _FIRST_STEP = 0.05
@@ -88,11 +88,21 @@ def _node(family: Family, x: np.ndarray, sweep: Any, along: np.ndarray, refine: 
     return Node(x, derivative, _tangent(derivative, along), sweep)
 
 
-def _correct(family: Family, node: Node, step: float, refine: float) -> Node | None:
-    """The point of the curve at arclength `step` from `node`, or None; `refine` sets the rule of the new derivative."""
+def _ahead(node: Node, other: Node, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """x at `step` along the tangent of `node` on the cubic through two nodes, and the derivative on a straight line."""
+    apart = other.x - node.x
+    length = float(node.tangent @ apart)
+    bend = (apart - length * node.tangent) / length**2
+    turn = (other.tangent / float(node.tangent @ other.tangent) - node.tangent) / length
+    x = node.x + step * (node.tangent + step * (3.0 * bend - turn + step / length * (turn - 2.0 * bend)))
+    return x, node.derivative + step / length * (other.derivative - node.derivative)
+
+
+def _correct(family: Family, node: Node, step: float, refine: float, other: Node | None = None) -> Node | None:
+    """The point of the curve at arclength `step` from `node`, or None; `refine` sets the rule of the new derivative.
+    With `other`, a second node of the curve, the search starts closer."""
     predicted = node.x + step * node.tangent
-    x = predicted.copy()
-    derivative = node.derivative
+    x, derivative = (predicted.copy(), node.derivative) if other is None else _ahead(node, other, step)
     move = None
     last = None
     for _ in range(10):
@@ -179,7 +189,7 @@ def follow_within(
     while len(nodes) < _MOST_POINTS:
         here = nodes[-1]
         step = min(step, longest(here))
-        there = _correct(family, here, step, COARSE)
+        there = _correct(family, here, step, COARSE, nodes[-2] if len(nodes) > 1 else None)
         crossed = [] if there is None else [b for b in bounds if not b[1] < there.x[b[0]] < b[2]]
         if there is not None and crossed:
             landings = [_land(family, here, there, bound) for bound in crossed]
@@ -245,13 +255,13 @@ def locate(family: Family, left: Node, right: Node, function: Callable[[Node], f
 
     def value(s: float) -> float:
         if s not in found:
-            node = _correct(family, left, s, 1.0)
+            node = _correct(family, left, s, 1.0, right)
             if node is None:
                 raise ArithmeticError(f"the curve was lost between c = {left.c:g} and {right.c:g}")
             found[s] = node
         return function(found[s])
 
-    s = brentq(value, 0.0, length, xtol=1e-9 * max(1.0, length))
+    s = root_between(value, 0.0, length, xtol=1e-9 * max(1.0, length))
     value(s)
     return found[s]
 
@@ -270,19 +280,20 @@ def between(a: Node, b: Node, c: float) -> np.ndarray:
 def interpolated(a: Node, b: Node, value: float, index: int) -> np.ndarray:
     """x between two neighbouring nodes where component `index` has this value, by Hermite's cubic in arclength (good
     next to a fold too)."""
-    length = float(np.linalg.norm(b.x - a.x))
-
-    def point(t: float) -> np.ndarray:
-        return (
-            (2 * t**3 - 3 * t**2 + 1) * a.x
-            + (t**3 - 2 * t**2 + t) * length * a.tangent
-            + (3 * t**2 - 2 * t**3) * b.x
-            + (t**3 - t**2) * length * b.tangent
-        )
-
     if (a.x[index] - value) * (b.x[index] - value) >= 0.0:
         return (a if abs(a.x[index] - value) < abs(b.x[index] - value) else b).x.copy()
-    return point(brentq(lambda t: point(t)[index] - value, 0.0, 1.0, xtol=1e-12))
+    length = float(np.linalg.norm(b.x - a.x))
+    rise = b.x - a.x
+    # x(t) = a.x + t (first + t (second + t third))
+    first, second = length * a.tangent, 3.0 * rise - length * (2.0 * a.tangent + b.tangent)
+    third = length * (a.tangent + b.tangent) - 2.0 * rise
+    offset, *slopes = (float(part[index]) for part in (a.x - value, first, second, third))
+
+    def excess(t: float) -> float:
+        return offset + t * (slopes[0] + t * (slopes[1] + t * slopes[2]))
+
+    t = root_between(excess, 0.0, 1.0, xtol=1e-12)
+    return a.x + t * (first + t * (second + t * third))
 
 
 def log_replicon(node: Node) -> float:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from scipy.optimize import brentq
 
+from ..bracket import root_between
 from ..channels import PLAIN, Channel
 from ..orders import Hats, Orders, to_orders, to_unknowns
 from ..problem import Task
@@ -311,7 +311,7 @@ def multiplier(equations: Equations, q_star: float) -> float:
         low *= 2.0
     while excess(high) > 0.0:
         high *= 2.0
-    return float(brentq(excess, low, high, xtol=1e-10))
+    return root_between(excess, low, high, xtol=1e-10)
 
 
 def high_start(equations: Equations) -> np.ndarray:

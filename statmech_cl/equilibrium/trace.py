@@ -10,8 +10,8 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import brentq
 
+from ..bracket import root_between
 from ..frames import frame
 from ..problem import Chain, Task
 from ..solution import ChainSolution, Solution
@@ -285,5 +285,5 @@ def _transitions(family: Family, stretches: list[Stretch]) -> list[float]:
             return potential(a, c) - potential(b, c)
 
         if gap(low + margin) * gap(high - margin) < 0.0:
-            crossings.append(float(brentq(gap, low + margin, high - margin, xtol=1e-11)))
+            crossings.append(root_between(gap, low + margin, high - margin, xtol=1e-11))
     return sorted(crossings)

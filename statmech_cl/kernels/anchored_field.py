@@ -25,13 +25,15 @@ from ._jit import njit
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
 from .entropic import (
     _DROP,
+    TOGETHER,
     field_nodes,
     graded_nodes,
     half_nodes,
     local_moments,
     local_nodes,
     log_z,
-    sign_shares,
+    rarer_sign,
+    shared_window,
     window,
 )
 
@@ -159,9 +161,14 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
     above = np.zeros(b.size)
     below = np.zeros(b.size)
     sums = np.zeros(N_SUMS)
+    i, j = 0, m.size
     for k in range(b.size):
+        if k % TOGETHER == 0:
+            i, j = shared_window(base, m, b, k, b.size, 0.0, 1.0)
         if agreeing[k, 0] + opposed[k, 0] >= NEGLIGIBLE:
-            above[k], below[k] = add_node(sums, agreeing[k, 0], opposed[k, 0], b[k], m, short, sech2, base, scratch)
+            above[k], below[k] = add_node(
+                sums, agreeing[k, 0], opposed[k, 0], b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+            )
     q, v, d, g_s, spread, deficit, _ = sums
     u = 0.0
     for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
@@ -187,10 +194,20 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
     negative = np.zeros(b.size)
     positive = np.zeros(b.size)
     negligible = 0.0 if whole else NEGLIGIBLE
+    i, j = 0, m.size
+    plus = minus = (0, half_m.size)
     for k in range(b.size):
+        if k % TOGETHER == 0:
+            i, j = shared_window(base, m, b, k, b.size, 0.0, 1.0)
+            plus = shared_window(half_base, half_m, b, k, b.size, 0.0, 1.0)
+            minus = shared_window(half_base, half_m, b, k, b.size, 0.0, -1.0)
         if np.abs(weights_above[k]).sum() + np.abs(weights_below[k]).sum() > negligible:
-            mean[k] = local_moments(b[k], m, short, sech2, base, scratch)[1]
-            negative[k], positive[k] = sign_shares(b[k], half_m, half_base, half_base, half_scratch)
+            log_norm, mean[k], _, _, _, _ = local_moments(b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch)
+            first_m, last_m = minus if mean[k] > 0.0 else plus
+            rarer_base = half_base[first_m:last_m]
+            negative[k], positive[k] = rarer_sign(
+                log_norm, b[k], mean[k], half_m[first_m:last_m], rarer_base, rarer_base, half_scratch
+            )
     return b, weights_above, weights_below, mean, negative, positive
 
 

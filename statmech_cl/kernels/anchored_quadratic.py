@@ -14,7 +14,18 @@ import numpy as np
 
 from ._jit import njit
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
-from .entropic import _DROP, both_shares, graded_nodes, half_nodes, local_moments, local_nodes, log_z, window
+from .entropic import (
+    _DROP,
+    TOGETHER,
+    graded_nodes,
+    half_nodes,
+    local_moments,
+    local_nodes,
+    log_z,
+    rarer_sign,
+    shared_window,
+    window,
+)
 
 _POINT = 1e-16  # a variance of b that stands for none
 _SMOOTHEST = 2.0  # in b: under a quadratic anchor <m> may bend anywhere, at a rate of order 1
@@ -118,12 +129,26 @@ def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q
         k0, k1 = window(bent, m, -reach, reach)
         near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
         balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
-        for k in range(*_within(x, reach, balance)):
+        begin, end = _within(x, reach, balance)
+        n0, n1 = 0, near_m.size
+        for k in range(begin, end):
             b = x[k] + balance
+            if (k - begin) % TOGETHER == 0:
+                n0, n1 = shared_window(near, near_m, x, k, end, balance, 1.0)
             agreeing = stride * jacobian[k] * masses[i, 0] * _gauss(b, r_hat, q_hat)
             opposed = stride * jacobian[k] * masses[i, 1] * _gauss(b, -r_hat, q_hat)
             if agreeing + opposed >= NEGLIGIBLE:
-                add_node(sums, agreeing, opposed, b, near_m, near_short, near_sech2, near, scratch)
+                add_node(
+                    sums,
+                    agreeing,
+                    opposed,
+                    b,
+                    near_m[n0:n1],
+                    near_short[n0:n1],
+                    near_sech2[n0:n1],
+                    near[n0:n1],
+                    scratch,
+                )
     q, v, d, g_s, spread, deficit, squares = sums
     return q, 1.0 - deficit, v, d, squares - deficit * deficit, g_s, spread
 
@@ -157,25 +182,32 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
         _bend(half_base, half_theta, curvature[i], centre[i], bent_plus)
         _bend(half_base, half_theta, curvature[i], -centre[i], bent_minus)
         k0, k1 = window(bent, m, -reach, reach)
-        plus = window(bent_plus, half_m, -reach, reach)
-        minus = window(bent_minus, half_m, -reach, reach)
         near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
         balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
-        for k in range(*_within(x, reach, balance)):
+        begin, end = _within(x, reach, balance)
+        n0, n1 = 0, near_m.size
+        plus = minus = (0, half_m.size)
+        for k in range(begin, end):
             b = x[k] + balance
+            if (k - begin) % TOGETHER == 0:
+                n0, n1 = shared_window(near, near_m, x, k, end, balance, 1.0)
+                plus = shared_window(bent_plus, half_m, x, k, end, balance, 1.0)
+                minus = shared_window(bent_minus, half_m, x, k, end, balance, -1.0)
             agreeing = stride * jacobian[k] * _gauss(b, r_hat, q_hat)
             opposed = stride * jacobian[k] * _gauss(b, -r_hat, q_hat)
             if (agreeing + opposed) * masses[i] <= negligible:
                 continue
-            _, mean, above, below, _, _ = local_moments(b, near_m, near_short, near_sech2, near, scratch)
+            log_norm, mean, above, below, _, _ = local_moments(
+                b, near_m[n0:n1], near_short[n0:n1], near_sech2[n0:n1], near[n0:n1], scratch
+            )
             if not whole and above < NEGLIGIBLE:  # the share of m < 0 is less than 1 - <m>
                 negative, positive = 0.0, 1.0
             elif not whole and below < NEGLIGIBLE:
                 negative, positive = 1.0, 0.0
             else:
-                negative, positive = both_shares(
-                    log_z(b, half_m[plus[0] : plus[1]], bent_plus[plus[0] : plus[1]], half_scratch)
-                    - log_z(-b, half_m[minus[0] : minus[1]], bent_minus[minus[0] : minus[1]], half_scratch)
+                h0, h1 = minus if mean > 0.0 else plus
+                negative, positive = rarer_sign(
+                    log_norm, b, mean, half_m[h0:h1], bent_minus[h0:h1], bent_plus[h0:h1], half_scratch
                 )
             for side, weight in ((0, agreeing), (1, opposed)):
                 result[0, side, i] += weight * negative

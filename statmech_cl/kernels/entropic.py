@@ -25,7 +25,7 @@ _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _PANEL = 2.5  # in tau, of the half line, 16 Gauss-Legendre nodes each: 1e-13
 _DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
 _GROWTH = 2.0  # of a panel, per distance from there
-_TOGETHER = 16  # fields that share a window of nodes
+TOGETHER = 16  # fields that share a window of nodes
 _LANES = 32  # nodes that a loop of vector instructions takes at once
 _DROP = 37.0  # log of the weight at which a window ends
 _UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
@@ -258,6 +258,28 @@ def log_z(b, m, base, exponents):
 
 
 @njit
+def shared_window(base, m, b, k, end, shift, side):
+    """`window` for the fields side (b[k] + shift), side (b[k + 1] + shift), ..., TOGETHER of them before b[end]."""
+    low = math.inf
+    high = -math.inf
+    for j in range(k, min(k + TOGETHER, end)):
+        low = min(low, side * (b[j] + shift))
+        high = max(high, side * (b[j] + shift))
+    return window(base, m, low, high)
+
+
+@njit
+def rarer_sign(log_norm, b, mean, m, base_minus, base_plus, exponents):
+    """Probabilities of m < 0 and of m > 0 at one field b, each without cancellation: the rarer one from nodes m > 0 on
+    the half line, as a share of Z, whose logarithm is `log_norm`; `mean` : <m>. Else as `sign_shares`."""
+    if mean > 0.0:
+        rare = min(math.exp(log_z(-b, m, base_minus, exponents) - log_norm), 1.0)
+        return rare, 1.0 - rare
+    rare = min(math.exp(log_z(b, m, base_plus, exponents) - log_norm), 1.0)
+    return 1.0 - rare, rare
+
+
+@njit
 def both_shares(log_odds):
     """(1 / (1 + odds), odds / (1 + odds)) from ln odds."""
     if log_odds > 0.0:
@@ -403,8 +425,8 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     norm = 0.0
     i, j = 0, m.size
     for k in range(b.size):
-        if k % _TOGETHER == 0:
-            i, j = window(base, m, b[k], b[min(k + _TOGETHER, b.size) - 1])
+        if k % TOGETHER == 0:
+            i, j = window(base, m, b[k], b[min(k + TOGETHER, b.size) - 1])
         log_norm, mean, deficit[k], _, edge, variance = local_moments(
             b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
         )
@@ -437,8 +459,8 @@ def flipped(q_hat, r_hat, q_star_hat, kappa, refine):
     i, j = 0, m.size
     k0, k1 = 0, m.size
     for k in range(b.size):
-        if k % _TOGETHER == 0:
-            low, high = b[k], b[min(k + _TOGETHER, b.size) - 1]
+        if k % TOGETHER == 0:
+            low, high = b[k], b[min(k + TOGETHER, b.size) - 1]
             i, j = window(base, m, low, high)
             k0, k1 = window(base, m, -high, -low)
         log_odds = log_z(b[k], m[i:j], base[i:j], scratch) - log_z(-b[k], m[k0:k1], base[k0:k1], scratch)

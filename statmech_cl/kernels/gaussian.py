@@ -4,7 +4,8 @@
 
 Both are the innermost calls of every energetic sweep. Between U_LOW and U_HIGH they are read from piecewise polynomials
 of degree 7 on intervals of 1/16 (truncation error below 1e-16: the nearest zero of H lies 3.4 away from the real axis),
-fitted once at import to SciPy's erfcx; beyond, an asymptotic series takes over on the right, and H = 1 on the left.
+fitted once at import to the C library's erfc; beyond, an asymptotic series takes over on the right, and H = 1 on the
+left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
 
 from ._jit import njit
 
@@ -22,18 +22,28 @@ _DEGREE = 7
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
+_erfc = np.vectorize(math.erfc, otypes=[float])
+
+
+def _erfcx(x: np.ndarray) -> np.ndarray:
+    """exp(x^2) erfc(x), 0 <= x < 26: x^2 in two parts, the first exact, so that exp keeps its digits. (SciPy's takes
+    longer to load than a first solve.)"""
+    short = x.astype(np.float32).astype(float)
+    return np.exp(short * short) * np.exp((x - short) * (x + short)) * _erfc(x)
+
+
 def _log_part(u: np.ndarray) -> np.ndarray:
     """ln H for u < 0; ln H + u^2/2 for u >= 0, where it varies slowly."""
-    positive = np.log(0.5 * special.erfcx(np.maximum(u, 0.0) / math.sqrt(2.0)))
-    negative = np.log1p(-0.5 * special.erfc(-np.minimum(u, 0.0) / math.sqrt(2.0)))
+    positive = np.log(0.5 * _erfcx(np.maximum(u, 0.0) / math.sqrt(2.0)))
+    negative = np.log1p(-0.5 * _erfc(-np.minimum(u, 0.0) / math.sqrt(2.0)))
     return np.where(u >= 0.0, positive, negative)
 
 
 def _hazard(u: np.ndarray) -> np.ndarray:
-    positive = math.sqrt(2.0 / math.pi) / special.erfcx(np.maximum(u, 0.0) / math.sqrt(2.0))
+    positive = math.sqrt(2.0 / math.pi) / _erfcx(np.maximum(u, 0.0) / math.sqrt(2.0))
     below = np.minimum(u, 0.0)
     density = np.exp(-0.5 * below * below) / math.sqrt(2.0 * math.pi)
-    return np.where(u >= 0.0, positive, density / (1.0 - 0.5 * special.erfc(-below / math.sqrt(2.0))))
+    return np.where(u >= 0.0, positive, density / (1.0 - 0.5 * _erfc(-below / math.sqrt(2.0))))
 
 
 def _table() -> np.ndarray:

@@ -15,8 +15,8 @@ from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
+from ...bracket import root_between
 from ...problem import Problem, Task
 from ...solution import ConvergenceError
 from ...validation import check_choice, check_count, check_number
@@ -283,7 +283,7 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
             return at(a, c)[1] - at(b, c)[1]
 
         if gap(low + margin) * gap(high - margin) < 0.0:
-            c = float(brentq(gap, low + margin, high - margin, xtol=1e-5))
+            c = root_between(gap, low + margin, high - margin, xtol=1e-5)
             found.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
     return found
 
