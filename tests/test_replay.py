@@ -114,7 +114,7 @@ def test_simulations_refuse() -> None:
     from statmech_cl.simulations.perceptron.descent import descend
     from statmech_cl.simulations.perceptron.gibbs import sample
 
-    with pytest.raises(ValueError, match="replay must be left out in a descent, got {1: 0.5}"):
+    with pytest.raises(ValueError, match=r"replay must be left out in a descent, got {1: 0.5}"):
         descend(two(1.0, 0.5), n=20, seeds=2)
-    with pytest.raises(ValueError, match="replay must be left out in a sampling, got {1: 0.5}"):
+    with pytest.raises(ValueError, match=r"replay must be left out in a sampling, got {1: 0.5}"):
         sample(two(1.0, 0.5), n=20, seeds=2)

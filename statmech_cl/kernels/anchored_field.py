@@ -109,9 +109,9 @@ def _field_alone(above, below, sd, r_hat, offset, a, refine, whole):
         weight = opposite = np.ones(1)
     else:
         b_above, weight = field_nodes(r_hat + offset, sd * sd, a, whole, refine)
-        b_below, opposite = (
-            (b_above, weight) if offset == 0.0 else field_nodes(r_hat - offset, sd * sd, a, whole, refine)
-        )
+        b_below, opposite = b_above, weight
+        if offset != 0.0:
+            b_below, opposite = field_nodes(r_hat - offset, sd * sd, a, whole, refine)
         b = np.concatenate((b_above, -b_below))
     half = weight.size
     weights_above = np.zeros((b.size, above.shape[1]))
