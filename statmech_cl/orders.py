@@ -56,11 +56,13 @@ class PatternAverages(NamedTuple):
 
 
 class SiteAverages(NamedTuple):
-    """One sweep over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon."""
+    """One sweep over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; where patterns of
+    task 1 may be replayed, E<m> and q - (E<m>)^2 besides."""
 
     orders: Orders
     g_s: float
     spread: float
+    first: tuple[float, float] | None = None
 
 
 def to_orders(y: np.ndarray) -> Orders:

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import anchors, channels
 from .channels import PLAIN, Channel
-from .validation import check_choice, check_number
+from .validation import check_choice, check_count, check_number
 
 PRIORS = ("none", "kl")
 
@@ -39,6 +39,8 @@ class Task:
     memory : the reference enters the anchor as memory * theta_ref, 0 <= memory <= 1.
     channel : the network and its teacher's labels: Perceptron(), as in E above, or Perceptron(flips=0.1), whose labels
         are flipped with probability 0.1.
+    replay : {1: 0.5} mixes 0.5 N fresh patterns of task 1 in while task 2 of a chain is learned (docs/replay.md). Kept
+        as pairs (task, patterns per weight), entries of 0 left out.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Task:
     anchor: str = "kl"
     memory: float = 1.0
     channel: Channel = PLAIN
+    replay: Mapping[int, float] | tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -68,11 +71,29 @@ class Task:
             put("q_star", check_number("q_star", self.q_star, low=0.0, high=1.0, open_low=True, open_high=True))
         if not isinstance(self.channel, Channel):
             raise ValueError(f"channel must be a channel such as Perceptron(), got {self.channel!r}")
+        put("replay", self._checked_replay())
+
+    def _checked_replay(self) -> tuple[tuple[int, float], ...]:
+        given: Any = self.replay
+        try:
+            pairs = dict(given)
+        except (TypeError, ValueError):
+            raise ValueError(f"replay must map tasks to patterns per weight, got {given!r}") from None
+        checked = {check_count("replay", k): check_number(f"replay[{k!r}]", v, low=0.0) for k, v in pairs.items()}
+        found = tuple((k, v) for k, v in sorted(checked.items()) if v > 0.0)
+        if found and anchors.get(self.anchor).curvature is not None:
+            raise ValueError(f"anchor must be kl or none with replay, got {self.anchor!r}")
+        if found and self.alpha == 0.0:
+            raise ValueError("alpha must be > 0 with replay, got 0.0")
+        if found and self.q_star is not None:
+            raise ValueError(f"q_star must be None with replay, got {self.q_star!r}")
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as a plain value; `from_dict` reads it back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**plain, "channel": channels.to_dict(self.channel)}
+        replay = {str(task): alpha for task, alpha in dict(self.replay).items()}
+        return {**plain, "channel": channels.to_dict(self.channel), "replay": replay}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Task:
@@ -87,6 +108,9 @@ class Task:
             raise ValueError(f"alpha must be given for a task, got {dict(values)!r}")
         if isinstance(given.get("channel"), Mapping):
             given["channel"] = channels.from_dict(given["channel"])
+        if isinstance(given.get("replay"), Mapping):
+            pairs = given["replay"].items()
+            given["replay"] = {int(k) if isinstance(k, str) and k.isdigit() else k: v for k, v in pairs}
         return cls(**given)
 
 
@@ -124,6 +148,10 @@ class Chain:
         tasks = tuple(self.tasks)
         if not tasks or not all(isinstance(task, Task) for task in tasks):
             raise ValueError(f"tasks must be a non-empty sequence of Task, got {self.tasks!r}")
+        for t, task in enumerate(tasks, start=1):
+            told = dict(task.replay)
+            if told and (t != 2 or list(told) != [1]):
+                raise ValueError(f"replay must be of task 1 in the second task, got {told!r} in task {t}")
         later = len(tasks) - 1
         if self.law is not None and self.overlaps is not None:
             raise ValueError("law and overlaps exclude each other; give one of them")
@@ -184,6 +212,17 @@ class Chain:
 
 
 Problem: TypeAlias = Task | Chain
+
+
+def refuse_replay(task: Task, where: str) -> None:
+    """Refuse a task with replay where nothing would come of it.
+
+    Raises
+    ------
+    ValueError : the task replays patterns of another.
+    """
+    if task.replay:
+        raise ValueError(f"replay must be left out in {where}, got {dict(task.replay)!r}")
 
 
 def to_dict(problem: Problem) -> dict[str, Any]:

@@ -66,10 +66,11 @@ class FieldSite:
     scale: float
     kappa: float
     constant: float  # what prior and anchor add to G_S apart from the local integral
+    offset: float = 0.0  # of the field: what replayed patterns of task 1 add
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
-        swept = field_sweep(self.theta, self.masses, self.scale, self.kappa, *hats, refine)
-        return site_averages(swept, self.constant)
+        swept = field_sweep(self.theta, self.masses, self.scale, self.kappa, *hats, self.offset, refine)
+        return site_averages(swept[:7], self.constant)._replace(first=swept[7:])
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
         """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
@@ -78,7 +79,7 @@ class FieldSite:
         tilted = masses * np.tanh(self.theta)[:, None]
         above, below = (np.ascontiguousarray(np.hstack([masses[:, side], tilted[:, side]])) for side in sides)
         b, *weights, mean, negative, positive = field_observables(
-            self.theta, above, below, self.scale, self.kappa, *hats, refine, False
+            self.theta, above, below, self.scale, self.kappa, *hats, self.offset, refine, False
         )
         plain = np.hstack([weight[:, : side.size] for weight, side in zip(weights, sides, strict=True)])[:, order]
         by_ref = np.hstack([weight[:, side.size :] for weight, side in zip(weights, sides, strict=True)])[:, order]
@@ -100,7 +101,7 @@ class FieldSite:
         """The shares of m < 0 and of m > 0 in each column, (2, c), to their last digits."""
         above, below = (np.ascontiguousarray(masses[:, side]) for side in sides)
         _, *weights, _, negative, positive = field_observables(
-            self.theta, above, below, self.scale, self.kappa, *hats, refine, True
+            self.theta, above, below, self.scale, self.kappa, *hats, self.offset, refine, True
         )
         plain = np.hstack(weights)[:, order]
         return np.array([negative @ plain, positive @ plain])

@@ -46,6 +46,7 @@ class Solution:
     residual : largest change of q, r, q_star under one application of the raw map.
     quadrature_error : estimated error of q, r, q_star and eps_g from a rule with half the steps and wider windows.
     n_steps : Newton steps spent.
+    r_1, r_hat_1 : with replay, E s_1 <m> and its conjugate; None without.
     """
 
     task: Task
@@ -66,6 +67,8 @@ class Solution:
     saddle: bool = False
     coexisting: int | None = None
     thermodynamic: bool | None = None
+    r_1: float | None = None
+    r_hat_1: float | None = None
 
     @property
     def replica_stable(self) -> bool:
@@ -88,7 +91,7 @@ class Solution:
         """Plain numbers under the Python names, the task's parameters first: what JSON and CSV carry."""
         row: dict[str, Any] = {"alpha": self.task.alpha, "beta": self.task.beta, "prior": self.task.prior}
         for f in fields(self):
-            if f.name != "task":
+            if f.name != "task" and not (f.name in ("r_1", "r_hat_1") and self.r_1 is None):
                 row[f.name] = getattr(self, f.name)
         row["status"] = str(self.status)
         row["replica_stable"] = self.replica_stable
@@ -150,6 +153,8 @@ class ChainSolution:
             row = solution.to_dict()
             if t > 0:
                 row |= {name: getattr(solution.task, name) for name in ("gamma", "anchor", "memory")}
+                if solution.task.replay:
+                    row["replay"] = solution.task.to_dict()["replay"]
             rows.append(row)
         return {
             "tasks": rows,

@@ -42,6 +42,13 @@ def test_best_looks_further_where_a_saddle_is_met() -> None:
     assert best.tasks[1].q == max(stable, key=lambda s: s.tasks[1].free_entropy).tasks[1].q
 
 
+def test_transfer_jumps_where_the_task_alone_does() -> None:
+    found = similarity_map(CHAIN, xs=[0.75, 0.8], ys=[1.42, 1.54])
+    assert [line["kind"] for line in found.lines] == ["jump", "jump"]
+    for line in found.lines:
+        assert line["y"] == pytest.approx(1.4988975383, abs=1.2e-4)
+
+
 def test_a_map_in_gamma() -> None:
     found = similarity_map(CHAIN, x="overlap", y="gamma", xs=[0.2, 0.6], ys=[0.05, 0.5])
     assert (found.alone == found.alone[0, 0]).all()

@@ -21,7 +21,7 @@ import torch
 
 from statmech_cl.channels import Channel
 from statmech_cl.estimate import Estimate
-from statmech_cl.problem import Chain, Task
+from statmech_cl.problem import Chain, Task, refuse_replay
 from statmech_cl.validation import check_choice, check_count, check_number
 
 from ..device import check_device
@@ -250,6 +250,8 @@ def sample(
     n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
     if any(task.q_star is not None for task in chain.tasks):
         raise ValueError("q_star must be None: the Gibbs measure is sampled with q_star free")
+    for task in chain.tasks:
+        refuse_replay(task, "a sampling")
     if draw_loss is None:
         for task in chain.tasks:
             teachers.perceptron(task.channel)

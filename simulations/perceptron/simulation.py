@@ -9,7 +9,7 @@ from typing import Any
 
 from statmech_cl.channels import Perceptron
 from statmech_cl.descent_settings import DescentSettings
-from statmech_cl.problem import Task
+from statmech_cl.problem import Task, refuse_replay
 from statmech_cl.validation import check_choice, check_count
 
 # The fields of a task that each method reads.
@@ -39,6 +39,7 @@ class Simulation:
         check_count("seeds", self.seeds, low=2)
         if not isinstance(self.task.channel, Perceptron):
             raise ValueError(f"task.channel must be a Perceptron in a simulated point, got {self.task.channel!r}")
+        refuse_replay(self.task, "a simulated point")
         self._chosen()
 
     @property

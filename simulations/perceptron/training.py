@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from statmech_cl.descent_settings import DescentSettings
-from statmech_cl.problem import Chain, Task
+from statmech_cl.problem import Chain, Task, refuse_replay
 
 from . import loss as perceptron
 from . import teachers
@@ -27,6 +27,8 @@ class Disorder:
         self, chains: Sequence[Chain], n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device
     ) -> None:
         self.seeds, self.device, self.settings = seeds, device, settings
+        for task in (task for chain in chains for task in chain.tasks):
+            refuse_replay(task, "a descent")
         self.channels = [[teachers.perceptron(task.channel) for task in chain.tasks] for chain in chains]
         drawn = [
             [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds] for chain in chains

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._version import __version__
 from ..descent_settings import DescentSettings
-from ..problem import Chain, Task
+from ..problem import Chain, Task, refuse_replay
 from ..solution import InstabilityError
 from ..validation import check_choice, check_count, check_number
 from .curve import OBSERVABLES, Bias, LearningCurve, LearningStage
@@ -137,6 +137,7 @@ def learn_many(
     for chain in chains:
         for task in chain.tasks:
             flips_of(task)  # refuses what is no perceptron
+            refuse_replay(task, "a learning curve")
     if settings.optimizer != "sgd":
         raise ValueError(f"optimizer must be sgd (the theory knows no other), got {settings.optimizer!r}")
     if settings.batch is not None:

@@ -19,14 +19,15 @@ import numpy as np
 
 from ..kernels.anchored_field import next_density
 from ..kernels.entropic import field_nodes
-from ..orders import Hats, to_unknowns
+from ..orders import Hats
 from ..problem import Chain, Task
-from ..sites import AnchoredSite, anchored_site, prior_strength
+from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength
 from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
 from .landscape import describe, stretches_from
 from .one_task import select, solve_task
+from .replay import ReplayEquations
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
 
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
@@ -134,7 +135,15 @@ class Walk:
         return anchored_site(task, self.reference.theta, masses)
 
     def equations(self, t: int, task: Task) -> Equations:
-        return Equations(task.alpha, task.beta, self.site(t, task), task.q_star, task.channel)
+        site = self.site(t, task)
+        if not task.replay:
+            return Equations(task.alpha, task.beta, site, task.q_star, task.channel)
+        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 in task 2
+        overlap = float(self.chain.weights @ self.chain.signs[:, t])
+        first = self.chain.tasks[0].channel
+        return ReplayEquations(
+            task.alpha, task.beta, site, None, task.channel, replayed=replayed, first=first, overlap=overlap
+        )
 
     def step(self, t: int, branch: str, on_failure: str) -> list[Walk]:
         """Solve task t and go on from each solution that `branch` selects."""
@@ -168,6 +177,9 @@ class Walk:
         signs, weights = self._patterns(t)
         columns, _ = self._columns(signs)
         hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
+        if solution.r_hat_1 is not None:
+            assert isinstance(site, FieldSite)
+            site = replace(site, offset=solution.r_hat_1)
         last = t == len(self.chain.tasks) - 1
         masses = np.ascontiguousarray(self.reference.masses[:, columns])
         after = site.after(masses, signs[:, -1].astype(float), hats, 1.0, not last)
@@ -202,9 +214,10 @@ class Walk:
 
 def free_start(equations: Equations) -> np.ndarray:
     """The solution at alpha = 0: the anchor alone."""
-    orders = equations.site.averages(Hats(0.0, 0.0, 0.0), 1.0).orders
-    tiny = 1e-12  # without an anchor q = r = 0
-    return to_unknowns(orders._replace(q=max(orders.q, tiny), perpendicular=max(orders.perpendicular, tiny)))
+    sites = equations.site.averages(Hats(0.0, 0.0, 0.0), 1.0)
+    orders, tiny = sites.orders, 1e-12  # without an anchor q = r = 0
+    orders = orders._replace(q=max(orders.q, tiny), perpendicular=max(orders.perpendicular, tiny))
+    return equations.unknowns(sites._replace(orders=orders))
 
 
 def roots_of(equations: Equations, branch: str) -> list[Root]:
@@ -216,6 +229,8 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
     roots = [newton(equations, free_start(equations))]
     if branch != "low":
         roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
+        tried = [attempt(equations, y) for y in equations.further_starts()]
+        roots += [root for root in tried if root is not None and root.converged]
     # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
     between = branch == "best" and any(root.converged and is_saddle(root) for root in roots)
     if (branch in ("all", "thermodynamic") or between) and equations.q_star is None:
@@ -232,8 +247,7 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
 def _from_smaller_alpha(equations: Equations) -> Root | None:
     """The first solution that continuation meets at this alpha, from a half, quarter ... of it, if Newton converges."""
 
-    def family(c: float) -> Equations:
-        return replace(equations, alpha=c)
+    family = equations.scaled
 
     alpha = equations.alpha
     for _ in range(10):
@@ -251,8 +265,7 @@ def _along_alpha(equations: Equations) -> list[np.ndarray]:
     alpha = equations.alpha
     low, high = min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
 
-    def family(c: float) -> Equations:
-        return replace(equations, alpha=c)
+    family = equations.scaled
 
     begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
     for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one

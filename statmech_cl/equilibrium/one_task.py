@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..orders import Hats
-from ..problem import Task
+from ..problem import Task, refuse_replay
 from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..validation import check_choice
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, landscape
@@ -24,6 +24,7 @@ def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solu
     """solve() for a single Task."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
+    refuse_replay(task, "a single task")
     warn_outside(task)
     if task.alpha == 0.0:
         only = replace(_at_zero(task), coexisting=0, thermodynamic=True)

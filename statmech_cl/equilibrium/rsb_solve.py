@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..channels import Perceptron
-from ..problem import Task
+from ..problem import Task, refuse_replay
 from ..sites import free_site
 from ..solution import ConvergenceError, Solution, Status
 from ..step_solution import StepSolution
@@ -85,6 +85,7 @@ def solve_steps(
         raise ValueError(f"q_star must be None with rsb, got {task.q_star!r}")
     if not isinstance(task.channel, Perceptron):
         raise ValueError(f"channel must be a Perceptron with rsb, got {task.channel!r}")
+    refuse_replay(task, "a single task")
     warn_outside(task)
     found = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
     if not found:

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..bracket import root_between
 from ..channels import PLAIN, Channel
-from ..orders import Hats, Orders, to_orders, to_unknowns
-from ..problem import Task
+from ..orders import Hats, Orders, SiteAverages, to_orders, to_unknowns
+from ..problem import Task, refuse_replay
 from ..sites import Site, free_site
 from ..solution import ConvergenceError, Solution, Status
 
@@ -35,6 +35,14 @@ _REFINE = 1.5  # the rule that estimates the quadrature error: steps / 1.5, log-
 EDGE = 1e-6  # 1 - q_star below this is not followed: rounding in the hats (1e7 and more) bends the curve
 
 
+class Replayed(NamedTuple):
+    """r_1 before and after one application of the map, and its conjugate, of a task with replay."""
+
+    before: float
+    after: float
+    r_hat: float
+
+
 class Sweep(NamedTuple):
     """One application of the raw map: where it came from, where it went, and what it met on the way."""
 
@@ -46,6 +54,7 @@ class Sweep(NamedTuple):
     g_e: float
     g_s: float
     replicon: float
+    replayed: Replayed | None = None
 
     @property
     def settled(self) -> bool:
@@ -55,8 +64,9 @@ class Sweep(NamedTuple):
 
     @property
     def residual(self) -> float:
-        """Largest change of q, r, q_star under the raw map."""
-        return self.after.distance(self.before)
+        """Largest change of q, r, q_star (and of r_1 with replay) under the raw map."""
+        change = self.after.distance(self.before)
+        return change if self.replayed is None else max(change, abs(self.replayed.after - self.replayed.before))
 
     @property
     def at_edge(self) -> bool:
@@ -113,8 +123,36 @@ class Equations:
     def difference(self) -> float:
         return DIFFERENCE
 
+    def scaled(self, alpha: float) -> Equations:
+        """The same with this alpha, and in proportion whatever else is learned beside."""
+        return replace(self, alpha=alpha)
+
     def orders(self, y: np.ndarray) -> Orders:
         return to_orders(self._free(y))
+
+    def unknowns(self, sites: SiteAverages) -> np.ndarray:
+        """y of what the sites answer."""
+        return to_unknowns(sites.orders)
+
+    def aligned(self, orders: Orders) -> np.ndarray:
+        """y of these order parameters, near perfect overlap with the task's teacher."""
+        return to_unknowns(orders)
+
+    def further_starts(self) -> list[np.ndarray]:
+        """Where other solutions may lie, beside the anchor alone and perfect overlap."""
+        return []
+
+    def beside(self, at: Solution) -> np.ndarray:
+        """y next to a solution of a task that differs a little."""
+        return self.unknowns(self.site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0))
+
+    def site_at(self, sweep: Sweep) -> Site:
+        """The site with every field that the sweep met."""
+        return self.site
+
+    def distance(self, y: np.ndarray, sweep: Sweep) -> float:
+        """Largest difference in the order parameters between y and where the sweep began."""
+        return self.orders(y).distance(sweep.before)
 
     def _free(self, y: np.ndarray) -> np.ndarray:
         """y with logit q_star for its first entry, prescribed or not."""
@@ -143,6 +181,7 @@ class Equations:
 
 def equations_of(task: Task) -> Equations:
     """The equations of a single task, without reference."""
+    refuse_replay(task, "a single task")
     return Equations(task.alpha, task.beta, free_site(task), task.q_star, task.channel)
 
 
@@ -244,10 +283,9 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
     refined = equations.sweep(sweep.y, _REFINE)
     # What the refined rule makes of the solution: one Newton step under it.
     shift = -_solve_linear(root.jacobian, refined.gap)[: equations.size]
-    moved = equations.orders(sweep.y + shift)
-    share_refined = equations.site.flipped(refined.hats, _REFINE)
+    share_refined = equations.site_at(refined).flipped(refined.hats, _REFINE)
     found = read(task, equations, sweep)
-    error = max(moved.distance(sweep.before), abs(equations.channel.eps_g(share_refined) - found.eps_g))
+    error = max(equations.distance(sweep.y + shift, sweep), abs(equations.channel.eps_g(share_refined) - found.eps_g))
     status = Status.CONVERGED if root.converged else Status.NOT_CONVERGED
     return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
 
@@ -261,7 +299,7 @@ def is_saddle(root: Root) -> bool:
 
 def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) -> Solution:
     """What an application of the map says of the observables: not certified, so not called converged."""
-    share = equations.site.flipped(sweep.hats, refine)
+    share = equations.site_at(sweep).flipped(sweep.hats, refine)
     here = sweep.before
     q_hat, r_hat, q_star_hat = sweep.hats
     return Solution(
@@ -280,6 +318,8 @@ def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) ->
         quadrature_error=math.nan,
         status=Status.NOT_CONVERGED,
         n_steps=0,
+        r_1=None if sweep.replayed is None else sweep.replayed.before,
+        r_hat_1=None if sweep.replayed is None else sweep.replayed.r_hat,
     )
 
 
@@ -316,7 +356,7 @@ def multiplier(equations: Equations, q_star: float) -> float:
 
 def high_start(equations: Equations) -> np.ndarray:
     """Where the branch of highest overlap lies at large alpha."""
-    return to_unknowns(equations.channel.aligned(equations.alpha, equations.beta, equations.site.kappa))
+    return equations.aligned(equations.channel.aligned(equations.alpha, equations.beta, equations.site.kappa))
 
 
 def failure(describe: str, root: Root, advice: str) -> ConvergenceError:

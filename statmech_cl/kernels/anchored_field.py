@@ -7,9 +7,9 @@ anchor
 
 so that the reference is a random external field, and all that matters is a function of the total field
 
-    b = sqrt(q_hat) x + r_hat s + scale theta_ref,    scale = beta gamma memory,
+    b = sqrt(q_hat) x + r_hat s + offset + scale theta_ref,    scale = beta gamma memory,
 
-whose density is the reference's, smoothed by a Gaussian.
+whose density is the reference's, smoothed by a Gaussian. The offset is what replayed patterns of task 1 add (s_1 = 1).
 
 A density of theta_ref is carried as masses on a fine grid of local nodes, one column for each group of sites; the sites
 of a column share the sign s of the task's teacher.
@@ -68,7 +68,7 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
 
 
 @njit
-def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whole, first, last):
+def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, whole, first, last):
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
     theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
@@ -76,7 +76,7 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whol
     """
     sd = math.sqrt(q_hat)
     if scale == 0.0:
-        return _field_alone(above, below, sd, r_hat, a, refine, whole)
+        return _field_alone(above, below, sd, r_hat, offset, a, refine, whole)
     spacing = 0.0
     for i in range(first, last - 1):
         spacing = max(spacing, theta[i + 1] - theta[i])
@@ -85,12 +85,12 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whol
         # For each x a sum over theta_ref, which has to see <sign m> step over sqrt(kappa - 2 a) in b.
         width = math.sqrt(1.0 + max(kappa - 2.0 * a, 0.0)) / scale
         stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
-        return _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride)
+        return _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, stride)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
     reach = math.sqrt(2.0 * _DROP * refine)
     margin = reach * sd + abs(r_hat)
-    low = scale * theta[first] - margin
-    high = scale * theta[last - 1] + margin
+    low = scale * theta[first] + offset - margin
+    high = scale * theta[last - 1] + offset + margin
     if whole:
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
@@ -98,32 +98,35 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whol
     drop = FAR_DROP if whole else _DROP
     smooth = math.sqrt(q_hat + (BUMP * scale) ** 2)
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
-    weights_above = _smoothed(b, jacobian, r_hat, theta, above, scale, sd, drop, stride, first, last)
-    weights_below = _smoothed(b, jacobian, -r_hat, theta, below, scale, sd, drop, stride, first, last)
+    weights_above = _smoothed(b, jacobian, offset + r_hat, theta, above, scale, sd, drop, stride, first, last)
+    weights_below = _smoothed(b, jacobian, offset - r_hat, theta, below, scale, sd, drop, stride, first, last)
     return b, weights_above, weights_below
 
 
 @njit
-def _field_alone(above, below, sd, r_hat, a, refine, whole):
+def _field_alone(above, below, sd, r_hat, offset, a, refine, whole):
     """The total field without a reference in it."""
     if sd == 0.0:
-        b = np.array([r_hat, -r_hat])
-        weight = np.ones(1)
+        b = np.array([offset + r_hat, offset - r_hat])
+        weight = opposite = np.ones(1)
     else:
-        b_above, weight = field_nodes(r_hat, sd * sd, a, whole, refine)
-        b = np.concatenate((b_above, -b_above))
+        b_above, weight = field_nodes(r_hat + offset, sd * sd, a, whole, refine)
+        b_below, opposite = b_above, weight
+        if offset != 0.0:
+            b_below, opposite = field_nodes(r_hat - offset, sd * sd, a, whole, refine)
+        b = np.concatenate((b_above, -b_below))
     half = weight.size
-    weights_above = np.zeros((2 * half, above.shape[1]))
-    weights_below = np.zeros((2 * half, below.shape[1]))
+    weights_above = np.zeros((b.size, above.shape[1]))
+    weights_below = np.zeros((b.size, below.shape[1]))
     for c in range(above.shape[1]):
         weights_above[:half, c] = above[:, c].sum() * weight
     for c in range(below.shape[1]):
-        weights_below[half:, c] = below[:, c].sum() * weight
+        weights_below[half:, c] = below[:, c].sum() * opposite
     return b, weights_above, weights_below
 
 
 @njit
-def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride):
+def _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, stride):
     """Where the Gaussian is too narrow for a grid of theta: nine Hermite nodes at every stride-th of the masses."""
     order = _HERMITE_X.size
     half = ((last - first + stride - 1) // stride) * order
@@ -133,7 +136,7 @@ def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride):
     k = 0
     for i in range(first, last, stride):
         for j in range(order):
-            centre = scale * theta[i] + sd * _HERMITE_X[j]
+            centre = scale * theta[i] + offset + sd * _HERMITE_X[j]
             b[k] = centre + r_hat
             b[half + k] = centre - r_hat
             weight = stride * _HERMITE_W[j]
@@ -146,15 +149,18 @@ def _narrow_field(theta, above, below, scale, sd, r_hat, first, last, stride):
 
 
 @njit
-def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
-    """One entropic sweep where the reference is a random field: as `entropic`, with means over theta_ref and s too.
+def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine):
+    """One entropic sweep where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
+    then E<m> and q - (E<m>)^2.
 
     masses : (n, 2), the sites with s = +1 and with s = -1.
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
     plus, minus = np.ascontiguousarray(masses[:, :1]), np.ascontiguousarray(masses[:, 1:])
-    b, agreeing, opposed = total_field(theta, plus, minus, scale, kappa, q_hat, r_hat, a, refine, False, first, last)
+    b, agreeing, opposed = total_field(
+        theta, plus, minus, scale, kappa, q_hat, r_hat, offset, a, refine, False, first, last
+    )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
@@ -171,19 +177,24 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, refine):
             )
     q, v, d, g_s, spread, deficit, _ = sums
     u = 0.0
+    u_1 = 0.0
+    deficit_1 = 0.0
+    for k in range(b.size):
+        deficit_1 += (agreeing[k, 0] + opposed[k, 0]) * above[k]
     for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
         u += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
-    return q, 1.0 - deficit, v, d, u, g_s, spread
+        u_1 += (agreeing[k, 0] + opposed[k, 0]) * (above[k] - deficit_1) ** 2
+    return q, 1.0 - deficit, v, d, u, g_s, spread, 1.0 - deficit_1, u_1
 
 
 @njit
-def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, refine, whole):
+def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine, whole):
     """At the nodes of the total field b : (k,): the weights (k, c) of `above` and of `below`, columns of masses with
     s = +1 and with s = -1, then <m>, the share of m < 0 and that of m > 0, each (k,)."""
     a = q_star_hat - 0.5 * q_hat
     first, last = (0, theta.size) if whole else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
     b, weights_above, weights_below = total_field(
-        theta, above, below, scale, kappa, q_hat, r_hat, a, refine, whole, first, last
+        theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, whole, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)

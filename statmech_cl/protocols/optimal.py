@@ -19,7 +19,6 @@ from scipy import optimize
 from ..equilibrium.chain import Walk
 from ..equilibrium.saddle import failure, newton, read
 from ..equilibrium.solve import solve
-from ..orders import Hats, to_unknowns
 from ..problem import Chain
 from ..solution import ChainSolution, ConvergenceError
 from ..validation import check_choice, check_count, check_number
@@ -234,8 +233,7 @@ class _Problem:
             if tasks[t].alpha == 0.0:
                 walk = walk.step(t, "best", "raise")[0]
                 continue
-            near = equations.site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0).orders
-            root = newton(equations, to_unknowns(near), close=True)
+            root = newton(equations, equations.beside(at), close=True)
             if not root.converged:
                 raise failure(f"task {t + 1} beside an iterate", root, "give other bounds")
             walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.sweep))
