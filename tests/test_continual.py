@@ -18,7 +18,9 @@ from statmech_cl.simulations.deep import protocol
 from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import Method
 from statmech_cl.simulations.deep.protocol import Protocol
+from statmech_cl.simulations.deep.registry import get_method
 from statmech_cl.simulations.deep.results import RunResult, metrics
+from statmech_cl.simulations.deep.runs import CHOSEN
 from statmech_cl.simulations.deep.scenarios import scenario
 from statmech_cl.simulations.deep.tables import differences, summarise, table
 
@@ -373,3 +375,20 @@ def test_two_jobs_give_the_numbers_of_one(tmp_path: Path, capsys: pytest.Capture
         tables.append((out / "benchmark-permuted-mnist.csv").read_text())
         capsys.readouterr()
     assert tables[0] == tables[1]
+
+
+def test_the_chosen_settings_are_the_best_of_the_search() -> None:
+    with (Path(__file__).parent.parent / "docs" / "search" / "permuted-mnist.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["length"] == "full"]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        best = max((row for row in rows if row["method"] == method), key=lambda row: float(row["average"]))
+        defaults = get_method(method).defaults
+        told = dict(part.split("=") for part in best["setting"].split() if part != "defaults")
+        expected = {
+            name: value if isinstance(defaults[name], str) else type(defaults[name])(float(value))
+            for name, value in told.items()
+        }
+        for scenario_name in ("permuted-mnist", "mnist-fashion"):
+            chosen = CHOSEN[scenario_name].get(method, {})
+            changed = {name: value for name, value in chosen.items() if value != defaults[name]}
+            assert changed == expected, method
