@@ -10,6 +10,7 @@ from . import (
     deep_a,
     deep_b,
     deep_c,
+    deep_d,
     dynamics,
     fig1a,
     fig2a,
@@ -146,6 +147,7 @@ _TABLE = (
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),
+    _of(deep_d, "deep-d", "permuted MNIST, many tasks: accuracy against the number of tasks", "2 min", "~2 h"),
     _of(spectral, "spectral", "spectral coherence and Anastrophic Beta: theory, descent, forgetting", "4 min", ""),
 )
 FIGURES: dict[str, Figure] = {figure.id: figure for figure in _TABLE}
