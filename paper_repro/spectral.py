@@ -58,7 +58,7 @@ _PERCEPTRON = {
     },
     "epochs": 200,
 }
-SCALES = {
+SCALES: dict[str, dict[str, Any]] = {
     "quick": {
         "subset": True,
         "perceptron": {**_PERCEPTRON, "n": 300, "n_seeds": 6},

@@ -11,6 +11,7 @@ from . import (
     deep_b,
     deep_c,
     deep_d,
+    deep_overlap,
     dynamics,
     fig1a,
     fig2a,
@@ -148,6 +149,7 @@ _TABLE = (
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),
     _of(deep_d, "deep-d", "permuted MNIST, many tasks: accuracy against the number of tasks", "2 min", "~2 h"),
+    _of(deep_overlap, "deep-overlap", "forgetting of deep networks against the overlap of their weights", "4 min", ""),
     _of(spectral, "spectral", "spectral coherence and Anastrophic Beta: theory, descent, forgetting", "4 min", ""),
 )
 FIGURES: dict[str, Figure] = {figure.id: figure for figure in _TABLE}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
+from statmech_cl.paper_repro import FIGURES, reproduce
 from statmech_cl.simulations.deep.overlaps import accuracy_left, accuracy_of, calibrate, logit_overlap, signal_of
+from statmech_cl.simulations.overlap_runs import seen_overlap
 
 
 def test_the_accuracy_of_a_signal_is_that_of_draws() -> None:
@@ -75,3 +80,35 @@ def test_bad_input_is_refused_in_one_line() -> None:
         signal_of(1.2)
     with pytest.raises(ValueError, match=r"activation must be .* got 'tanh'"):
         logit_overlap([0.5], "tanh")
+
+
+def test_what_the_images_see_of_a_change() -> None:
+    rng = np.random.default_rng(3)
+    x = torch.from_numpy(rng.standard_normal((50, 6))) + 3.0
+    a, b = (torch.from_numpy(rng.standard_normal((6, 4))) for _ in range(2))
+    u, v = ((x @ w - (x @ w).mean(dim=0)).flatten() for w in (a, b))
+    assert seen_overlap(a, b, x) == pytest.approx(float(torch.corrcoef(torch.stack([u, v]))[0, 1]))
+    assert seen_overlap(a.T, b.T, x) == pytest.approx(seen_overlap(a, b, x))
+    blind = torch.zeros(6, 4, dtype=torch.float64)
+    blind[0] = 5.0
+    x[:, 0] = 1.0  # a pixel that is the same in all images sees nothing
+    assert seen_overlap(a + blind, a, x) == pytest.approx(1.0)
+
+
+def test_the_figure_sets_prediction_beside_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = [["plain", {}], ["vcl-sgd", {"gamma": 0.05}], ["metaplasticity", {}]]
+    small = {**FIGURES["deep-overlap"].scales["quick"], "methods": methods, "epochs": 1, "batches": 8}
+    monkeypatch.setitem(FIGURES["deep-overlap"].scales, "quick", {**small, "widths": [16], "n_seeds": 1})
+    result = reproduce("deep-overlap", out=tmp_path, quiet=True)
+    assert (tmp_path / "deep-overlap.png").stat().st_size > 10_000
+    pairs = result.data.select(kind="pair")
+    assert [(row["after"], row["on"]) for row in pairs[:3]] == [(2, 1), (3, 1), (3, 2)]
+    assert len(pairs) == 9
+    for row in pairs:
+        assert row["fall"] == pytest.approx(row["before"] - row["accuracy"])
+        assert 0.0 <= row["rho_means"] <= 1.0 and row["relative_beta"] > 0.0
+        # of the weights of "plain" there are no means apart
+        assert (row["rho_means"] == row["rho_weights"]) == (row["method"] != "vcl-sgd")
+    levels = {row["level"]: row for row in result.data.select(kind="level")}
+    assert set(levels) == {"means", "weights", "inputs", "logits", "relative_beta"}
+    assert levels["logits"]["rms"] <= levels["relative_beta"]["rms"]  # a share of 0 predicts no fall at all
