@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from statmech_cl import Tree
+from statmech_cl import Chain, Task, Tree
+from statmech_cl.descent_settings import DescentSettings
+from statmech_cl.simulations.perceptron import descent, teachers
 from statmech_cl.simulations.perceptron import loss as perceptron
-from statmech_cl.simulations.perceptron import teachers
-from statmech_cl.simulations.tree.loss import Shape, drawn_loss
+from statmech_cl.simulations.tree.descent import TreeDisorder, descend, descend_many
+from statmech_cl.simulations.tree.loss import drawn_loss
+from statmech_cl.simulations.tree.shape import Shape, shape_of
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -25,5 +29,70 @@ def test_gradient_is_that_of_autograd(layers: int, activation: str) -> None:
     assert (gradient - wanted).abs().max() < 1e-12
     if activation == "linear":
         x = teachers.draw_signs((11, shape.n), teachers.generator(0, 0, "patterns"))
-        signed = (x * shape.labels(w[0], x)[:, None])[None].to(torch.float64)
+        signed = (x * shape.labels(w[0], x)[0][:, None])[None].to(torch.float64)
         assert torch.allclose(perceptron.energy(theta[:1], signed), energy[:1], rtol=1e-12)
+
+
+SHORT = DescentSettings(epochs=5, records=2, replicas=2, test_patterns=100)
+TWO = Chain((Task(alpha=1.0), Task(alpha=0.5, gamma=0.3)), overlaps=0.4)
+
+
+def test_gradient_of_a_mini_batch_is_that_of_autograd() -> None:
+    """Rows of two problems whose teachers give the same patterns other labels, in pieces smaller than the block."""
+    shape = Shape(inputs=5, units=3, channel=Tree(hidden_layers=1, flips=0.2))
+    chains = [Chain((Task(alpha=1.0), Task(alpha=2.0)), overlaps=r0) for r0 in (-0.5, 0.5)]
+    chains = [Chain(tuple(Task(alpha=t.alpha, channel=shape.channel) for t in c.tasks), overlaps=c.overlaps)
+              for c in chains]  # fmt: skip
+    patterns = TreeDisorder(shape, chains, shape.n, (0, 1), SHORT, torch.device("cpu")).task(1, torch.float64)
+    patterns.size = 4  # type: ignore[attr-defined]
+    theta = torch.randn((2, 4, shape.n), dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    theta.requires_grad_()
+    whole = patterns.energy(theta)
+    assert whole.shape == (2, 4) and (whole[:, 0] != whole[:, 2]).all()
+    (wanted,) = torch.autograd.grad(whole.sum(), theta)
+    with torch.no_grad():
+        found = sum(patterns.gradient(theta, block) for block in (slice(0, 13), slice(13, 30)))
+    assert patterns.count == 30 and (found - wanted).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_descent_of_a_linear_tree_is_that_of_a_perceptron(optimizer: str) -> None:
+    shape = Shape(inputs=7, units=5, channel=Tree(hidden_layers=1, activation="linear"))
+    settings = DescentSettings(epochs=5, records=2, replicas=2, optimizer=optimizer, test_patterns=300)
+    kw = {"seeds": 2, "settings": settings, "dtype": torch.float64}
+    tree, plain = descend(TWO, shape=shape, **kw), descent.descend(TWO, n=35, **kw)
+    for one, other in zip(tree.stages, plain.stages, strict=True):
+        assert torch.allclose(one.theta, other.theta, rtol=1e-9, atol=1e-10)
+        for name in ("r", "p", "eps_g", "eps_test", "loss", "q"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-9)
+
+
+def test_trees_descended_together_are_those_descended_alone() -> None:
+    shape = shape_of(Tree(hidden_layers=2, activation="erf"), 54, 3)
+    chains = [Chain(TWO.tasks, overlaps=r0) for r0 in (-0.5, 0.5)]
+    kw = {"shape": shape, "settings": SHORT, "dtype": torch.float64}
+    together = descend_many(chains, seeds=(3, 8), **kw)
+    for chain, result in zip(chains, together, strict=True):
+        alone = descend(chain, seeds=(8,), start=descend(TWO.tasks[0], seeds=(8,), **kw), **kw)
+        assert torch.allclose(alone.stages[1].theta[0], result.stages[1].theta[1], rtol=1e-9, atol=1e-10)
+        np.testing.assert_array_equal(alone.stages[1].eps_test[:, 0], result.stages[1].eps_test[:, 1])
+
+
+def test_a_tree_learns_and_its_error_is_the_composed_one() -> None:
+    shape = shape_of(Tree(hidden_layers=1), 495, 15)
+    result = descend(Task(alpha=2.0), shape=shape, seeds=2, settings=DescentSettings(test_patterns=4000, records=1))
+    p, eps_g = result.values("p"), result.values("eps_g")
+    np.testing.assert_allclose(eps_g, np.arccos(2.0 / np.pi * np.arcsin(p)) / np.pi, atol=1e-6)
+    assert p.mean() > 0.6
+    # 4000 patterns: binomial error 0.006 a seed; the law itself holds to O(1/K)
+    np.testing.assert_allclose(result.values("eps_test"), eps_g, atol=0.05)
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    assert (shape_of(Tree(), 500).layers, shape_of(Tree(hidden_layers=3), 500).inputs) == ((25,), 4)
+    with pytest.raises(ValueError, match=r"n must be a multiple of units\^hidden_layers = 49, such as 539, got 500"):
+        shape_of(Tree(hidden_layers=2), 500, 7)
+    with pytest.raises(ValueError, match="for an odd number of units of 3 or more, got 64"):
+        shape_of(Tree(), 64)
+    with pytest.raises(ValueError, match="channel must be that of the shape"):
+        descend(Task(alpha=1.0, channel=Tree(hidden_layers=2)), shape=shape_of(Tree(), 45), seeds=1)
