@@ -1,8 +1,8 @@
 """A chain, or a tree, of a user's own beside equilibrium: what the command `compare` computes, judges and draws.
 
-The rule is that of `agreement`, on the overlaps p_k with every teacher k after the last task (p of one task). A point decides where the
-theory has one solution (saddles left out), its replicon is below 1 and, for the sampler, the draws are in equilibrium.
-Nothing is extrapolated: N is the user's. Other observables stand in the table and decide nothing.
+The rule is that of `agreement`, on the overlaps p_k with every teacher k after the last task (p of one task). A point
+decides where the theory has one solution (saddles left out), its replicon is below 1 and, for the sampler, the draws
+are in equilibrium. Nothing is extrapolated: N is the user's. Other observables stand in the table and decide nothing.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from statmech_cl import Chain, Task, Tree
+from statmech_cl import Chain, Task, Tree, cli
 from statmech_cl.descent_settings import DescentSettings
 from statmech_cl.simulations.perceptron import descent, teachers
 from statmech_cl.simulations.perceptron import loss as perceptron
@@ -78,14 +80,17 @@ def test_trees_descended_together_are_those_descended_alone() -> None:
         np.testing.assert_array_equal(alone.stages[1].eps_test[:, 0], result.stages[1].eps_test[:, 1])
 
 
-def test_a_tree_learns_and_its_error_is_the_composed_one() -> None:
-    shape = shape_of(Tree(hidden_layers=1), 495, 15)
-    result = descend(Task(alpha=2.0), shape=shape, seeds=2, settings=DescentSettings(test_patterns=4000, records=1))
-    p, eps_g = result.values("p"), result.values("eps_g")
-    np.testing.assert_allclose(eps_g, np.arccos(2.0 / np.pi * np.arcsin(p)) / np.pi, atol=1e-6)
-    assert p.mean() > 0.6
-    # 4000 patterns: binomial error 0.006 a seed; the law itself holds to O(1/K)
-    np.testing.assert_allclose(result.values("eps_test"), eps_g, atol=0.05)
+def test_error_on_fresh_patterns_is_the_composed_one() -> None:
+    """Students that differ from their teacher on a fifth of each unit's sites: p = 0.6."""
+    shape = shape_of(Tree(), 41 * 40, 41)
+    chain = Chain((Task(alpha=1.0, channel=shape.channel),))
+    disorder = TreeDisorder(shape, [chain], shape.n, (0, 1), DescentSettings(), torch.device("cpu"))
+    w = disorder.teachers[0, 0].double().view(2, 1, 41, 40).clone()
+    w[..., :8] *= -1.0
+    eps_g = disorder.eps_g(torch.tensor([0.6])).item()
+    assert eps_g == pytest.approx(np.arccos(2.0 / np.pi * np.arcsin(0.6)) / np.pi, abs=1e-6)
+    # 2 x 1500 patterns: binomial error 0.009; the law holds to O(1/K) and O(1/n)
+    assert disorder.test_errors(w.flatten(2), 1500).mean().item() == pytest.approx(eps_g, abs=0.035)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
@@ -96,3 +101,47 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         shape_of(Tree(), 64)
     with pytest.raises(ValueError, match="channel must be that of the shape"):
         descend(Task(alpha=1.0, channel=Tree(hidden_layers=2)), shape=shape_of(Tree(), 45), seeds=1)
+
+
+@pytest.fixture
+def run(capsys):
+    def called(*words: str) -> tuple[int, str]:
+        code = cli.main([*words, "--n", "45", "--seeds", "2", "--quiet"])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return called
+
+
+def test_simulate_takes_trees(run) -> None:
+    tree = ("simulate", "--hidden-layers", "1", "--activation", "erf", "--epochs", "3", "--json")
+    code, told = run(*tree, "--alpha", "0.4", "--units", "5")
+    row = json.loads(told)
+    assert code == 0 and (row["units"], row["hidden_layers"], row["activation"]) == (5, 1, "erf")
+    shape = shape_of(Tree(activation="erf"), 45, 5)
+    wanted = descend(Task(alpha=0.4), shape=shape, seeds=2, settings=DescentSettings(replicas=2, epochs=3))
+    assert row["eps_g_seeds"] == pytest.approx(wanted.values("eps_g").tolist(), abs=1e-6)
+    code, told = run(*tree, "--alpha", "0.4", "--alpha", "0.2", "--anchor", "ewc")
+    assert code == 0 and "eps_g_after_2_on_1" in json.loads(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--units", "5"), "units must come with hidden_layers of 1 or more, got 5"),
+        (
+            ("--hidden-layers", "1", "--units", "7"),
+            "n must be a multiple of units^hidden_layers = 7, such as 49, got 45",
+        ),
+    ],
+)
+def test_units_that_do_not_fit_are_refused(run, words: tuple[str, ...], said: str) -> None:
+    code, told = run("simulate", "--alpha", "0.4", *words)
+    assert code == 2 and said in told and "Traceback" not in told
+
+
+def test_compare_takes_trees(run, tmp_path) -> None:
+    words = ("--hidden-layers", "1", "--with", "gibbs", "--warmup", "10", "--draws", "4", "--out", str(tmp_path))
+    code, told = run("compare", "--alpha", "0.1", *words)
+    assert code == 1 and "the sampler is not in equilibrium" in told
+    assert (tmp_path / "compare.png").stat().st_size > 0
