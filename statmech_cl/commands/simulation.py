@@ -28,7 +28,7 @@ MUCH_MEMORY = 1e9  # bytes; a run that takes more says so before it starts
 def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command with the options of a simulation: those of a chain, how to simulate, and the sizes."""
     positive = Number(low=0.0, open_low=True)
-    options = [
+    options: list[Callable[..., Any]] = [
         click.option("--with", "method", type=Choice(METHODS), default="descent", show_default=True, help="How."),
         click.option("--n", type=Count(low=2), default=500, show_default=True, help="Number of weights N."),
         network_options,
