@@ -27,7 +27,7 @@ class Channel(Protocol):
     kind: ClassVar[str]
 
     def averages(self, orders: Orders, beta: float, refine: float) -> PatternAverages:
-        """One sweep over the patterns at alpha = 1; `refine` divides the rule's steps and widens its windows."""
+        """One pass over the patterns at alpha = 1; `refine` divides the rule's steps and widens its windows."""
 
     def aligned(self, alpha: float, beta: float, kappa: float) -> Orders:
         """Order parameters near the solution of highest overlap at large alpha; kappa is the prior's strength."""

@@ -31,7 +31,7 @@ from .validation import check_choice, check_count
 
 _X, _W = (rule.tolist() for rule in np.polynomial.legendre.leggauss(12))  # on an arc of at most pi / 2
 _NEAR_ONE = 0.7  # above, kappa(r^2) - kappa(r)^2 is formed from what is missing to 1
-_START_RULE = 0.65  # refine of the sweeps that look for a start
+_START_RULE = 0.65  # refine of the passes that look for a start
 _LEAST = 1e-9  # 1 - q_star at which the search for perfect overlap begins; what is followed ends earlier
 
 

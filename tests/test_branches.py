@@ -22,7 +22,7 @@ def s_curve():
 
 
 def gap(y, alpha: float) -> np.ndarray:
-    return equations_of(Task(alpha=alpha)).sweep(np.asarray(y, dtype=float)).gap
+    return equations_of(Task(alpha=alpha)).image(np.asarray(y, dtype=float)).gap
 
 
 def unknowns(s) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_transition_by_equal_free_entropies():
         for start in y.values():
             found = root(lambda x: gap(x, alpha), start, tol=1e-11)
             equations = equations_of(Task(alpha=alpha))
-            values.append(equations.free_entropy(equations.sweep(found.x)))
+            values.append(equations.free_entropy(equations.image(found.x)))
         return values[0] - values[1]
 
     assert brentq(difference, 1.6, 1.7, xtol=1e-10) == pytest.approx(TRANSITION, abs=1e-8)

@@ -1,4 +1,4 @@
-"""The energetic and entropic sweeps: against the slow reference, mpmath, closed forms, and as derivatives."""
+"""The energetic and entropic kernels: against the slow reference, mpmath, closed forms, and as derivatives."""
 
 import math
 

@@ -59,7 +59,7 @@ def _singular(alpha: float, beta: float, q: float, r: float, q_star: float) -> f
     y = to_unknowns(Orders(q, r, q_star - q, 1.0 - q_star, q - r * r))
     columns = []
     for e in 3e-3 * np.eye(3):
-        g = {k: equations.sweep(y + k * e, 1.5).gap for k in (-2, -1, 1, 2)}
+        g = {k: equations.image(y + k * e, 1.5).gap for k in (-2, -1, 1, 2)}
         columns.append((8.0 * (g[1] - g[-1]) - (g[2] - g[-2])) / (12.0 * 3e-3))
     return float(np.linalg.svd(np.column_stack(columns))[1][-1])
 

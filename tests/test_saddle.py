@@ -161,10 +161,10 @@ def test_quadrature_error_is_honest(alpha, beta, prior, branch):
     s = solve(task, branch=branch)
     equations = equations_of(task)
     root = newton(equations, to_unknowns(Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)))
-    y = root.sweep.y
+    y = root.image.y
     for _ in range(3):
-        y = y - np.linalg.solve(saddle.jacobian_of(equations, equations.sweep(y), 1.0), equations.sweep(y, 3.0).gap)
-    fine = equations.sweep(y, 3.0)
+        y = y - np.linalg.solve(saddle.jacobian_of(equations, equations.image(y), 1.0), equations.image(y, 3.0).gap)
+    fine = equations.image(y, 3.0)
     eps = angle(equations.site.flipped(fine.hats, 3.0))
     exact = (fine.before.q, fine.before.r, fine.before.q_star, eps)
     true_error = max(abs(a - b) for a, b in zip(exact, (s.q, s.r, s.q_star, s.eps_g), strict=True))
@@ -178,12 +178,12 @@ def test_quadrature_error_sees_a_bad_rule():
     task = Task(alpha=0.5)
     equations = equations_of(task)
     root = newton(equations, saddle.low_start(equations))
-    y = root.sweep.y
+    y = root.image.y
     for _ in range(4):
         y = y - np.linalg.solve(
-            saddle.jacobian_of(equations, equations.sweep(y, 0.5), 0.5), equations.sweep(y, 0.5).gap
+            saddle.jacobian_of(equations, equations.image(y, 0.5), 0.5), equations.image(y, 0.5).gap
         )
-    s = saddle.certify(task, equations, saddle.Root(equations.sweep(y, 0.5), root.jacobian, 0, True))
+    s = saddle.certify(task, equations, saddle.Root(equations.image(y, 0.5), root.jacobian, 0, True))
     error = abs(s.q - 0.5395258633)
     assert error > 1e-9  # the rule is really off
     assert s.quadrature_error > 0.5 * error

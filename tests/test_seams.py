@@ -148,15 +148,15 @@ class Four:
     size: int = 4
     difference: float = 1e-6
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Step:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Step:
         gap = np.array([1.0 - self.c - y[0] ** 2, y[0] - y[1], math.sin(y[1]) - y[2], y[2] * y[0] - y[3]])
         return Step(y, gap, Hats4(1.0))
 
 
 def test_newton_and_continuation_take_any_size() -> None:
     start = newton(Four(0.0), np.array([0.9, 0.8, 0.7, 0.6]))
-    assert start.converged and start.sweep.y == pytest.approx([1.0, 1.0, math.sin(1.0), math.sin(1.0)])
-    curve = follow(Four, first_node(Four, start.sweep.y, 0.0, 1.0), -0.5, 2.0)
+    assert start.converged and start.image.y == pytest.approx([1.0, 1.0, math.sin(1.0), math.sin(1.0)])
+    curve = follow(Four, first_node(Four, start.image.y, 0.0, 1.0), -0.5, 2.0)
     assert len(curve.folds()) == 1 and curve.end == "span"
     k = curve.folds()[0]
     fold = locate(Four, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[-1]))

@@ -41,7 +41,7 @@ class ExchangeSettings:
         while the ratio stays near 1 + sqrt(2 / N).
     ladders : independent ladders of each seed, at least 2: q is the overlap of different ones.
     warmup : iterations that are thrown away; over their first half all betas rise from 0; steps are adapted throughout.
-    draws : iterations kept. An iteration is a trajectory at every rung and a sweep of swaps.
+    draws : iterations kept. An iteration is a trajectory at every rung and a round of swaps.
     leapfrogs, acceptance : as in GibbsSettings.
     """
 

@@ -1,4 +1,4 @@
-"""One task's descent: its disorder on a device, the optimiser's steps, sweeps over mini-batches, fresh patterns."""
+"""One task's descent: its disorder on a device, the optimiser's steps, passes over mini-batches, fresh patterns."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def train(
     on_epoch: Callable[[int], None],
     term: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> None:
-    """Descend in place for `settings.epochs` sweeps over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
+    """Descend in place for `settings.epochs` passes over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
     count = signed.shape[1]
     size = min(settings.batch or count, count)
     starts = range(0, count, size) if count else [0]

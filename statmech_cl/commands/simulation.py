@@ -33,7 +33,7 @@ def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--n", type=Count(low=2), default=500, show_default=True, help="Number of weights N."),
         click.option("--seeds", type=Count(low=2), default=8, show_default=True, help="Number of seeds."),
         click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed."),
-        click.option("--epochs", type=Count(), help="Descent: sweeps over the patterns.  [default: 200]"),
+        click.option("--epochs", type=Count(), help="Descent: passes over the patterns.  [default: 200]"),
         click.option("--optimizer", type=Choice(["sgd", "adam"]), help="Descent.  [default: sgd]"),
         click.option("--learning-rate", type=positive, help="Descent: eta.  [default: 0.02]"),
         click.option("--weight-decay", type=Number(low=0.0), help="Descent: decay of the fields.  [default: 0.03]"),

@@ -31,7 +31,7 @@ from ..solution import InstabilityError
 from .draws import Draws
 from .group import Accuracy, Group
 from .local import Local, flips_of
-from .sweeps import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
+from .loops import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
 
 
 @dataclass

@@ -22,7 +22,7 @@ from .exact import forward_exact
 from .forward import Record, forward
 from .group import Accuracy
 from .local import flips_of
-from .sweeps import CHUNK
+from .loops import CHUNK
 
 METHODS = ("fast", "exact")
 SAMPLES = {"fast": 8192, "exact": 2048}

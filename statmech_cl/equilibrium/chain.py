@@ -228,7 +228,7 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, free_start(equations))]
     if branch != "low":
-        roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
+        roots.append(attempt(equations, high_start(equations), roots[0].image.y) or roots[0])
         tried = [attempt(equations, y) for y in equations.further_starts()]
         roots += [root for root in tried if root is not None and root.converged]
     # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
@@ -239,7 +239,7 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
         roots = [_from_smaller_alpha(equations) or roots[0]]
     distinct: list[Root] = []
     for root in roots:
-        if all(np.abs(root.sweep.y - other.sweep.y).max() > 1e-5 for other in distinct):
+        if all(np.abs(root.image.y - other.image.y).max() > 1e-5 for other in distinct):
             distinct.append(root)
     return distinct
 
@@ -254,7 +254,7 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
         alpha *= 0.5
         begin = newton(family(alpha), free_start(family(alpha)))
         if begin.converged:
-            curve = follow(family, first_node(family, begin.sweep.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
+            curve = follow(family, first_node(family, begin.image.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
             end = curve.nodes[-1]
             return newton(equations, end.x[:-1], close=True) if end.c == equations.alpha else None
     return None

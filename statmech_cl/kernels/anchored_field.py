@@ -149,8 +149,8 @@ def _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, st
 
 
 @njit
-def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine):
-    """One entropic sweep where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
+def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine):
+    """One entropic pass where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
     then E<m> and q - (E<m>)^2.
 
     masses : (n, 2), the sites with s = +1 and with s = -1.

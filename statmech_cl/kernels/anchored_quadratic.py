@@ -107,8 +107,8 @@ def _gauss(b, mean, q_hat):
 
 
 @njit
-def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine):
-    """One entropic sweep under a quadratic anchor: as `entropic`, with means over theta_ref and s too.
+def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine):
+    """One entropic pass under a quadratic anchor: as `entropic`, with means over theta_ref and s too.
 
     reference : (n,) theta_ref, masses : (n, 2) the sites with s = +1 and s = -1, curvature, centre : (n,) c and mu.
     """

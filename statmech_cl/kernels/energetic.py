@@ -1,4 +1,4 @@
-"""Order parameters -> conjugates: one sweep over the energetic integrals.
+"""Order parameters -> conjugates: one pass over the energetic integrals.
 
     F(w)       = ln Int Dx H^beta( (sqrt(V) x + w) / sqrt(D) ),          V = q_star - q,  D = 1 - q_star
     q_hat      =  2 alpha Int Dz H(r z / sqrt(U)) F'(sqrt(q) z)^2,       U = q - r^2
@@ -24,7 +24,7 @@ from ._jit import njit, njit_sums
 from .gaussian import log_h_hazard, upper_tail
 from .vector import exp
 
-# Sizes of the default rule; `refine` in the sweeps divides steps and widens windows.
+# Sizes of the default rule; `refine` in the passes divides steps and widens windows.
 _INNER_STEP = 0.68  # in widths of the right flank of the inner integrand
 _GRADED_STEP = 0.13  # in t, with x = centre + width * sinh(t)
 _GRADE_BELOW = 0.2  # flank width, against 1 for the Gaussian, below which the nodes are graded
@@ -147,7 +147,7 @@ def tilted_into(w, root_v, root_d, beta, start, refine, table, nodes):
 
 @njit
 def energetic(q, r, v, d, u, beta, flips, refine, table):
-    """One sweep: (q_hat, r_hat, q_star_hat, G_E, replicon factor), all at alpha = 1.
+    """One pass: (q_hat, r_hat, q_star_hat, G_E, replicon factor), all at alpha = 1.
 
     q, r, v = q_star - q, d = 1 - q_star, u = q - r^2 come separately so that no difference is taken here. `flips` is
     the probability that a label is flipped: H(x) above becomes (1 - flips) H(x) + flips H(-x).

@@ -1,4 +1,4 @@
-"""Conjugates -> order parameters: one sweep over the entropic integrals, for any local measure of one site.
+"""Conjugates -> order parameters: one pass over the entropic integrals, for any local measure of one site.
 
     <.> = Int_{-1}^{1} dm (.) exp[ a m^2 + b m + kappa Ent(m) ] / same without (.)
     Ent(m) = ln 2 - KL(q_theta || uniform) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
@@ -408,7 +408,7 @@ def field_nodes(mean, variance, a, whole, refine):
 
 @njit
 def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
-    """One sweep: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
+    """One pass: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)

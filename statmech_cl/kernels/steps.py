@@ -173,7 +173,7 @@ def _size(low, high, smooth):
 
 @njit
 def energetic_steps(q, r, u, steps, v, d, xs, beta, flips, refine, table):
-    """One sweep over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
+    """One pass over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
     and for every step q_hat_l - q_hat_{l-1} and E x_l (f_l - f_{l-1}).
 
     q = q_0, u = q_0 - r^2, steps = q_l - q_{l-1} (k,), v = q_star - q_k, d = 1 - q_star. A grid of more than MOST_NODES
@@ -240,7 +240,7 @@ def field_grid(mean_low, mean_high, variance, steps, xs, a, refine):
 
 @njit
 def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
-    """One sweep over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
+    """One pass over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
     q_star - q_k, 1 - q_star, q_0 - r^2, G_S, E g_l''^2 of all levels, E x_l (g_l - g_{l-1}), the masses at level k.
     """
     n = b.size

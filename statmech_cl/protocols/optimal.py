@@ -236,7 +236,7 @@ class _Problem:
             root = newton(equations, equations.beside(at), close=True)
             if not root.converged:
                 raise failure(f"task {t + 1} beside an iterate", root, "give other bounds")
-            walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.sweep))
+            walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.image))
         return _errors(walk)
 
     def minimise(self, begin: np.ndarray) -> np.ndarray:

@@ -187,12 +187,12 @@ def _point(chain: Chain, values: dict[str, float], starts: Sequence[Callable[[An
     roots: list[Root] = []
     for start in starts:
         root = start(equations)
-        fresh = root is not None and all(np.abs(root.sweep.y - other.sweep.y).max() > _SAME for other in roots)
+        fresh = root is not None and all(np.abs(root.image.y - other.image.y).max() > _SAME for other in roots)
         if root is not None and root.converged and fresh:
             roots.append(root)
     if not roots:
         return _nothing("no fixed point was reached")
-    kept = tuple(root.sweep.y for root in roots)
+    kept = tuple(root.image.y for root in roots)
     best = select([certify(task, equations, root) for root in roots], "best")[0]
     alone = _alone(task)
     for name, solution in (("task 2", best), ("task 2 alone", alone)):
@@ -234,7 +234,7 @@ def _column(item: tuple[Chain, str, float, str, np.ndarray]) -> list[_Point]:
             root = root or _from_top(equations)
         except ConvergenceError:
             root = None
-        known = (root.sweep.y,) if root is not None and root.converged else ()
+        known = (root.image.y,) if root is not None and root.converged else ()
         down.append(known)
     points: list[_Point] = []
     before: tuple[np.ndarray, ...] = ()

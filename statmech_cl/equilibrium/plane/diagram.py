@@ -235,11 +235,11 @@ def _described(plane: Plane, row: Row, c: float, share: float) -> Region | None:
     equations = plane.equations(*where)
     minima: list[Stretch] = [s for s in row.stretches if s.order % 2 == 0 and s.low <= c <= s.high]
     roots = [newton(equations, s.start(c), close=True) for s in minima]
-    sweeps = [root.sweep for root in roots if root.converged]
-    if not sweeps:
+    images = [root.image for root in roots if root.converged]
+    if not images:
         return None
-    top = max(sweeps, key=equations.free_entropy)
-    count = len(sweeps)
+    top = max(images, key=equations.free_entropy)
+    count = len(images)
     stable = bool(top.replicon < 1.0)
     label = _COUNTED[count] if count < len(_COUNTED) else f"{count} solutions"
     return Region(

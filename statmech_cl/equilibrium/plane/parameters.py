@@ -22,7 +22,7 @@ from ...validation import check_choice, check_number
 from ..chain import Walk, roots_of
 from ..landscape import Stretch, landscape, stretches_from
 from ..one_task import starts, warn_outside
-from ..saddle import Equations, Sweep, attempt, equations_of, high_start, newton, read
+from ..saddle import Equations, Image, attempt, equations_of, high_start, newton, read
 
 _LIMITS = {  # low, high, and whether each is excluded
     "alpha": (0.0, math.inf, True, True),
@@ -166,7 +166,7 @@ class Plane:
             return equations_of(problem)
         return self._walk(cx, cy).equations(len(problem.tasks) - 1, problem.tasks[-1])
 
-    def solution(self, cx: float, cy: float, at: Sweep, refine: float = 1.0) -> Solution | ChainSolution:
+    def solution(self, cx: float, cy: float, at: Image, refine: float = 1.0) -> Solution | ChainSolution:
         """The observables there, as `at` has them (not certified)."""
         problem = self.at(cx, cy)
         equations = self.equations(cx, cy)
@@ -181,7 +181,7 @@ class Plane:
         problem = self.at(cx, cy)
         if isinstance(problem, Task):
             return starts(problem, equations_of(problem), "all")
-        return [root.sweep.y for root in roots_of(self.equations(cx, cy), "all") if root.converged]
+        return [root.image.y for root in roots_of(self.equations(cx, cy), "all") if root.converged]
 
     @property
     def scanned(self) -> int:
