@@ -2,7 +2,7 @@
 
 Descent minimises E and stops where its fields happen to be; equilibrium theory is about exp(-beta E), which Hamiltonian
 Monte Carlo samples. The sampler is run where the replicon is below 1: beyond, equilibrium theory with one overlap does
-not claim to hold, and chains of any affordable length disagree.
+not claim to hold, and walkers of any affordable length disagree.
 """
 
 from __future__ import annotations

@@ -307,7 +307,7 @@ def test_a_sampler_out_of_equilibrium_is_a_warning(capsys: pytest.CaptureFixture
     arguments = "simulate --with gibbs --alpha 1 --n 40 --seeds 2 --warmup 10 --draws 4"
     status, out, err = run(capsys, *arguments.split())
     assert status == 0 and "rhat" in out
-    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 chains disagree (R-hat " in err
+    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 walkers disagree (R-hat " in err
     assert "effective samples (at least 100 are wanted)" in err and err.count("\n") == 1
 
 
@@ -491,7 +491,7 @@ def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> Non
 
     out = " ".join(run(capsys, "simulate", "--help")[1].split())
     names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}
-    names |= dict.fromkeys(("warmup", "draws", "chains", "start"), GibbsSettings())
+    names |= dict.fromkeys(("warmup", "draws", "walkers", "start"), GibbsSettings())
     for name, settings in names.items():
         option = re.search(rf"--{name.replace('_', '-')} .*?\[default: (\S+)\]", out)
         assert option and option[1] == str(getattr(settings, name)), name

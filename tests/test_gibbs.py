@@ -41,7 +41,7 @@ def grid_means(task: Task, seed: int, anchor_ref=None, index=0, chain=None) -> d
 @pytest.mark.parametrize("prior", ["none", "kl"])
 def test_one_task_against_direct_integration(prior):
     task = Task(alpha=1.0, beta=3.0, prior=prior)
-    settings = GibbsSettings(warmup=200, draws=700, chains=4, leapfrogs=6)
+    settings = GibbsSettings(warmup=200, draws=700, walkers=4, leapfrogs=6)
     found = sample(task, n=N, seeds=(0, 1), settings=settings)
     size = {name: values.min() for name, values in found.stages[0].ess().items()}
     for index, seed in enumerate((0, 1)):
@@ -55,7 +55,7 @@ def test_one_task_against_direct_integration(prior):
 
 def test_second_task_against_direct_integration_given_its_reference():
     chain = Chain((Task(alpha=1.0, beta=3.0), Task(alpha=1.0, beta=3.0, gamma=0.8)), overlaps=1 / 3)
-    settings = GibbsSettings(warmup=200, draws=700, chains=4, leapfrogs=6)
+    settings = GibbsSettings(warmup=200, draws=700, walkers=4, leapfrogs=6)
     found = sample(chain, n=N, seeds=(5,), settings=settings)
     reference = found.stages[0].theta[:1, :1]
     exact = grid_means(chain.tasks[1], 5, anchor_ref=reference, index=1, chain=chain)
@@ -110,7 +110,7 @@ def test_seeds_do_not_see_each_other_and_same_seed_same_numbers():
     np.testing.assert_array_equal(alone.stages[0].q_star, again.stages[0].q_star)
 
 
-def test_acceptance_is_what_was_asked_for_and_chains_agree_at_small_alpha():
+def test_acceptance_is_what_was_asked_for_and_walkers_agree_at_small_alpha():
     settings = GibbsSettings(warmup=200, draws=200, leapfrogs=8)
     found = sample(Task(alpha=0.2), n=60, seeds=2, settings=settings).stages[0]
     assert found.acceptance.mean() == pytest.approx(0.8, abs=0.1)
@@ -143,8 +143,8 @@ def test_bad_input_is_named():
         sample(Task(alpha=1.0, q_star=0.5), n=10, seeds=2)
     with pytest.raises(ValueError, match="start must be one of prior, teacher"):
         GibbsSettings(start="reference")
-    with pytest.raises(ValueError, match="chains must be a whole number >= 2"):
-        GibbsSettings(chains=1)
+    with pytest.raises(ValueError, match="walkers must be a whole number >= 2"):
+        GibbsSettings(walkers=1)
     with pytest.raises(ValueError, match="name must be one of"):
         sample(Task(alpha=0.2), n=8, seeds=2, settings=GibbsSettings(warmup=10, draws=4)).values("loss")
 
@@ -156,7 +156,7 @@ def test_observables_are_all_reported():
 
 
 def test_starting_from_the_samples_of_the_first_task_equals_sampling_both():
-    settings = GibbsSettings(warmup=10, draws=6, chains=2, leapfrogs=3)
+    settings = GibbsSettings(warmup=10, draws=6, walkers=2, leapfrogs=3)
     kw = {"n": 20, "seeds": 2, "settings": settings}
     first = sample(Task(alpha=0.5), **kw)
     for r0 in (-0.5, 0.3):

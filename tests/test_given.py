@@ -48,7 +48,7 @@ def test_a_measured_density_is_that_of_the_fields_along_the_teacher(method):
         result = descend(Task(alpha=1.0), n=41, seeds=3, settings=DescentSettings(epochs=20, records=1))
         np.testing.assert_array_equal(row["eps_g_seeds"], result.values("eps_g"))
     else:
-        row = gibbs_reference_row(**common, warmup=10, draws=6, chains=2, leapfrogs=3)
+        row = gibbs_reference_row(**common, warmup=10, draws=6, walkers=2, leapfrogs=3)
     theta, share = np.array(row["theta"]), np.array(row["share"])
     assert share.sum() == pytest.approx(1.0) and (np.diff(theta) > 0.019).all()
     if method == "descent":

@@ -2,9 +2,9 @@
 
     swap of neighbours:  accepted with probability min(1, exp[(beta_i - beta_j) (E_i - E_j)]),  E = loss + anchor
 
-Where replica symmetry is broken, a chain at the wanted beta stays in the valley that it found first. Here every walker
-goes up and down the ladder: it forgets where it was at the hot end, and comes back to another valley with the right
-weight. Between swaps each rung takes one Hamiltonian trajectory (see `gibbs`), with a step of its own. Everything is
+Where replica symmetry is broken, a walker at the wanted beta alone stays in the valley that it met first. Here every
+walker goes up and down the ladder: it forgets where it was at the hot end, and comes back to another valley with the
+right weight. Between swaps each rung takes one Hamiltonian trajectory (see `gibbs`), with a step of its own. All is
 batched over seeds (disorder), independent ladders of a seed, and rungs: `theta : (n_seeds, n_ladders * n_rungs, N)`.
 
 Different ladders of a seed never meet: they are the independent replicas of which overlaps, R-hat and P(q) are made.
@@ -36,7 +36,7 @@ OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")
 class ExchangeSettings:
     """How to sample.
 
-    beta_low : the hottest rung; chains must mix there by themselves.
+    beta_low : the hottest rung; walkers must mix there by themselves.
     rungs : inverse temperatures from beta_low to the task's beta, in equal ratios. A swap is accepted often enough
         while the ratio stays near 1 + sqrt(2 / N).
     ladders : independent ladders of each seed, at least 2: q is the overlap of different ones.
@@ -71,7 +71,7 @@ class ExchangeSettings:
 class ExchangeResult:
     """Samples of one task.
 
-    stage : what the coldest rung saw (its "chains" are the ladders): series, R-hat, effective sample sizes.
+    stage : what the coldest rung saw (one walker a ladder): series, R-hat, effective sample sizes.
     betas : (n_rungs,) the ladder. rung_means : {"r", "p", "q_star", "energy"} : (n_seeds, n_rungs) means at every rung.
     overlaps : (n_seeds, n_pairs, n_draws) mean m_a m_b of two ladders' coldest walkers, draw by draw: P(q).
     swapped : (n_seeds, n_rungs - 1) share of accepted swaps between a rung and the next.

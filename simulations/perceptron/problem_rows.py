@@ -74,10 +74,10 @@ def worst_of(result: GibbsResult) -> dict[str, float]:
 
 
 def doubts(row: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a sampled row: chains that disagree, too few effective samples."""
+    """What is wrong with a sampled row: walkers that disagree, too few effective samples."""
     told = []
     if row.get("rhat", 1.0) > LARGEST_RHAT:
-        told.append(f"chains disagree (R-hat {row['rhat']:.3g}; at most {LARGEST_RHAT:g} is sound)")
+        told.append(f"walkers disagree (R-hat {row['rhat']:.3g}; at most {LARGEST_RHAT:g} is sound)")
     if row.get("ess", FEW_SAMPLES) < FEW_SAMPLES:
         told.append(f"{row['ess']:.0f} effective samples (at least {FEW_SAMPLES:g} are wanted)")
     return told
