@@ -190,23 +190,25 @@ class Slopes(NamedTuple):
 
 def compose(activation: Activation, before: Orders) -> tuple[Orders, Slopes]:
     """kappa of the three overlaps with their differences, and its derivatives there; q, q_star >= 0."""
-    q, r, v, d, u = before
-    short_q, r_squared = d + v, r * r
-    short_r = 1.0 - r if r < 0.0 else (short_q + u) / (1.0 + r)
-    after_d, after_v = activation.gap(1.0, 0.0, 1.0 - d, d, d), activation.gap(1.0 - d, d, q, short_q, v)
+    q, r, fluctuation, uncertainty, perpendicular = before
+    short_q, r_squared = uncertainty + fluctuation, r * r
+    short_r = 1.0 - r if r < 0.0 else (short_q + perpendicular) / (1.0 + r)
+    after_uncertainty = activation.gap(1.0, 0.0, 1.0 - uncertainty, uncertainty, uncertainty)
+    after_fluctuation = activation.gap(1.0 - uncertainty, uncertainty, q, short_q, fluctuation)
     # kappa of an overlap near 1 from what it lacks: the overlap itself is rounded there
-    after_q = activation.value(q) if q < _NEAR_ONE else 1.0 - after_d - after_v
+    after_q = activation.value(q) if q < _NEAR_ONE else 1.0 - after_uncertainty - after_fluctuation
     after_r = activation.value(r) if r < _NEAR_ONE else 1.0 - activation.gap(1.0, 0.0, r, short_r, short_r)
     if r >= 0.0 or activation.odd:
-        short = short_r if r >= 0.0 else (short_q + u) / (1.0 - r)
-        perpendicular = activation.gap(q, short_q, r_squared, short_q + u, u) + activation.spread(abs(r), short)
+        short = short_r if r >= 0.0 else (short_q + perpendicular) / (1.0 - r)
+        after_perpendicular = activation.gap(q, short_q, r_squared, short_q + perpendicular, perpendicular)
+        after_perpendicular += activation.spread(abs(r), short)
     else:
-        perpendicular = activation.value(q) - after_r * after_r
-    after = Orders(q=after_q, r=after_r, fluctuation=after_v, uncertainty=after_d, perpendicular=perpendicular)
+        after_perpendicular = activation.value(q) - after_r * after_r
+    after = Orders(after_q, after_r, after_fluctuation, after_uncertainty, after_perpendicular)
     slopes = Slopes(
         activation.slope(q, short_q),
         activation.slope(r, short_r),
-        activation.slope(1.0 - d, d),
+        activation.slope(1.0 - uncertainty, uncertainty),
         activation.bend(q, short_q),
     )
     return after, slopes
@@ -274,11 +276,11 @@ class Tree:
 
         from scipy.optimize import brentq  # it takes longer to load than a Task may
 
-        def excess(log_d: float) -> float:
-            d = math.exp(log_d)
-            hats = self.averages(_exponential(d, 0.0), beta, _START_RULE).hats
-            rate = alpha * (2.0 * hats.q_star_hat - hats.q_hat + hats.r_hat) - 0.5 * kappa * math.log(4.0 / d)
-            return math.log(max(rate, 1e-300) * d / 2.0)
+        def excess(log_uncertainty: float) -> float:
+            uncertainty = math.exp(log_uncertainty)
+            hats = self.averages(_exponential(uncertainty, 0.0), beta, _START_RULE).hats
+            rate = alpha * (2.0 * hats.q_star_hat - hats.q_hat + hats.r_hat) - 0.5 * kappa * math.log(4.0 / uncertainty)
+            return math.log(max(rate, 1e-300) * uncertainty / 2.0)
 
         grid = np.linspace(math.log(_LEAST), math.log(0.5), 24).tolist()
         low = grid[0]
@@ -288,24 +290,27 @@ class Tree:
                     low = float(brentq(excess, low, high, xtol=1e-2))
                     break
                 low = high
-        d = math.exp(low)
-        return _exponential(d, alpha * self.averages(_exponential(d, 0.0), beta, _START_RULE).hats.q_hat)
+        uncertainty = math.exp(low)
+        q_hat = alpha * self.averages(_exponential(uncertainty, 0.0), beta, _START_RULE).hats.q_hat
+        return _exponential(uncertainty, q_hat)
 
     def _blunt(self, alpha: float, beta: float) -> Orders:
         """m = c W at large alpha where labels are flipped: the c that minimises the mean loss."""
 
         from scipy.optimize import minimize_scalar
 
-        def loss(logit_d: float) -> float:
-            d = 1.0 / (1.0 + math.exp(-logit_d))
-            v = 1e-9 * d * (1.0 - d)
-            at = Orders(q=1.0 - d - v, r=math.sqrt(1.0 - d - 2.0 * v), fluctuation=v, uncertainty=d, perpendicular=v)
+        def loss(logit_uncertainty: float) -> float:
+            uncertainty = 1.0 / (1.0 + math.exp(-logit_uncertainty))
+            fluctuation = 1e-9 * uncertainty * (1.0 - uncertainty)
+            q = 1.0 - uncertainty - fluctuation
+            r = math.sqrt(1.0 - uncertainty - 2.0 * fluctuation)
+            at = Orders(q, r, fluctuation, uncertainty, fluctuation)
             return -self.averages(at, beta, _START_RULE).g_e
 
-        d = 1.0 / (1.0 + math.exp(-minimize_scalar(loss, bounds=(-14.0, 8.0), method="bounded").x))
-        v = min(d / (1.0 + alpha * beta), 0.1 * (1.0 - d))
-        q = 1.0 - d - v
-        return Orders(q=q, r=math.sqrt(q - v * q), fluctuation=v, uncertainty=d, perpendicular=v * q)
+        uncertainty = 1.0 / (1.0 + math.exp(-minimize_scalar(loss, bounds=(-14.0, 8.0), method="bounded").x))
+        fluctuation = min(uncertainty / (1.0 + alpha * beta), 0.1 * (1.0 - uncertainty))
+        q = 1.0 - uncertainty - fluctuation
+        return Orders(q, math.sqrt(q - fluctuation * q), fluctuation, uncertainty, fluctuation * q)
 
     def eps_g(self, flipped: float) -> float:
         p, short = 1.0 - 2.0 * flipped, 2.0 * flipped
@@ -316,9 +321,9 @@ class Tree:
         return angle(0.5 * short)
 
 
-def _exponential(d: float, q_hat: float) -> Orders:
-    """Orders where 1 - m is exponential with mean d / 2 at every site, spread by the field's variance q_hat."""
-    v = 0.25 * d * d
-    u = (q_hat if q_hat > 0.0 else 1.0) * v * v
-    q = 1.0 - d - v
-    return Orders(q=q, r=math.sqrt(max(q - u, 0.0)), fluctuation=v, uncertainty=d, perpendicular=u)
+def _exponential(uncertainty: float, q_hat: float) -> Orders:
+    """Orders where 1 - m is exponential of mean uncertainty / 2 at every site, spread by the field's variance q_hat."""
+    fluctuation = 0.25 * uncertainty * uncertainty
+    perpendicular = (q_hat if q_hat > 0.0 else 1.0) * fluctuation * fluctuation
+    q = 1.0 - uncertainty - fluctuation
+    return Orders(q, math.sqrt(max(q - perpendicular, 0.0)), fluctuation, uncertainty, perpendicular)

@@ -26,13 +26,13 @@ class Hats(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """q, r, and the small differences v = q_star - q, d = 1 - q_star, u = q - r^2."""
+    """q, r, and the small differences q_star - q, 1 - q_star and q - r^2."""
 
     q: float
     r: float
-    v: float
-    d: float
-    u: float
+    fluctuation: float
+    uncertainty: float
+    perpendicular: float
 
 
 def integrate(

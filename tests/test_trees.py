@@ -125,7 +125,7 @@ def tree_deviations(s: Solution) -> dict[str, float]:
     hats = slow.Hats(s.q_hat, s.r_hat, s.q_star_hat)
     orders, g_s, spread, share = slow.entropic(hats, kappa_of(s.task))
     with mpmath.workdps(40):
-        v, d, u = (mpmath.mpf(x) for x in (orders.v, orders.d, orders.u))
+        v, d, u = (mpmath.mpf(x) for x in (orders.fluctuation, orders.uncertainty, orders.perpendicular))
         q, q_star = 1 - d - v, 1 - d
         r = mpmath.sign(orders.r) * mpmath.sqrt(q - u)
 
@@ -150,7 +150,7 @@ def tree_deviations(s: Solution) -> dict[str, float]:
     return {
         "q": abs(orders.q - s.q),
         "r": abs(orders.r - s.r),
-        "q_star": abs(1.0 - orders.d - s.q_star),
+        "q_star": abs(1.0 - orders.uncertainty - s.q_star),
         "eps_g": abs(eps_g - s.eps_g),
         "q_hat": abs(alpha * factors[0] * back.q_hat / s.q_hat - 1.0),
         "r_hat": abs(alpha * factors[1] * back.r_hat / s.r_hat - 1.0),

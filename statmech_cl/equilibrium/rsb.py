@@ -219,8 +219,8 @@ class StepEquations:
                 y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, g_e, math.nan, lost,
                 np.empty(0), np.empty((2, 0)),
             )  # fmt: skip
-        b, (q, r, steps, v, d, u, g_s, spreads, of_sites, top) = swept
-        after = StepOrders(q, r, u, steps, v, d, xs)
+        b, (q, r, steps, fluctuation, uncertainty, perpendicular, g_s, spreads, of_sites, top) = swept
+        after = StepOrders(q, r, perpendicular, steps, fluctuation, uncertainty, xs)
         # of each curve the area above its own chord: off the solution too both vanish with the step's third power
         above_f = self.alpha * of_patterns / xs**2 - 0.25 * before.steps * (hats.overlaps[1:] + hats.overlaps[:-1])
         above_g = of_sites / xs**2 - 0.25 * hats.steps * (after.overlaps[1:] + after.overlaps[:-1])

@@ -327,8 +327,8 @@ def low_start(equations: Equations) -> np.ndarray:
     """Where the branch begins: one application of the map to q = r = 0, the solution at alpha = 0."""
     tiny = 1e-12
     if equations.q_star is None:
-        d = equations.site.averages(Hats(tiny, 0.0, 0.0), 1.0).orders.uncertainty
-        begin = np.array([math.log((1.0 - d) / d), math.log(tiny), 0.0])
+        uncertainty = equations.site.averages(Hats(tiny, 0.0, 0.0), 1.0).orders.uncertainty
+        begin = np.array([math.log((1.0 - uncertainty) / uncertainty), math.log(tiny), 0.0])
         image = equations.image(begin)
         return begin + image.gap
     free = multiplier(equations, equations.q_star)
@@ -343,8 +343,8 @@ def multiplier(equations: Equations, q_star: float) -> float:
     target = math.log((1.0 - q_star) / q_star)
 
     def excess(q_star_hat: float) -> float:
-        d = equations.site.averages(Hats(1e-12, 0.0, q_star_hat), 1.0).orders.uncertainty
-        return math.log(d / (1.0 - d)) - target
+        uncertainty = equations.site.averages(Hats(1e-12, 0.0, q_star_hat), 1.0).orders.uncertainty
+        return math.log(uncertainty / (1.0 - uncertainty)) - target
 
     low, high = -1.0, 1.0
     while excess(low) < 0.0:

@@ -175,16 +175,16 @@ def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset
             above[k], below[k] = add_node(
                 sums, agreeing[k, 0], opposed[k, 0], b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
             )
-    q, v, d, g_s, spread, deficit, _ = sums
-    u = 0.0
-    u_1 = 0.0
+    q, fluctuation, uncertainty, g_s, spread, deficit, _ = sums
+    perpendicular = 0.0
+    perpendicular_1 = 0.0
     deficit_1 = 0.0
     for k in range(b.size):
         deficit_1 += (agreeing[k, 0] + opposed[k, 0]) * above[k]
     for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
-        u += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
-        u_1 += (agreeing[k, 0] + opposed[k, 0]) * (above[k] - deficit_1) ** 2
-    return q, 1.0 - deficit, v, d, u, g_s, spread, 1.0 - deficit_1, u_1
+        perpendicular += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
+        perpendicular_1 += (agreeing[k, 0] + opposed[k, 0]) * (above[k] - deficit_1) ** 2
+    return q, 1.0 - deficit, fluctuation, uncertainty, perpendicular, g_s, spread, 1.0 - deficit_1, perpendicular_1
 
 
 @njit

@@ -149,8 +149,8 @@ def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat
                     near[n0:n1],
                     scratch,
                 )
-    q, v, d, g_s, spread, deficit, squares = sums
-    return q, 1.0 - deficit, v, d, squares - deficit * deficit, g_s, spread
+    q, fluctuation, uncertainty, g_s, spread, deficit, squares = sums
+    return q, 1.0 - deficit, fluctuation, uncertainty, squares - deficit * deficit, g_s, spread
 
 
 @njit

@@ -418,8 +418,8 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     q = 0.0
     r = 0.0
     r_deficit = 0.0
-    v = 0.0
-    d = 0.0
+    fluctuation = 0.0
+    uncertainty = 0.0
     g_s = 0.0
     spread = 0.0
     norm = 0.0
@@ -434,18 +434,18 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
         q += weight[k] * mean * mean
         r += weight[k] * mean
         r_deficit += weight[k] * deficit[k]
-        d += weight[k] * edge
-        v += weight[k] * variance
+        uncertainty += weight[k] * edge
+        fluctuation += weight[k] * variance
         g_s += weight[k] * log_norm
         spread += weight[k] * variance * variance
     r_deficit /= norm
-    u = 0.0
+    perpendicular = 0.0
     for k in range(b.size):
         gap = deficit[k] - r_deficit
-        u += weight[k] * gap * gap
+        perpendicular += weight[k] * gap * gap
     if r > 0.5:  # digits of 1 - r near perfect overlap, of r itself for small alpha
         r = 1.0 - r_deficit
-    return q, r, v, d, u, g_s, spread
+    return q, r, fluctuation, uncertainty, perpendicular, g_s, spread
 
 
 @njit
