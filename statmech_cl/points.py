@@ -88,15 +88,15 @@ class ChainPoint:
     chain: Chain
 
     def values(self) -> dict[str, Any]:
-        whole = self.chain.to_dict()
+        content = self.chain.to_dict()
         named = {
             f"{name}_{number}": value
-            for number, task in enumerate(whole["tasks"], start=1)
+            for number, task in enumerate(content["tasks"], start=1)
             for name, value in task.items()
         }
-        if "law" in whole:
-            return {**named, "law": whole["law"]}
-        return named | {f"overlap_{number}": r0 for number, r0 in enumerate(whole["overlaps"], start=2)}
+        if "law" in content:
+            return {**named, "law": content["law"]}
+        return named | {f"overlap_{number}": r0 for number, r0 in enumerate(content["overlaps"], start=2)}
 
     def at(self, changes: Mapping[str, Any]) -> ChainPoint:
         values = self.values() | dict(changes)

@@ -150,13 +150,13 @@ class QuadraticSite:
             after = np.column_stack([pieces[c] for c in range(signs.size)])
         return After(shares[0], shares[1], overlap, theta, after)
 
-    def _observables(self, hats: Hats, refine: float, whole: bool) -> np.ndarray:
+    def _observables(self, hats: Hats, refine: float, far_tails: bool) -> np.ndarray:
         """(3, 2, n): for each reference, computed once at each place: it costs as much as four passes."""
         refine = min(refine, 1.25)  # enough to tell the rule's error
-        key = (*hats, refine, whole)
+        key = (*hats, refine, far_tails)
         if key not in self.known:
             self.known[key] = quadratic_observables(
-                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, whole
+                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, far_tails
             )
         return self.known[key]
 

@@ -222,8 +222,8 @@ def load(name: str, data_dir: str | Path | None = None, *, subset: bool = False)
     DatasetError : a file is truncated, corrupt or another one, or `data_dir` does not hold the dataset.
     ValueError : unknown `name`.
     """
-    paths, whole = find(name, data_dir, subset=subset)
-    if whole:
+    paths, complete = find(name, data_dir, subset=subset)
+    if complete:
         return _read(name, paths, FULL[name], str(paths["train_x"].parent))
     return _read(name, paths, EMBEDDED[name], "the embedded subset")
 

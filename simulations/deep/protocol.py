@@ -69,8 +69,8 @@ class Protocol:
 
     def steps(self, n_patterns: int) -> int:
         """Batches of one epoch over `n_patterns` patterns."""
-        whole = max(1, n_patterns // self.batch_size)
-        return whole if self.batches == 0 else min(self.batches, whole)
+        available = max(1, n_patterns // self.batch_size)
+        return available if self.batches == 0 else min(self.batches, available)
 
 
 def code_of(kind: type[Method]) -> str:

@@ -117,8 +117,8 @@ class _Walkers:
     anchor: Anchor
     betas: torch.Tensor  # (n_ladders * n_rungs,)
     loss: torch.Tensor
-    whole: torch.Tensor  # loss + anchor
-    slope: torch.Tensor  # d whole / d theta
+    total: torch.Tensor  # loss + anchor
+    slope: torch.Tensor  # d total / d theta
 
     @classmethod
     def start(cls, theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor, betas: torch.Tensor) -> _Walkers:
@@ -134,30 +134,30 @@ class _Walkers:
         momentum = _normal(streams, self.theta)
         at, slope, moving = self.theta, self.slope, momentum
         pull = force(slope, at)
-        loss, whole = self.loss, self.whole
+        loss, total = self.loss, self.total
         for k in range(length):
             moving = moving - 0.5 * step * pull
             at = at + step * moving
             if k == length - 1:
-                loss, whole, slope = _energies(at, self.signed, self.anchor)
+                loss, total, slope = _energies(at, self.signed, self.anchor)
             else:
                 slope = perceptron.gradient(at, self.signed) + self.anchor.gradient(at)
             pull = force(slope, at)
             moving = moving - 0.5 * step * pull
-        rise = self.betas * heat * (whole - self.whole) + _edges(at) - _edges(self.theta)
+        rise = self.betas * heat * (total - self.total) + _edges(at) - _edges(self.theta)
         rise = rise + 0.5 * (moving.square() - momentum.square()).sum(-1)
         accepted = torch.exp(-rise.nan_to_num(nan=math.inf).clamp(min=0.0))
         take = _uniform(streams, self.theta.shape[1:2], self.theta) < accepted
         self.theta = torch.where(take.unsqueeze(-1), at, self.theta)
         self.slope = torch.where(take.unsqueeze(-1), slope, self.slope)
-        self.loss, self.whole = torch.where(take, loss, self.loss), torch.where(take, whole, self.whole)
+        self.loss, self.total = torch.where(take, loss, self.loss), torch.where(take, total, self.total)
         return accepted
 
     def permute(self, order: torch.Tensor) -> None:
         """Put walker order[s, k] of seed s in place k."""
         wide = order.unsqueeze(-1).expand_as(self.theta)
         self.theta, self.slope = self.theta.gather(1, wide), self.slope.gather(1, wide)
-        self.loss, self.whole = self.loss.gather(1, order), self.whole.gather(1, order)
+        self.loss, self.total = self.loss.gather(1, order), self.total.gather(1, order)
 
 
 def _energies(theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor) -> tuple[torch.Tensor, ...]:
@@ -309,15 +309,15 @@ def _swap(
     All pairs of one parity at a time, the parities in turn: walkers drift along the ladder rather than diffuse.
     """
     betas = walkers.betas.unflatten(0, shape) * heat
-    whole = walkers.whole.unflatten(1, shape)
+    total = walkers.total.unflatten(1, shape)
     n_pairs = (shape[1] - first) // 2
-    low = torch.arange(first, first + 2 * n_pairs, 2, device=whole.device)
-    log_ratio = (betas[:, low] - betas[:, low + 1]) * (whole[..., low] - whole[..., low + 1])
+    low = torch.arange(first, first + 2 * n_pairs, 2, device=total.device)
+    log_ratio = (betas[:, low] - betas[:, low + 1]) * (total[..., low] - total[..., low + 1])
     accepted = torch.log(_uniform(streams, (shape[0], n_pairs), log_ratio)) < log_ratio
-    order = torch.arange(shape[1], device=whole.device).expand_as(whole).clone()
+    order = torch.arange(shape[1], device=total.device).expand_as(total).clone()
     order[..., low] += accepted.long()
     order[..., low + 1] -= accepted.long()
-    order += shape[1] * torch.arange(shape[0], device=whole.device).unsqueeze(-1)
+    order += shape[1] * torch.arange(shape[0], device=total.device).unsqueeze(-1)
     walkers.permute(order.flatten(1))
     done = accepted.cpu().numpy()
     trips.swap(done, first)

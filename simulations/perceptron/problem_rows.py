@@ -34,27 +34,27 @@ def problem_row(
     ------
     ValueError : a value out of range, fewer than 2 seeds (no error bar), patterns that do not fit into memory.
     """
-    whole = from_dict(problem)
+    task_or_chain = from_dict(problem)
     chosen = seeds_for_error_bars(seeds)
-    memory.check(whole, method=method, n=n, n_seeds=len(chosen), device=device, **settings)
+    memory.check(task_or_chain, method=method, n=n, n_seeds=len(chosen), device=device, **settings)
     result: DescentResult | GibbsResult
     names: tuple[str, ...]
     if method == "descent":
-        result = descend(whole, n=n, seeds=chosen, settings=DescentSettings(**settings), device=device)
+        result = descend(task_or_chain, n=n, seeds=chosen, settings=DescentSettings(**settings), device=device)
         diverged, names = len({one.seed for one in result.diverged}), DESCENT_OBSERVABLES
     else:
-        result = sample(whole, n=n, seeds=chosen, settings=GibbsSettings(**settings), device=device)
+        result = sample(task_or_chain, n=n, seeds=chosen, settings=GibbsSettings(**settings), device=device)
         diverged, names = 0, GIBBS_OBSERVABLES
     row: dict[str, Any] = {"n": n, "n_seeds": len(chosen), "diverged": diverged}
-    if isinstance(whole, Task):
-        patterns = n_patterns(whole.alpha, n)
+    if isinstance(task_or_chain, Task):
+        patterns = n_patterns(task_or_chain.alpha, n)
         row |= {"patterns": patterns, "alpha_used": patterns / n}
         for name in names:
             put_estimate(row, name, result.values(name))
     else:
-        counts = [n_patterns(task.alpha, n) for task in whole.tasks]
+        counts = [n_patterns(task.alpha, n) for task in task_or_chain.tasks]
         row |= {"patterns": counts, "alpha_used": [count / n for count in counts]}
-        tasks = range(len(whole.tasks))
+        tasks = range(len(task_or_chain.tasks))
         for after in tasks:
             for name in ("eps_g", "p"):
                 for on in tasks:

@@ -313,7 +313,7 @@ def _stage(
                     "take a smaller tolerance, or the exact method"
                 )
     # after a ramp times are no longer one to a step
-    whole = len(first.gamma) > 0 and len(first.response) == len(first.gamma) + 1
+    complete = len(first.gamma) > 0 and len(first.response) == len(first.gamma) + 1
     return LearningStage(
         epochs=np.arange(len(first.loss)),
         **means,
@@ -321,8 +321,8 @@ def _stage(
         batches=main,
         samples_bias=of_samples,
         tolerance_bias=of_tolerance,
-        response=_kernel(first.response) if whole else None,
-        gamma=_kernel(first.gamma) if whole else None,
+        response=_kernel(first.response) if complete else None,
+        gamma=_kernel(first.gamma) if complete else None,
         covariance=first.covariance,
     )
 

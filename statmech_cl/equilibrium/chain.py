@@ -234,7 +234,7 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
     # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
     between = branch == "best" and any(root.converged and is_saddle(root) for root in roots)
     if (branch in ("all", "thermodynamic") or between) and equations.q_star is None:
-        roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
+        roots += [newton(equations, y, polish=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]
     distinct: list[Root] = []
@@ -256,7 +256,7 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
         if begin.converged:
             curve = follow(family, first_node(family, begin.image.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
             end = curve.nodes[-1]
-            return newton(equations, end.x[:-1], close=True) if end.c == equations.alpha else None
+            return newton(equations, end.x[:-1], polish=True) if end.c == equations.alpha else None
     return None
 
 

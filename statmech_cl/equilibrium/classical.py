@@ -105,7 +105,7 @@ def _low() -> Stretch:
 
 
 def _image(alpha: float) -> Image:
-    return newton(_family(alpha), _low().start(alpha), close=True).image
+    return newton(_family(alpha), _low().start(alpha), polish=True).image
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +152,7 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
         return _result(alpha, 0.0, 0.0, 0.0, 0.0, math.log(2.0), 0.0, 0.0)
     equations = _family(alpha)
     start = low_start(equations) if alpha < _FIRST else _low().start(alpha)
-    root = newton(equations, start, close=True)
+    root = newton(equations, start, polish=True)
     if not root.converged:
         raise failure(f"alpha={alpha:g}", root, "the low branch ends nearby")
     found = certify(Task(alpha=alpha, beta=1.0), equations, root)

@@ -243,10 +243,10 @@ def _opened(equations: StepEquations, orders: StepOrders, level: int, x: float) 
         y = y + gap
         if np.abs(gap).max() < 0.02:
             break
-    root = newton(fixed, y, close=True)
+    root = newton(fixed, y, polish=True)
     if not root.converged:
         return None
-    root = newton(equations, to_step_unknowns(root.image.before, True), close=True)
+    root = newton(equations, to_step_unknowns(root.image.before, True), polish=True)
     return root if root.converged and _is_open(root.image.before) else None
 
 
@@ -294,7 +294,7 @@ def _at(opening: Opening, task: Task) -> list[Found]:
         starts.append((y, opening.even))
     found = []
     for y, even in starts:
-        root = newton(equations, y, close=True)
+        root = newton(equations, y, polish=True)
         if not root.converged:
             root = newton(equations, y)
         found.append(Found(equations, root, even))
@@ -369,12 +369,14 @@ def _prescribed(start: Found, x: float) -> Found:
     found = start
     for value in np.geomspace(here, x, count + 1)[1:]:
         equations = replace(start.equations, parisi=(float(value),))
-        found = Found(equations, newton(equations, to_step_unknowns(found.image.before, False), close=True), start.even)
+        y = to_step_unknowns(found.image.before, False)
+        found = Found(equations, newton(equations, y, polish=True), start.even)
         if not found.root.converged:
             break
     if found.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
         equations = replace(start.equations, parisi=(x,))
-        found = Found(equations, newton(equations, to_step_unknowns(found.image.before, False), close=True), start.even)
+        y = to_step_unknowns(found.image.before, False)
+        found = Found(equations, newton(equations, y, polish=True), start.even)
     return found
 
 

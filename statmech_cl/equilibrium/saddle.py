@@ -204,9 +204,9 @@ class Root(NamedTuple):
     converged: bool
 
 
-def newton(equations: System, y: np.ndarray, *, close: bool = False) -> Root:
-    """Solve y'(y) = y from y : (size,): first under the coarse rule, unless `close`, then under the full one."""
-    if close:
+def newton(equations: System, y: np.ndarray, *, polish: bool = False) -> Root:
+    """Solve y'(y) = y from y : (size,): under the coarse rule and then the full one; with `polish`, the full one alone."""
+    if polish:
         return _newton(equations, y, None, 1.0, 0.0, _MAX_STEPS)
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _MAX_STEPS)
     jacobian = near.jacobian if near.converged else None
@@ -231,7 +231,7 @@ def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
         return np.linalg.lstsq(matrix, vector, rcond=None)[0]
 
 
-def _close(image: Applied, target: float) -> bool:
+def _arrived(image: Applied, target: float) -> bool:
     return image.settled or bool(np.abs(image.gap).max() < target)
 
 
@@ -242,7 +242,7 @@ def _newton(
     here = equations.image(y, refine)
     used = np.eye(equations.size) if jacobian is None else jacobian
     n_steps = 0
-    while np.isfinite(here.gap).all() and not _close(here, target) and n_steps < max_steps and not here.at_edge:
+    while np.isfinite(here.gap).all() and not _arrived(here, target) and n_steps < max_steps and not here.at_edge:
         fresh = jacobian is None
         if jacobian is None:
             jacobian = jacobian_of(equations, here if refine == COARSE else equations.image(here.y, COARSE), COARSE)
@@ -262,7 +262,7 @@ def _newton(
     if n_steps == 0 and jacobian is None and np.isfinite(here.gap).all():
         # the start was the solution: its derivative is asked for all the same
         used = jacobian_of(equations, equations.image(here.y, COARSE), COARSE)
-    return Root(here, used, n_steps, _close(here, target))
+    return Root(here, used, n_steps, _arrived(here, target))
 
 
 def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> tuple[Applied, np.ndarray]:

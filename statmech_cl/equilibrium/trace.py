@@ -152,7 +152,7 @@ class ChainAxis:
 
         return at
 
-    def whole(self, solution: Solution) -> ChainSolution:
+    def chain_solution(self, solution: Solution) -> ChainSolution:
         """The chain that ends in this solution of its last task."""
         chain = self.walk.chain
         last = len(chain.tasks) - 1
@@ -249,7 +249,7 @@ def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Bran
     return Branch(
         parameter=axis.name,
         points=points,
-        chains=[axis.whole(point) for point in points] if isinstance(axis, ChainAxis) else [],
+        chains=[axis.chain_solution(point) for point in points] if isinstance(axis, ChainAxis) else [],
         curves=spans,
         folds=folds,
         stability=sorted(stability),
@@ -271,7 +271,7 @@ def _transitions(family: Family, stretches: list[Stretch]) -> list[float]:
 
     def potential(stretch: Stretch, c: float) -> float:
         equations = family(c)
-        return equations.free_entropy(newton(equations, stretch.start(c), close=True).image)
+        return equations.free_entropy(newton(equations, stretch.start(c), polish=True).image)
 
     crossings = []
     minima = [stretch for stretch in stretches if stretch.order % 2 == 0]

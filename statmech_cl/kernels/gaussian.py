@@ -28,8 +28,8 @@ _erfc = np.vectorize(math.erfc, otypes=[float])
 def _erfcx(x: np.ndarray) -> np.ndarray:
     """exp(x^2) erfc(x), 0 <= x < 26: x^2 in two parts, the first exact, so that exp keeps its digits. (SciPy's takes
     longer to load than a first solve.)"""
-    short = x.astype(np.float32).astype(float)
-    return np.exp(short * short) * np.exp((x - short) * (x + short)) * _erfc(x)
+    rounded = x.astype(np.float32).astype(float)
+    return np.exp(rounded * rounded) * np.exp((x - rounded) * (x + rounded)) * _erfc(x)
 
 
 def _log_part(u: np.ndarray) -> np.ndarray:

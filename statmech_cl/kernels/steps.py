@@ -48,15 +48,15 @@ def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
 def _weigh(exponents, top, first, last, slope, second, weights):
     """weights = exp(exponents - top) on [first, last): their sum, and the sums with the first and second slopes."""
     total = 0.0
-    tilted = 0.0
-    bent = 0.0
+    slope_sum = 0.0
+    second_sum = 0.0
     for j in range(first, last):
         w = exp(exponents[j] - top)
         weights[j] = w
         total += w
-        tilted += w * slope[j]
-        bent += w * second[j]
-    return total, tilted, bent
+        slope_sum += w * slope[j]
+        second_sum += w * second[j]
+    return total, slope_sum, second_sum
 
 
 @njit_sums
@@ -120,11 +120,12 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             while exponents[high - 1] < top - _DROP:
                 high -= 1
             weights = steps[level, i]
-            total, tilted, bent = _weigh(exponents, top, low, high, slopes[level + 1], seconds[level + 1], weights)
+            above = level + 1
+            total, slope_sum, second_sum = _weigh(exponents, top, low, high, slopes[above], seconds[above], weights)
             fs[level, i] = fs[level + 1, i] + (top + math.log(total) + log_norm) / x
-            slopes[level, i] = tilted / total
+            slopes[level, i] = slope_sum / total
             square, rise = _spread(weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i])
-            seconds[level, i] = (bent + x * square) / total
+            seconds[level, i] = (second_sum + x * square) / total
             squares[level, i] = square / total
             rises[level, i] = x * rise / total
             first[level, i], last[level, i] = low, high
@@ -245,7 +246,7 @@ def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
     """
     n = b.size
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
     g = np.empty(n)
     mean = np.empty(n)
@@ -256,7 +257,7 @@ def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
         if k % 16 == 0:
             i, j = window(base, m, b[k], b[min(k + 16, n) - 1])
         g[k], mean[k], _, _, edge[k], variance[k] = local_moments(
-            b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+            b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
         )
     g0, mean0, top, gains, entropies, bends = climb(b, jacobian, g, mean, variance, xs, steps, mass)
     r = 0.0

@@ -233,7 +233,7 @@ class _Problem:
             if tasks[t].alpha == 0.0:
                 walk = walk.step(t, "best", "raise")[0]
                 continue
-            root = newton(equations, equations.beside(at), close=True)
+            root = newton(equations, equations.beside(at), polish=True)
             if not root.converged:
                 raise failure(f"task {t + 1} beside an iterate", root, "give other bounds")
             walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.image))

@@ -231,7 +231,7 @@ def _column(plane: Plane, rows: Sequence[Row], c: float) -> Row:
     begun = []
     for row, direction in ((rows[0], 1.0), (rows[-1], -1.0)):
         starts = [s.start(c) for s in row.stretches if s.low <= c <= s.high]
-        roots = [newton(family(row.other), y, close=True) for y in starts]
+        roots = [newton(family(row.other), y, polish=True) for y in starts]
         begun += [(root, row.other, direction) for root in roots if root.converged]
     return Row(1 - plane.scanned, c, stretches_from(family, begun, rows[0].other, rows[-1].other))
 
@@ -269,7 +269,7 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
 
     def at(stretch: Stretch, c: float) -> tuple[np.ndarray, float]:
         equations = plane.equations(*((c, row.other) if row.axis == 0 else (row.other, c)))
-        root = newton(equations, stretch.start(c), close=True)
+        root = newton(equations, stretch.start(c), polish=True)
         return root.image.y, equations.free_entropy(root.image)
 
     found = []
@@ -481,7 +481,7 @@ def cusp_near(plane: Plane, x: np.ndarray) -> Any:
     ya, yb = x[:n], x[n : 2 * n]
     middle, apart = 0.5 * (ya + yb), yb - ya
     begin = np.concatenate([middle, apart / np.linalg.norm(apart), np.zeros(n), x[-2:]])
-    root = newton(Cusp(plane), begin, close=True)
+    root = newton(Cusp(plane), begin, polish=True)
     if not root.converged:
         return None
     return _Tip(root.image.y, root.image.at)

@@ -234,7 +234,7 @@ def _described(plane: Plane, row: Row, c: float, share: float) -> Region | None:
     where = (c, row.other) if plane.scanned == 0 else (row.other, c)
     equations = plane.equations(*where)
     minima: list[Stretch] = [s for s in row.stretches if s.order % 2 == 0 and s.low <= c <= s.high]
-    roots = [newton(equations, s.start(c), close=True) for s in minima]
+    roots = [newton(equations, s.start(c), polish=True) for s in minima]
     images = [root.image for root in roots if root.converged]
     if not images:
         return None

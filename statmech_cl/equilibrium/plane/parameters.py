@@ -209,7 +209,7 @@ class Plane:
 
         begun = []
         for c, direction in ((low, 1.0), (high, -1.0)):
-            roots = [newton(family(c), y, close=True) for y in self.starts(*where(c))]
+            roots = [newton(family(c), y, polish=True) for y in self.starts(*where(c))]
             begun += [(root, c, direction) for root in roots if root.converged]
         return stretches_from(family, begun, low, high)
 
