@@ -205,7 +205,7 @@ class Root(NamedTuple):
 
 
 def newton(equations: System, y: np.ndarray, *, polish: bool = False) -> Root:
-    """Solve y'(y) = y from y : (size,): under the coarse rule and then the full one; with `polish`, the full one alone."""
+    """Solve y'(y) = y from y : (size,): under the coarse rule, then the full one; with `polish`, the full one alone."""
     if polish:
         return _newton(equations, y, None, 1.0, 0.0, _MAX_STEPS)
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _MAX_STEPS)
