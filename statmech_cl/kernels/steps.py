@@ -120,8 +120,8 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             while exponents[high - 1] < top - _DROP:
                 high -= 1
             weights = steps[level, i]
-            above = level + 1
-            total, slope_sum, second_sum = _weigh(exponents, top, low, high, slopes[above], seconds[above], weights)
+            inner = level + 1
+            total, slope_sum, second_sum = _weigh(exponents, top, low, high, slopes[inner], seconds[inner], weights)
             fs[level, i] = fs[level + 1, i] + (top + math.log(total) + log_norm) / x
             slopes[level, i] = slope_sum / total
             square, rise = _spread(weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i])
