@@ -71,7 +71,7 @@ def deviations(s) -> dict[str, float]:
     return {
         "q": abs(orders.q - s.q),
         "r": abs(orders.r - s.r),
-        "q_star": abs(1.0 - orders.d - s.q_star),
+        "q_star": abs(1.0 - orders.uncertainty - s.q_star),
         "eps_g": abs(2.0 / math.pi * math.asin(math.sqrt(share)) - s.eps_g),
         "p": abs(1.0 - 2.0 * share - s.p),
         "q_hat": abs(alpha * back.q_hat / s.q_hat - 1.0),
