@@ -181,8 +181,10 @@ def mapping(repeats: int) -> Iterator[Row]:
     for alpha in (0.5, 2.0):
         task = Task(alpha=alpha)
         equations = saddle.equations_of(task)
-        found = solve(task)
-        orders = Orders(found.q, found.r, found.q_star - found.q, 1 - found.q_star, found.q - found.r**2)
+        solution = solve(task)
+        orders = Orders(
+            solution.q, solution.r, solution.q_star - solution.q, 1 - solution.q_star, solution.q - solution.r**2
+        )
         with counting() as count:
             solve(task)
         per_solve = count[0]

@@ -17,9 +17,9 @@ def solutions_row(*, problem: Mapping[str, Any]) -> dict[str, Any]:
     from statmech_cl import solve
 
     task_or_chain = from_dict(problem)
-    found: Any = solve(task_or_chain, branch="all")
+    solutions: Any = solve(task_or_chain, branch="all")
     rows = []
-    for solution in found:
+    for solution in solutions:
         tasks = [solution] if isinstance(task_or_chain, Task) else solution.tasks
         last = tasks[-1]
         if last.saddle:

@@ -70,9 +70,9 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
     checkpoints = context.store.path.parent / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     with Store(context.store.path) as store:
-        found = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
+        finished = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
     for number in range(len(points)):
-        yield found[number]
+        yield finished[number]
 
 
 def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
@@ -93,13 +93,13 @@ def final(data: Data, method: str) -> dict[str, np.ndarray]:
     seeds = sorted({row["seed"] for row in rows})
     view = rows[0]["view"]
     n_tasks = max(row["on_task"] for row in rows)
-    found = [
+    metrics = [
         RunResult(method, seed, {}, n_tasks, [r for r in rows if r["seed"] == seed]).metrics(view) for seed in seeds
     ]
     return {
-        "average": np.array([m["average"] for m in found]),
-        "learned": np.array([m["learned"] for m in found]),
-        "forgotten": np.array([-m["backward_transfer"] for m in found]),
+        "average": np.array([m["average"] for m in metrics]),
+        "learned": np.array([m["learned"] for m in metrics]),
+        "forgotten": np.array([-m["backward_transfer"] for m in metrics]),
     }
 
 

@@ -74,8 +74,8 @@ def _limits(context: Context, kind: str, settings: Mapping[str, Any], groups: in
                 mean, error = (stage[f"{name}{end}"] for end in ("", "_error"))
                 mean, error = (mean[0], error[0]) if name == "p" else (mean, error)
                 at[n] = Estimate(mean[index], error[index], seeds[n])
-            found = at_infinite_n(at)
-            limit |= {name: found.mean, f"{name}_error": found.error, f"{name}_n": found.n}
+            extrapolated = at_infinite_n(at)
+            limit |= {name: extrapolated.mean, f"{name}_error": extrapolated.error, f"{name}_n": extrapolated.n}
         rows.append(limit)
     return rows
 

@@ -51,7 +51,7 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """Descent beside its dynamical theory, the sampler beside equilibrium: both are judged."""
-    found = one_task.verdict(data, NAMES)
+    judged = one_task.verdict(data, NAMES)
     sampled = one_task.beside_equilibrium(data, NAMES)
     sentence, agrees = agreement(sampled, "Equilibrium", "the sampler")
-    return Verdict([*found.rows, *sampled], f"{found.sentence} {sentence}", found.holds and agrees)
+    return Verdict([*judged.rows, *sampled], f"{judged.sentence} {sentence}", judged.holds and agrees)

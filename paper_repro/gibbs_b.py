@@ -35,14 +35,14 @@ def compute(context: Context) -> Data:
     size = context.parameters
     sampler = {name: size[name] for name in ("warmup", "draws", "leapfrogs", "n", "beta")}
     grid = [{"alpha": a, "seeds": seeds(context), "device": context.device, **sampler} for a in size["alphas"]]
-    found = context.points(gibbs_row, grid, "sampler")
+    sampled = context.points(gibbs_row, grid, "sampler")
     grid = [
         {"alpha": alpha, "beta": size["beta"], "branch": "low"} for alpha in sorted({*size["fine"], *size["alphas"]})
     ]
     theory = context.points(theory_row, grid, "theory")
     named = ("alpha", *_NAMES, "eps_g", "replicon")
     rows: list[dict[str, Any]] = [{"kind": "theory", **{name: row[name] for name in named}} for row in theory]
-    for row in found:
+    for row in sampled:
         kept = without_seeds(row)
         rows.append({"kind": "gibbs", **kept})
     return Data(rows, dict(size))

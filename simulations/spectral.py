@@ -96,8 +96,8 @@ def _term(w: Tensor, w_prev: Tensor, lam: float, eta: float, with_gradient: bool
     if lam > 0.0 and with_gradient and _compiled(w) and w.dtype == w_prev.dtype:
         from . import spectral_cpu
 
-        found, by_w = spectral_cpu.regulariser(w.numpy(), w_prev.numpy(), lam, eta)
-        return found, torch.from_numpy(by_w)
+        term, by_w = spectral_cpu.regulariser(w.numpy(), w_prev.numpy(), lam, eta)
+        return term, torch.from_numpy(by_w)
     gap = w - w_prev
     value = 0.5 * eta * torch.vdot(gap, gap).real
     gradient = gap.mul_(eta)

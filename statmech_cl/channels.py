@@ -160,5 +160,5 @@ def from_dict(values: Mapping[str, Any]) -> Channel:
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in fields:
         check_choice(f"{kind.kind} field", name, known)
-    found: Channel = kind(**fields)
-    return found
+    channel: Channel = kind(**fields)
+    return channel

@@ -85,9 +85,9 @@ def deviations(s) -> dict[str, float]:
 
 def check_against_slow(point) -> None:
     alpha, beta, prior, branch = point
-    found = deviations(solve(Task(alpha=alpha, beta=beta, prior=prior), branch=branch))
+    gaps = deviations(solve(Task(alpha=alpha, beta=beta, prior=prior), branch=branch))
     allowed = {"q": 1e-9, "r": 1e-9, "q_star": 1e-9, "eps_g": 1e-9, "p": 1e-9}
-    for name, deviation in found.items():
+    for name, deviation in gaps.items():
         assert deviation < allowed.get(name, 1e-8), f"{name} is off by {deviation:.1e} at {point}"
 
 

@@ -38,9 +38,9 @@ seeds = st.integers(0, 2**32)
 @given(seeds, sizes, st.booleans())
 def test_coherence_is_its_definition(seed: int, n: int, with_imaginary_part: bool) -> None:
     w = weights(seed, n, mean=0.3) + (1j * weights(seed + 1, n) if with_imaginary_part else 0.0)
-    found = spectral.coherence(w)
-    assert found == pytest.approx(coherence_by_definition(w), abs=1e-12)
-    assert 0.0 <= found <= 1.0 + 1e-12
+    value = spectral.coherence(w)
+    assert value == pytest.approx(coherence_by_definition(w), abs=1e-12)
+    assert 0.0 <= value <= 1.0 + 1e-12
 
 
 @relaxed
@@ -150,12 +150,15 @@ def test_regulariser_sums_over_weight_tensors_and_leaves_biases_out() -> None:
 @given(seeds, sizes, st.booleans())
 def test_spectrum_holds_all_the_power(seed: int, n: int, with_imaginary_part: bool) -> None:
     w = weights(seed, n) + (1j * weights(seed + 1, n) if with_imaginary_part else 0.0)
-    found = spectral.spectrum(w)
-    assert found.power.sum() == pytest.approx(1.0)
+    spectrum = spectral.spectrum(w)
+    assert spectrum.power.sum() == pytest.approx(1.0)
     assert (
-        found.frequency.shape == found.power.shape == found.phase.shape == ((n if np.iscomplexobj(w) else n // 2 + 1),)
+        spectrum.frequency.shape
+        == spectrum.power.shape
+        == spectrum.phase.shape
+        == ((n if np.iscomplexobj(w) else n // 2 + 1),)
     )
-    whole = (found.power * np.exp(1j * found.phase)).sum()
+    whole = (spectrum.power * np.exp(1j * spectrum.phase)).sum()
     if not np.iscomplexobj(w):  # the twins' imaginary parts cancel
         whole = whole.real
     assert abs(whole) == pytest.approx(spectral.coherence(w), abs=1e-12)

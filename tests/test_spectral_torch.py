@@ -43,13 +43,13 @@ def naive(w: torch.Tensor, w_prev: torch.Tensor, lam: float, eta: float) -> torc
 def test_single_precision_training_term_against_the_definition(shape: tuple[int, ...]) -> None:
     w, w_prev = weights(1, *shape, dtype=torch.float32, mean=0.05), weights(2, *shape, dtype=torch.float32)
     w.requires_grad_()
-    found = spectral.regulariser({"w": w}, {"w": w_prev}, 1.0, 3.0)
-    (gradient,) = torch.autograd.grad(found, w)
+    term = spectral.regulariser({"w": w}, {"w": w_prev}, 1.0, 3.0)
+    (gradient,) = torch.autograd.grad(term, w)
     exact = w.detach().double().requires_grad_()
     expected = naive(exact, w_prev.double(), 1.0, 3.0)
     (expected_gradient,) = torch.autograd.grad(expected, exact)
-    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
-    assert float(found.detach()) == pytest.approx(arrays.regulariser(w, w_prev), rel=1e-6)
+    assert float(term.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert float(term.detach()) == pytest.approx(arrays.regulariser(w, w_prev), rel=1e-6)
     phi = float(spectral.coherence(w.detach()))
     assert phi == pytest.approx(arrays.coherence(w), abs=1e-6)
     assert float((gradient - expected_gradient).abs().max()) <= 1e-6 * float(expected_gradient.abs().max())
@@ -135,13 +135,13 @@ def test_the_order_of_the_entries_is_that_of_the_shape_not_of_the_memory() -> No
     w, w_prev = weights(12, 2, 3, 4, 5), weights(13, 2, 3, 4, 5)
     moved = w.to(memory_format=torch.channels_last)
     assert not moved.is_contiguous()
-    found = []
+    terms = []
     for one in (w, moved):
         one.requires_grad_()
         value = spectral.regulariser({"w": one}, {"w": w_prev})
-        found.append((float(value.detach()), torch.autograd.grad(value, one)[0]))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
-    assert torch.allclose(found[0][1], found[1][1])
+        terms.append((float(value.detach()), torch.autograd.grad(value, one)[0]))
+    assert terms[0][0] == pytest.approx(terms[1][0], rel=1e-12)
+    assert torch.allclose(terms[0][1], terms[1][1])
 
 
 @pytest.mark.parametrize(

@@ -179,16 +179,16 @@ def learn_many(
 
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
-                found = (
+                results = (
                     one(forward, chains, ramp=ramp)
                     if method == "fast"
                     else [one(forward_exact, chain) for chain in chains]
                 )
             except np.linalg.LinAlgError as error:
                 raise InstabilityError(f"the pass broke down ({error}): take a smaller learning rate") from error
-        for records in found:
+        for records in results:
             _check(records, accuracy, settings)
-        return found
+        return results
 
     accuracy = _accuracy(samples, tolerance or 0.0, memory)
     main = [run(number, accuracy, 0) for number in range(batches)]

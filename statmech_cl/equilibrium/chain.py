@@ -151,15 +151,15 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            found: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
-            found = [(certify(task, equations, root), root) for root in usable]
+            pairs = [(certify(task, equations, root), root) for root in usable]
         counted = branch not in ("low", "high")  # each of these looks for one solution alone
-        solutions = select([solution for solution, _ in found], branch, counted=counted)
+        solutions = select([solution for solution, _ in pairs], branch, counted=counted)
         return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:

@@ -155,9 +155,16 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
     root = newton(equations, start, polish=True)
     if not root.converged:
         raise failure(f"alpha={alpha:g}", root, "the low branch ends nearby")
-    found = certify(Task(alpha=alpha, beta=1.0), equations, root)
+    solution = certify(Task(alpha=alpha, beta=1.0), equations, root)
     return _result(
-        alpha, found.q, found.r, found.q_hat, found.r_hat, found.free_entropy, found.residual, found.quadrature_error
+        alpha,
+        solution.q,
+        solution.r,
+        solution.q_hat,
+        solution.r_hat,
+        solution.free_entropy,
+        solution.residual,
+        solution.quadrature_error,
     )
 
 

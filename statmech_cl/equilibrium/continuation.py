@@ -251,19 +251,19 @@ def _least_slope(family: Family, left: Node, right: Node, sign: float) -> Node |
 def locate(family: Family, left: Node, right: Node, function: Callable[[Node], float]) -> Node:
     """The point between two neighbouring nodes where `function` (of opposite signs at both) vanishes."""
     length = float(left.tangent @ (right.x - left.x))
-    found: dict[float, Node] = {0.0: left, length: right}
+    nodes: dict[float, Node] = {0.0: left, length: right}
 
     def value(s: float) -> float:
-        if s not in found:
+        if s not in nodes:
             node = _correct(family, left, s, 1.0, right)
             if node is None:
                 raise ArithmeticError(f"the curve was lost between c = {left.c:g} and {right.c:g}")
-            found[s] = node
-        return function(found[s])
+            nodes[s] = node
+        return function(nodes[s])
 
     s = root_between(value, 0.0, length, xtol=1e-9 * max(1.0, length))
     value(s)
-    return found[s]
+    return nodes[s]
 
 
 def segments(curve: Curve) -> list[tuple[int, int]]:

@@ -42,7 +42,7 @@ _RAW = 200  # applications of the raw map that lead away from a closed step
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidate:
     """A root of the equations with steps, and whether it lies on an even stretch (odd ones are saddles)."""
 
     equations: StepEquations
@@ -87,25 +87,25 @@ def solve_steps(
         raise ValueError(f"channel must be a Perceptron with rsb, got {task.channel!r}")
     refuse_replay(task, "a single task")
     warn_outside(task)
-    found = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
-    if not found:
+    solutions = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
+    if not solutions:
         raise ConvergenceError(
             f"no solution with rsb={rsb} at {describe(task)}", state=(math.nan, math.nan, math.nan), residual=math.nan
         )
     if branch in ("low", "high"):
-        return found[0]
-    leading = max((one for one in found if not one.saddle), key=lambda one: one.free_entropy)
-    found = [replace(one, coexisting=len(found) - 1, thermodynamic=one is leading) for one in found]
-    return found if branch == "all" else next(one for one in found if one.thermodynamic)
+        return solutions[0]
+    leading = max((one for one in solutions if not one.saddle), key=lambda one: one.free_entropy)
+    solutions = [replace(one, coexisting=len(solutions) - 1, thermodynamic=one is leading) for one in solutions]
+    return solutions if branch == "all" else next(one for one in solutions if one.thermodynamic)
 
 
-def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solution]:
+def _candidates(task: Task, rsb: int | str, branch: str) -> list[Candidate | Solution]:
     """What the steps start from: solutions that are stable as they are, and those with one step open."""
     symmetric: Any
     if rsb == 0 or task.alpha < ALPHA_FIRST:
         symmetric = solve_task(task, branch, "raise")
         return list(symmetric) if isinstance(symmetric, list) else [symmetric]
-    broken = [found for opening in openings(task) for found in _at(opening, task)]
+    broken = [candidate for opening in openings(task) for candidate in _at(opening, task)]
     if branch == "high":
         symmetric = solve_task(task, "high", "raise")
         if not symmetric.replicon < 1.0:
@@ -118,7 +118,7 @@ def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solutio
     return [*stable, *broken]
 
 
-def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
+def _low(task: Task, broken: Sequence[Candidate]) -> Candidate | Solution:
     """The solution that continuation from alpha -> 0 reaches, up to the first fold."""
     first = next((opening for opening in openings(task) if opening.even), None)
     if first is None or task.alpha <= min(alpha for alpha, _ in first.ends):
@@ -130,7 +130,7 @@ def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
             f"branch 'low' ends at alpha = {stretch.high:.6g} with one step, got alpha {task.alpha!r}; there it folds "
             f"back"
         )
-    return next(found for found in broken if found.even)
+    return next(candidate for candidate in broken if candidate.even)
 
 
 # --- one step ---------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _openings(task: Task) -> tuple[Opening, ...]:
     def symmetric(c: float) -> Any:
         return replace(base, alpha=c)
 
-    found: list[Opening] = []
+    openings: list[Opening] = []
     known: list[float] = []
     for stretch in landscape(task).stretches:
         for k, (a, b) in enumerate(pairwise(stretch.nodes)):
@@ -186,9 +186,9 @@ def _openings(task: Task) -> tuple[Opening, ...]:
                 inside = stretch.nodes[k + 1 :] if log_replicon(b) > 0.0 else stretch.nodes[k::-1]
                 opening = _open(family, crossing.c, inside, stretch.order % 2 == 0)
                 if opening is not None:
-                    found.append(opening)
+                    openings.append(opening)
                     known += [alpha for alpha, _ in opening.ends] + [node.c for _, node in opening.ends]
-    return tuple(found)
+    return tuple(openings)
 
 
 def _open(family: Family, alpha_c: float, inside: Sequence[Node], even: bool) -> Opening | None:
@@ -279,7 +279,7 @@ def split(orders: StepOrders, level: int, x: float, share: float = 0.3) -> StepO
     )
 
 
-def _at(opening: Opening, task: Task) -> list[Found]:
+def _at(opening: Opening, task: Task) -> list[Candidate]:
     """The solutions with one step at the task's alpha, on all stretches of a curve."""
     alpha, equations = task.alpha, step_equations(task, 1)
     starts = []
@@ -292,19 +292,21 @@ def _at(opening: Opening, task: Task) -> list[Found]:
         y = begin.x[:-1].copy()
         y[3] += math.log((alpha - alpha_c) / (begin.c - alpha_c))
         starts.append((y, opening.even))
-    found = []
+    candidates = []
     for y, even in starts:
         root = newton(equations, y, polish=True)
         if not root.converged:
             root = newton(equations, y)
-        found.append(Found(equations, root, even))
-    return found
+        candidates.append(Candidate(equations, root, even))
+    return candidates
 
 
 # --- more steps, and what is returned ---------------------------------------------------------------------------------
 
 
-def _steps(task: Task, start: Found | Solution, rsb: int | str, on_failure: str, parisi: float | None) -> StepSolution:
+def _steps(
+    task: Task, start: Candidate | Solution, rsb: int | str, on_failure: str, parisi: float | None
+) -> StepSolution:
     """The solution with `rsb` steps that belongs to a replica-symmetric or one-step one."""
     if isinstance(start, Solution):
         return closed_solution(start, 0 if isinstance(rsb, str) else rsb, parisi)
@@ -321,7 +323,7 @@ def _steps(task: Task, start: Found | Solution, rsb: int | str, on_failure: str,
     return _checked(task, start, on_failure, rsb)
 
 
-def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
+def _converged(task: Task, start: Candidate, on_failure: str) -> StepSolution:
     """As many steps as eps_g asks for."""
     here = _checked(task, start, on_failure, 1)
     while start.equations.k < MOST_STEPS:
@@ -339,7 +341,7 @@ def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
     )
 
 
-def _another(start: Found) -> Found | None:
+def _another(start: Candidate) -> Candidate | None:
     """One step more, at the level of the largest replicon; None where every level is stable."""
     image = start.image
     level = int(np.argmax(image.replicons))
@@ -351,7 +353,7 @@ def _another(start: Found) -> Found | None:
         x = float(ends[level] + share * (ends[level + 1] - ends[level]))
         root = _opened(equations, image.before, level, x)
         if root is not None:
-            return Found(equations, root, start.even)
+            return Candidate(equations, root, start.even)
     orders = image.before
     raise ConvergenceError(
         f"no solution with {equations.k} steps was found at alpha={equations.alpha:g}, beta={equations.beta:g}, where "
@@ -361,44 +363,44 @@ def _another(start: Found) -> Found | None:
     )
 
 
-def _prescribed(start: Found, x: float) -> Found:
+def _prescribed(start: Candidate, x: float) -> Candidate:
     """The one-step solution at breaking point x, in steps of ln x from the free one."""
     orders = start.image.before
     here = float(orders.parisi[0])
     count = max(1, math.ceil(abs(math.log(x / here)) / 0.4))
-    found = start
+    candidate = start
     for value in np.geomspace(here, x, count + 1)[1:]:
         equations = replace(start.equations, parisi=(float(value),))
-        y = to_step_unknowns(found.image.before, False)
-        found = Found(equations, newton(equations, y, polish=True), start.even)
-        if not found.root.converged:
+        y = to_step_unknowns(candidate.image.before, False)
+        candidate = Candidate(equations, newton(equations, y, polish=True), start.even)
+        if not candidate.root.converged:
             break
-    if found.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
+    if candidate.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
         equations = replace(start.equations, parisi=(x,))
-        y = to_step_unknowns(found.image.before, False)
-        found = Found(equations, newton(equations, y, polish=True), start.even)
-    return found
+        y = to_step_unknowns(candidate.image.before, False)
+        candidate = Candidate(equations, newton(equations, y, polish=True), start.even)
+    return candidate
 
 
-def _checked(task: Task, found: Found, on_failure: str, k: int) -> StepSolution:
-    if not found.root.converged and on_failure == "raise":
-        orders = found.image.before
+def _checked(task: Task, candidate: Candidate, on_failure: str, k: int) -> StepSolution:
+    if not candidate.root.converged and on_failure == "raise":
+        orders = candidate.image.before
         raise ConvergenceError(
-            f"no fixed point with {found.equations.k} steps after {found.root.n_steps} Newton steps at "
-            f"{describe(task)} (residual {found.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
+            f"no fixed point with {candidate.equations.k} steps after {candidate.root.n_steps} Newton steps at "
+            f"{describe(task)} (residual {candidate.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
             f"try another alpha or fewer steps",
             state=(orders.q, orders.r, orders.q_star),
-            residual=found.image.residual,
+            residual=candidate.image.residual,
         )
-    return certified(task, found, k)
+    return certified(task, candidate, k)
 
 
-def certified(task: Task, found: Found, k: int) -> StepSolution:
+def certified(task: Task, candidate: Candidate, k: int) -> StepSolution:
     """Observables and error estimates at a root; steps up to k that did not open are closed ones."""
-    equations, image = found.equations, found.image
+    equations, image = candidate.equations, candidate.image
     here = image.before
     refined = equations.image(image.y, _REFINE)
-    shift = -np.linalg.lstsq(found.root.jacobian, refined.gap, rcond=None)[0]
+    shift = -np.linalg.lstsq(candidate.root.jacobian, refined.gap, rcond=None)[0]
     moved = equations.orders(image.y + shift)
     share, share_refined = equations.flipped(image, 1.0), equations.flipped(refined, _REFINE)
     eps_g = equations.channel.eps_g(share)
@@ -421,9 +423,9 @@ def certified(task: Task, found: Found, k: int) -> StepSolution:
         replicon=float(image.replicons[-1]),
         residual=image.residual,
         quadrature_error=max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g)),
-        status=Status.CONVERGED if found.root.converged else Status.NOT_CONVERGED,
-        n_steps=found.root.n_steps,
-        saddle=not found.even,
+        status=Status.CONVERGED if candidate.root.converged else Status.NOT_CONVERGED,
+        n_steps=candidate.root.n_steps,
+        saddle=not candidate.even,
         overlaps=(*here.overlaps.tolist(), *more * [float(here.overlaps[-1])]),
         parisi=(*x.tolist(), *more * [math.nan]),
         replicons=(*image.replicons.tolist(), *more * [float(image.replicons[-1])]),

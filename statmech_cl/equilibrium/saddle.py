@@ -284,10 +284,12 @@ def certify(task: Task, equations: Equations, root: Root) -> Solution:
     # What the refined rule makes of the solution: one Newton step under it.
     shift = -_solve_linear(root.jacobian, refined.gap)[: equations.size]
     share_refined = equations.site_at(refined).flipped(refined.hats, _REFINE)
-    found = read(task, equations, image)
-    error = max(equations.distance(image.y + shift, image), abs(equations.channel.eps_g(share_refined) - found.eps_g))
+    solution = read(task, equations, image)
+    error = max(
+        equations.distance(image.y + shift, image), abs(equations.channel.eps_g(share_refined) - solution.eps_g)
+    )
     status = Status.CONVERGED if root.converged else Status.NOT_CONVERGED
-    return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
+    return replace(solution, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
 
 
 def is_saddle(root: Root) -> bool:

@@ -174,8 +174,8 @@ def _at(chain: Chain, values: dict[str, float]) -> Chain:
 @lru_cache(maxsize=4096)
 def _alone(task: Task) -> Solution:
     """Task 2 without a past: a first task does not read its anchor."""
-    found: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0, replay={}), "best", "return")
-    return found
+    solutions: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0, replay={}), "best", "return")
+    return solutions
 
 
 def _point(chain: Chain, values: dict[str, float], starts: Sequence[Callable[[Any], Root | None]]) -> _Point:
@@ -254,15 +254,15 @@ def _column(item: tuple[Chain, str, float, str, np.ndarray]) -> list[_Point]:
 def _edges(columns: list[list[_Point]], values: tuple[np.ndarray, np.ndarray]) -> list[tuple[Any, ...]]:
     """Neighbouring certified points with transfers of opposite signs: (x, y), (x, y), roots of both."""
     xs, ys = values
-    found = []
+    edges = []
     for i, column in enumerate(columns):
         for j, here in enumerate(column):
             for k, m in ((i + 1, j), (i, j + 1)):
                 if k < xs.size and m < ys.size and here.transfer * columns[k][m].transfer < 0.0:
                     there = columns[k][m]
                     ends = (xs[i], ys[j]), (xs[k], ys[m])
-                    found.append((*ends, here.transfer, (*here.roots, *there.roots)))
-    return found
+                    edges.append((*ends, here.transfer, (*here.roots, *there.roots)))
+    return edges
 
 
 def _crossing(item: tuple[Any, ...]) -> dict[str, Any] | None:

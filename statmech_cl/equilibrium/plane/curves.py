@@ -92,7 +92,7 @@ class PlaneCurve:
         index = -2 if name == plane.x.name else -1
         held, other = (plane.x, plane.y) if index == -2 else (plane.y, plane.x)
         c = held.coordinate(value)
-        found: list[float] = []
+        crossings: list[float] = []
         for a, b in pairwise(self.nodes):
             if (a.x[index] - c) * (b.x[index] - c) > 0.0:
                 continue
@@ -102,9 +102,9 @@ class PlaneCurve:
             if node is None:
                 raise ArithmeticError(f"the line was lost next to {name} = {value:g}")
             at = other.value(float(node.x[-3 - index]))
-            if all(abs(at - known) > 1e-9 * max(1.0, abs(at)) for known in found):
-                found.append(at)
-        return sorted(found)
+            if all(abs(at - known) > 1e-9 * max(1.0, abs(at)) for known in crossings):
+                crossings.append(at)
+        return sorted(crossings)
 
 
 def curve(problem: Problem, event: Event, x: Span, y: Span, *, rows: int = _ROWS) -> list[PlaneCurve]:
@@ -170,9 +170,9 @@ def _level(plane: Plane, event: str) -> tuple[str, Line]:
         return event, Level(plane, lambda p, x, at, refine: log_replicon_of(p, x, at, refine) - math.log(value))
     tasks = [] if isinstance(plane.problem, Task) else [f"eps_{t + 1}" for t in range(len(plane.problem.tasks))]
     check_choice("event", name, (*_LEVELS, *tasks))
-    found = re.fullmatch(r"eps_(\d+)", name)
-    if found is not None:
-        k = int(found[1]) - 1
+    match = re.fullmatch(r"eps_(\d+)", name)
+    if match is not None:
+        k = int(match[1]) - 1
         return event, Level(plane, observable(lambda s: s.eps_g[-1, k], value))
     last = isinstance(plane.problem, Task)
     return event, Level(plane, observable(lambda s: getattr(s if last else s.tasks[-1], name), value))
@@ -245,7 +245,7 @@ def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
         return _equal_entropies(plane, row)
     assert isinstance(line, Level)
     low, high = row.span(plane)
-    found = []
+    starts = []
     for stretch in row.stretches:
         values: dict[int, tuple[np.ndarray, float]] = {}
 
@@ -260,8 +260,8 @@ def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
                 continue
             (a, va), (b, vb) = at(k), at(k + 1)
             if va * vb <= 0.0 and va != vb:
-                found.append(a + va / (va - vb) * (b - a))
-    return found
+                starts.append(a + va / (va - vb) * (b - a))
+    return starts
 
 
 def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
@@ -272,7 +272,7 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
         root = newton(equations, stretch.start(c), polish=True)
         return root.image.y, equations.free_entropy(root.image)
 
-    found = []
+    equal = []
     for a, b in combinations([s for s in row.stretches if s.order % 2 == 0], 2):
         low, high = max(a.low, b.low, low_c), min(a.high, b.high, high_c)
         margin = 1e-4 * (high - low)
@@ -284,8 +284,8 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
 
         if gap(low + margin) * gap(high - margin) < 0.0:
             c = root_between(gap, low + margin, high - margin, xtol=1e-5)
-            found.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
-    return found
+            equal.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
+    return equal
 
 
 def _inside(plane: Plane, x: np.ndarray, margin: float = 1e-9) -> bool:
@@ -301,7 +301,7 @@ def lines_of(
     plane: Plane, event: str, line: Line, rows: Sequence[Row], cusps: Sequence[np.ndarray] = ()
 ) -> list[PlaneCurve]:
     """The lines of an event that pass through the rows, or that begin at a cusp (y, v, cx, cy)."""
-    found: list[PlaneCurve] = []
+    lines: list[PlaneCurve] = []
     near = [(x, _held(x.size, row.held)) for row in rows for x in _starts(plane, line, row)]
     if isinstance(line, Maxwell):
         near += [_opened(line, cusp) for cusp in cusps]
@@ -312,9 +312,9 @@ def lines_of(
         start = pinned(line, x, derivative, held, np.append(np.zeros(x.size - 1), 1.0))
         if start is None or start.image.at_edge or not _inside(plane, start.x) or _degenerate(line, start.x):
             continue
-        if not any(_on(known, start) for known in found):
-            found.append(_whole(plane, event, line, start))
-    return found
+        if not any(_on(known, start) for known in lines):
+            lines.append(_whole(plane, event, line, start))
+    return lines
 
 
 def _held(size: int, index: int) -> np.ndarray:

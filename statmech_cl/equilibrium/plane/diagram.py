@@ -163,7 +163,7 @@ def _regions(plane: Plane, curves: Sequence[PlaneCurve], rows: Sequence[Row]) ->
         free[iy, ix] = False
     labels, count = ndimage.label(free)
     depth = ndimage.distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1]  # from the lines and from the box
-    found = []
+    regions = []
     for k in range(1, count + 1):
         inside = labels == k
         share = float(inside.mean())
@@ -171,8 +171,8 @@ def _regions(plane: Plane, curves: Sequence[PlaneCurve], rows: Sequence[Row]) ->
             continue
         region = _looked_at(plane, np.where(inside, depth, 0.0), rows, share)
         if region is not None:
-            found.append(region)
-    return sorted(found, key=lambda region: -region.share)
+            regions.append(region)
+    return sorted(regions, key=lambda region: -region.share)
 
 
 def _scaled(plane: Plane, curve: PlaneCurve) -> np.ndarray:

@@ -98,9 +98,9 @@ def changed(problem: Problem, name: str, value: float) -> Problem:
     if isinstance(problem, Task):
         field: dict[str, Any] = {name: value}
         return replace(problem, **field)
-    found = re.fullmatch(r"([a-z]+)(?:_(\d+))?", name)
-    assert found is not None
-    kind, t = found[1], int(found[2]) if found[2] else len(problem.tasks)
+    match = re.fullmatch(r"([a-z]+)(?:_(\d+))?", name)
+    assert match is not None
+    kind, t = match[1], int(match[2]) if match[2] else len(problem.tasks)
     if kind == "overlap":
         overlaps: Any = list(problem.overlaps)  # type: ignore[arg-type]
         overlaps[t - 2] = value
