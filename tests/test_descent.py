@@ -16,7 +16,7 @@ from statmech_cl.simulations.perceptron.descent import (
 )
 from statmech_cl.simulations.perceptron.loss import Anchor, energy
 from statmech_cl.simulations.perceptron.records import convergence_epochs, record_epochs
-from statmech_cl.simulations.perceptron.training import hold_q_star, train
+from statmech_cl.simulations.perceptron.training import Signed, hold_q_star, train
 
 SHORT = DescentSettings(epochs=6, records=3, test_patterns=200)
 
@@ -49,7 +49,7 @@ def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer, p
     signed = torch.randint(0, 2, (1, 15, 20), generator=rng).mul(2).sub(1).to(torch.int8)
     twin = theta.clone().requires_grad_(True)
     anchor = Anchor(Task(alpha=0.75, prior=prior), None)
-    train(theta, signed, anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
+    train(theta, Signed(signed), anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
     if optimizer == "sgd":
         reference = torch.optim.SGD([twin], lr=0.03, momentum=0.8)
     else:

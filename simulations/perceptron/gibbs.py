@@ -307,7 +307,7 @@ def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int, chan
     """The signed patterns of all seeds, the same ones that descent is given."""
     rows = [
         teachers.signed_patterns(teacher.cpu(), count, teachers.generator(seed, task, "patterns"))
-        * teachers.mistakes([channel], count, seed, task)[0].unsqueeze(-1)
+        * teachers.mistakes([teachers.flips(channel)], count, seed, task)[0].unsqueeze(-1)
         for teacher, seed in zip(w, seeds, strict=True)
     ]
     return torch.stack(rows)

@@ -107,7 +107,9 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, cha
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
 
 
-def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Problem]]:
+def problems_of(
+    given: Mapping[str, tuple[Any, ...]], channel: Channel = PLAIN
+) -> list[tuple[dict[str, float], Problem]]:
     """As `points_of`, where one alpha (or a list or range of it) means single tasks.
 
     Raises
@@ -115,8 +117,8 @@ def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, fl
     ValueError : an option of later tasks with one task, and what `points_of` refuses.
     """
     if len(given["alpha"]) > 1:
-        return list(points_of(given))
+        return list(points_of(given, channel=channel))
     for name in LATER:
         if given.get(name):
             raise ValueError(f"{name} must not be given with one task, it ties a later one; give --alpha once a task")
-    return [(swept, chain.tasks[0]) for swept, chain in points_of(given)]
+    return [(swept, chain.tasks[0]) for swept, chain in points_of(given, channel=channel)]

@@ -17,6 +17,7 @@ import numpy as np
 from ..bracket import root_between
 from .saddle import COARSE, DIFFERENCE, LARGEST_HATS
 
+_COARSE_ERROR = 1e-4  # of y, above which the coarse rule gives no derivative
 _FIRST_STEP = 0.05
 _LONGEST = 0.5
 _SHORTEST = 1e-6
@@ -71,6 +72,10 @@ def _derivative(family: Family, x: np.ndarray, refine: float) -> np.ndarray:
     if isinstance(family, Differentiated):
         return family.derivative(x, refine)
     at = family(x[-1]).image(x[:-1], refine)
+    if refine < 1.0 and np.abs(at.gap).max() > _COARSE_ERROR:
+        # At a solution this is the coarse rule's error: where it is large its derivative is noise.
+        refine = 1.0
+        at = family(x[-1]).image(x[:-1], refine)
     columns = []
     for e in DIFFERENCE * np.eye(x.size):
         columns.append((family(x[-1] + e[-1]).image(x[:-1] + e[:-1], refine).gap - at.gap) / DIFFERENCE)

@@ -197,6 +197,10 @@ class StepEquations:
     def orders(self, y: np.ndarray) -> StepOrders:
         return to_step_orders(y, None if self.parisi is None else np.array(self.parisi))
 
+    def unknowns(self, orders: StepOrders, free: bool) -> np.ndarray:
+        """Inverse of orders(); `free` says whether the breaking points are unknowns."""
+        return to_step_unknowns(orders, free)
+
     def image(self, y: np.ndarray, refine: float = 1.0) -> StepImage:
         before = self.orders(y)
         if self.k > 0:  # the coarse rule's own error, divided by the cube of a small step, is no small one

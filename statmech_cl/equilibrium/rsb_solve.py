@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from .continuation import Curve, Family, Node, first_node, follow_within, locate
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
 from .one_task import BRANCHES, solve_task, warn_outside
 from .rsb import StepEquations, StepImage, StepOrders, to_step_unknowns, weights_of
-from .saddle import RESIDUAL_WANTED, Root, equations_of, newton
+from .saddle import RESIDUAL_WANTED, Root, System, equations_of, newton
 
 CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
 MOST_STEPS = 6  # and the number of steps at which it gives up
@@ -39,6 +39,13 @@ _FIRST_PARISI = (0.5, 0.3, 0.7)
 _OPENING = (0.2, 0.4, 0.1, 0.6, 0.8)  # where a new breaking point is tried between its neighbours
 _MARGIN = 1e-5  # of a replicon above 1: what breaks there moves eps_g by less than its own rounding
 _RAW = 200  # applications of the raw map that lead away from a closed step
+
+
+class Steps(System, Protocol):
+    """Equations with steps: those of a task, or of another model with the same recursion. A frozen dataclass, with the
+    breaking points in its field `parisi` where they are prescribed."""
+
+    def unknowns(self, orders: StepOrders, free: bool) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -231,11 +238,11 @@ def _first_step(equations: StepEquations, symmetric: Any) -> Root | None:
     return None
 
 
-def _opened(equations: StepEquations, orders: StepOrders, level: int, x: float) -> Root | None:
+def _opened(equations: Steps, orders: StepOrders, level: int, x: float) -> Root | None:
     """A root with one more step, which opens `level` at the breaking point x: first prescribed, then free."""
     begin = split(orders, level, x)
-    fixed = replace(equations, parisi=tuple(begin.parisi))
-    y = to_step_unknowns(begin, False)
+    fixed: Steps = replace(equations, parisi=tuple(begin.parisi.tolist()))  # type: ignore[type-var]
+    y = fixed.unknowns(begin, False)
     for _ in range(_RAW):
         gap = fixed.image(y).gap
         if not np.all(np.isfinite(gap)):
@@ -246,7 +253,7 @@ def _opened(equations: StepEquations, orders: StepOrders, level: int, x: float) 
     root = newton(fixed, y, polish=True)
     if not root.converged:
         return None
-    root = newton(equations, to_step_unknowns(root.image.before, True), polish=True)
+    root = newton(equations, equations.unknowns(root.image.before, True), polish=True)
     return root if root.converged and _is_open(root.image.before) else None
 
 
@@ -348,12 +355,9 @@ def _another(start: Candidate) -> Candidate | None:
     if not image.replicons[level] > 1.0 + _MARGIN:
         return None
     equations = replace(start.equations, k=start.equations.k + 1)
-    ends = np.concatenate([[0.0], image.before.parisi, [1.0]])
-    for share in _OPENING:
-        x = float(ends[level] + share * (ends[level + 1] - ends[level]))
-        root = _opened(equations, image.before, level, x)
-        if root is not None:
-            return Candidate(equations, root, start.even)
+    root = opened_somewhere(equations, image.before, level)
+    if root is not None:
+        return Candidate(equations, root, start.even)
     orders = image.before
     raise ConvergenceError(
         f"no solution with {equations.k} steps was found at alpha={equations.alpha:g}, beta={equations.beta:g}, where "
@@ -361,6 +365,16 @@ def _another(start: Candidate) -> Candidate | None:
         state=(orders.q, orders.r, orders.q_star),
         residual=image.residual,
     )
+
+
+def opened_somewhere(equations: Steps, orders: StepOrders, level: int) -> Root | None:
+    """A root with one step more than `orders`, which opens `level` at one of several breaking points."""
+    ends = np.concatenate([[0.0], orders.parisi, [1.0]])
+    for share in _OPENING:
+        root = _opened(equations, orders, level, float(ends[level] + share * (ends[level + 1] - ends[level])))
+        if root is not None:
+            return root
+    return None
 
 
 def _prescribed(start: Candidate, x: float) -> Candidate:
