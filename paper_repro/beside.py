@@ -34,8 +34,8 @@ def compute(
     rows: list[dict[str, Any]] = []
     wanted = [{"problem": to_dict(problem)} for _, problem in problems]
     theory = context.points(solutions_row, wanted, "theory")
-    found = context.points(problem_row, points, method)
-    for (swept, problem), told, simulated in zip(problems, theory, found, strict=True):
+    simulations = context.points(problem_row, points, method)
+    for (swept, problem), told, simulated in zip(problems, theory, simulations, strict=True):
         at = dict(swept)
         label = " ".join(f"{name}={value:g}" for name, value in at.items())
         rows += [{"kind": "solution", "label": label, **at, **solution} for solution in told["solutions"]]

@@ -70,9 +70,9 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
     checkpoints = context.store.path.parent / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     with Store(context.store.path) as store:
-        found = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
+        finished = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
     for number in range(len(points)):
-        yield found[number]
+        yield finished[number]
 
 
 def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
@@ -94,11 +94,11 @@ def matrices(data: Data, method: str) -> tuple[str, list[np.ndarray]]:
 
 def final(data: Data, method: str) -> dict[str, np.ndarray]:
     """Over seeds: `average` accuracy at the end, accuracy just `learned`, and `forgotten` since; of the first view."""
-    found = [result.metrics(str(result.rows[0]["view"])) for result in _by_seed(data, method)]
+    metrics = [result.metrics(str(result.rows[0]["view"])) for result in _by_seed(data, method)]
     return {
-        "average": np.array([m["average"] for m in found]),
-        "learned": np.array([m["learned"] for m in found]),
-        "forgotten": np.array([-m["backward_transfer"] for m in found]),
+        "average": np.array([m["average"] for m in metrics]),
+        "learned": np.array([m["learned"] for m in metrics]),
+        "forgotten": np.array([-m["backward_transfer"] for m in metrics]),
     }
 
 

@@ -94,7 +94,7 @@ _TABLE = (
         alpha_1=1.4,
     ),
     _of(gibbs_a, "gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "4 min", "~45 min"),
-    _of(gibbs_b, "gibbs-b", "what the sampler sees along alpha; where chains disagree", "45 s", "~20 min"),
+    _of(gibbs_b, "gibbs-b", "what the sampler sees along alpha; where walkers disagree", "45 s", "~20 min"),
     _of(settings, "settings", "how descent's answer moves with its setting", "40 s", "~5 min"),
     _of(anchors, "anchors", "forgetting of task 1 against error on task 2, by theory", "2 min", "~10 min"),
     _of(forgetting, "forgetting", "forgetting matrix of five tasks at three gammas, by theory", "5 s", "5 s"),

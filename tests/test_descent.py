@@ -185,10 +185,10 @@ def test_q_star_is_held():
 
 def test_annealing_ramps_q_star_up():
     levels = (0.3, 0.6, 0.9)
-    found = anneal(2.0, levels, n=100, seeds=2, settings=DescentSettings(epochs=20, records=1))
-    assert found["eps_g"].shape == (3, 2)
-    np.testing.assert_allclose(found["q_star"], np.array(levels)[:, None] * np.ones(2), atol=1e-5)
-    assert found["eps_g"][-1].mean() < found["eps_g"][0].mean()
+    annealed = anneal(2.0, levels, n=100, seeds=2, settings=DescentSettings(epochs=20, records=1))
+    assert annealed["eps_g"].shape == (3, 2)
+    np.testing.assert_allclose(annealed["q_star"], np.array(levels)[:, None] * np.ones(2), atol=1e-5)
+    assert annealed["eps_g"][-1].mean() < annealed["eps_g"][0].mean()
     with pytest.raises(ValueError, match="q_stars"):
         anneal(2.0, (0.5, 1.2), n=100, seeds=2)
 

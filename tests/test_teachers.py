@@ -35,10 +35,10 @@ def test_exact_overlaps_are_prescribed_to_rounding(overlaps, n, seed):
 def test_random_overlaps_fluctuate_around_the_prescribed_one():
     chain = Chain([TASK, TASK], overlaps=0.5)
     drawn = [teachers(chain, 400, seed, signs="random") for seed in range(200)]
-    found = np.array([float((w[0] * w[1]).double().mean()) for w in drawn])
+    overlaps = np.array([float((w[0] * w[1]).double().mean()) for w in drawn])
     spread = np.sqrt(1 - 0.25) / 20
-    assert abs(found.mean() - 0.5) < 4 * spread / np.sqrt(200)
-    assert found.std() == pytest.approx(spread, rel=0.25)
+    assert abs(overlaps.mean() - 0.5) < 4 * spread / np.sqrt(200)
+    assert overlaps.std() == pytest.approx(spread, rel=0.25)
 
 
 def test_joint_law_of_three_teachers():

@@ -251,8 +251,8 @@ def anneal(
         train(theta, patterns, Anchor(chain.tasks[0], None), settings, order, q_star=level, on_epoch=on_epoch)
         recorder.add(index, theta, patterns.energy(theta) / max(1, patterns.count))
     rows = recorder.rows
-    found = {name: np.stack([row[name] for row in rows]) for name in ("q_star", "loss")}
-    return found | {name: np.stack([row[name][0] for row in rows]) for name in ("r", "p", "eps_g")}
+    arrays = {name: np.stack([row[name] for row in rows]) for name in ("q_star", "loss")}
+    return arrays | {name: np.stack([row[name][0] for row in rows]) for name in ("r", "p", "eps_g")}
 
 
 def _parameters(task: Task, n: int, settings: DescentSettings) -> str:

@@ -46,38 +46,38 @@ def problem_row(
     ------
     ValueError : a value out of range, fewer than 2 seeds (no error bar), patterns that do not fit into memory.
     """
-    whole = from_dict(problem)
+    task_or_chain = from_dict(problem)
     chosen = seeds_for_error_bars(seeds)
-    shape = shape_for(whole, n, units)
-    memory.check(whole, method=method, n=n, n_seeds=len(chosen), device=device, **settings)
+    shape = shape_for(task_or_chain, n, units)
+    memory.check(task_or_chain, method=method, n=n, n_seeds=len(chosen), device=device, **settings)
     result: DescentResult | GibbsResult
     names: tuple[str, ...]
     if method == "descent":
         told = DescentSettings(**settings)
         if shape is None:
-            result = descend(whole, n=n, seeds=chosen, settings=told, device=device)
+            result = descend(task_or_chain, n=n, seeds=chosen, settings=told, device=device)
         else:
-            result = tree_descent.descend(whole, shape=shape, seeds=chosen, settings=told, device=device)
+            result = tree_descent.descend(task_or_chain, shape=shape, seeds=chosen, settings=told, device=device)
         diverged, names = len({one.seed for one in result.diverged}), DESCENT_OBSERVABLES
     else:
         asked = GibbsSettings(**settings)
         if shape is None:
-            result = sample(whole, n=n, seeds=chosen, settings=asked, device=device)
+            result = sample(task_or_chain, n=n, seeds=chosen, settings=asked, device=device)
         else:
-            result = tree_gibbs.sample(whole, shape=shape, seeds=chosen, settings=asked, device=device)
+            result = tree_gibbs.sample(task_or_chain, shape=shape, seeds=chosen, settings=asked, device=device)
         diverged, names = 0, GIBBS_OBSERVABLES
     row: dict[str, Any] = {"n": n, "n_seeds": len(chosen), "diverged": diverged}
     if shape is not None:
         row |= {"units": shape.layers[0]}
-    if isinstance(whole, Task):
-        patterns = n_patterns(whole.alpha, n)
+    if isinstance(task_or_chain, Task):
+        patterns = n_patterns(task_or_chain.alpha, n)
         row |= {"patterns": patterns, "alpha_used": patterns / n}
         for name in names:
             put_estimate(row, name, result.values(name))
     else:
-        counts = [n_patterns(task.alpha, n) for task in whole.tasks]
+        counts = [n_patterns(task.alpha, n) for task in task_or_chain.tasks]
         row |= {"patterns": counts, "alpha_used": [count / n for count in counts]}
-        tasks = range(len(whole.tasks))
+        tasks = range(len(task_or_chain.tasks))
         for after in tasks:
             for name in ("eps_g", "p"):
                 for on in tasks:
@@ -112,10 +112,10 @@ def worst_of(result: GibbsResult) -> dict[str, float]:
 
 
 def doubts(row: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a sampled row: chains that disagree, too few effective samples."""
+    """What is wrong with a sampled row: walkers that disagree, too few effective samples."""
     told = []
     if row.get("rhat", 1.0) > LARGEST_RHAT:
-        told.append(f"chains disagree (R-hat {row['rhat']:.3g}; at most {LARGEST_RHAT:g} is sound)")
+        told.append(f"walkers disagree (R-hat {row['rhat']:.3g}; at most {LARGEST_RHAT:g} is sound)")
     if row.get("ess", FEW_SAMPLES) < FEW_SAMPLES:
         told.append(f"{row['ess']:.0f} effective samples (at least {FEW_SAMPLES:g} are wanted)")
     return told

@@ -1,4 +1,4 @@
-"""One task's descent: its disorder on a device, the optimiser's steps, sweeps over mini-batches, fresh patterns."""
+"""One task's descent: its disorder on a device, the optimiser's steps, passes over mini-batches, fresh patterns."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def train(
     on_epoch: Callable[[int], None],
     term: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> None:
-    """Descend in place for `settings.epochs` sweeps over the patterns; calls on_epoch after each."""
+    """Descend in place for `settings.epochs` passes over the patterns; calls on_epoch after each."""
     count = patterns.count
     size = min(settings.batch or count, count)
     starts = range(0, count, size) if count else [0]

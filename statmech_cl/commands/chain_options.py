@@ -51,7 +51,7 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
     n_tasks = len(given["alpha"])
     if n_tasks == 0:
         raise ValueError(alone)
-    found: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {}
     for name in (name for name in DEFAULTS if name in given):
         default = DEFAULTS[name]
         values = given[name] or (default,)
@@ -59,15 +59,15 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
         if n_tasks == 1 and len(values) > 1:
             raise ValueError(f"{name} must be given once for one task, got {len(values)}")
         if len(values) == 1:
-            found[name] = list(values) * n_tasks
+            columns[name] = list(values) * n_tasks
         elif len(values) == n_tasks - 1:
-            found[name] = [*first, *values]
+            columns[name] = [*first, *values]
         elif name in ("beta", "prior") and len(values) == n_tasks:
-            found[name] = list(values)
+            columns[name] = list(values)
         else:
             raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
-    found["alpha"] = list(given["alpha"])
-    return found
+    columns["alpha"] = list(given["alpha"])
+    return columns
 
 
 def points_of(

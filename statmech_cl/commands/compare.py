@@ -102,9 +102,9 @@ def _compared(
         common = {"prior": prior, "device": context.device, "beta": beta, **settings}
         rows += one_task.sampled(context, [{"alpha": alpha, **common} for alpha in alphas], sizes)
         data = Data(rows, {"method": method, **size, **settings})
-        found = one_task.beside_equilibrium(data, one_task.OBSERVABLES)
-        sentence, holds = agreement(found, "Equilibrium", "the sampler")
-        return data, Verdict(found, sentence + one_task.replicon_sentence(data), holds)
+        beside = one_task.beside_equilibrium(data, one_task.OBSERVABLES)
+        sentence, holds = agreement(beside, "Equilibrium", "the sampler")
+        return data, Verdict(beside, sentence + one_task.replicon_sentence(data), holds)
     if settings["optimizer"] != "sgd":
         raise ValueError(f"optimizer must be sgd, whose theory is known, got {settings['optimizer']!r}")
     size["dynamics"] = {"samples": 2048, "batches": 8}

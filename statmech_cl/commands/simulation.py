@@ -19,7 +19,7 @@ from .options import Choice, Count, Number, network_options, quiet_option
 # The settings that belong to one method; the others serve both.
 SETTINGS = {
     "descent": ("epochs", "optimizer", "learning_rate", "weight_decay"),
-    "gibbs": ("warmup", "draws", "chains", "start"),
+    "gibbs": ("warmup", "draws", "walkers", "start"),
 }
 METHODS = tuple(SETTINGS)
 MUCH_MEMORY = 1e9  # bytes; a run that takes more says so before it starts
@@ -35,14 +35,14 @@ def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--units", type=Count(), help="Units of each hidden layer of a tree; default near N^(1/(L+1))."),
         click.option("--seeds", type=Count(low=2), default=8, show_default=True, help="Number of seeds."),
         click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed."),
-        click.option("--epochs", type=Count(), help="Descent: sweeps over the patterns.  [default: 200]"),
+        click.option("--epochs", type=Count(), help="Descent: passes over the patterns.  [default: 200]"),
         click.option("--optimizer", type=Choice(["sgd", "adam"]), help="Descent.  [default: sgd]"),
         click.option("--learning-rate", type=positive, help="Descent: eta.  [default: 0.02]"),
         click.option("--weight-decay", type=Number(low=0.0), help="Descent: decay of the fields.  [default: 0.03]"),
         click.option("--warmup", type=Count(low=10), help="Gibbs: iterations thrown away.  [default: 300]"),
         click.option("--draws", type=Count(low=4), help="Gibbs: iterations kept.  [default: 300]"),
-        click.option("--chains", type=Count(low=2), help="Gibbs: chains of each seed.  [default: 4]"),
-        click.option("--start", type=Choice(["prior", "teacher"]), help="Gibbs: where chains start.  [default: prior]"),
+        click.option("--walkers", type=Count(low=2), help="Gibbs: walkers of each seed.  [default: 4]"),
+        click.option("--start", type=Choice(["prior", "teacher"]), help="Gibbs: where they start.  [default: prior]"),
         click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="For torch."),
         quiet_option(),
     ]
