@@ -25,7 +25,7 @@ from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength
 from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
-from .landscape import describe, stretches_from
+from .landscape import Stretch, describe, stretches_from
 from .one_task import select, solve_task
 from .replay import ReplayEquations
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
@@ -56,6 +56,18 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
+    check_strength(chain)
+    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", on_failure)[0]
+    if len(chain.tasks) > 1:
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        return [w.solution() for w in last] if branch == "all" else last[0].solution()
+    return walk.solution()
+
+
+def check_strength(chain: Chain) -> None:
+    """Refuse anchors stronger than the grids can follow; warn where they are coarse."""
     strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
     if strongest > LARGEST_STRENGTH:
         raise ValueError(
@@ -64,15 +76,8 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
         )
     if strongest > CERTIFIED_STRENGTH:
         warnings.warn(
-            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
+            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=4
         )
-    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
-    for t in range(1, len(chain.tasks) - 1):
-        walk = walk.step(t, "best", on_failure)[0]
-    if len(chain.tasks) > 1:
-        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
-        return [w.solution() for w in last] if branch == "all" else last[0].solution()
-    return walk.solution()
 
 
 def solve_given(chain: Chain, theta: np.ndarray, masses: np.ndarray) -> list[ChainSolution]:
@@ -151,7 +156,7 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            found: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+            found: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
@@ -263,7 +268,13 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
 def _along_alpha(equations: Equations) -> list[np.ndarray]:
     """y next to every solution on the curves from alpha -> 0 and from perfect overlap at large alpha."""
     alpha = equations.alpha
-    low, high = min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
+    return [stretch.start(alpha) for stretch in stretches_in_alpha(equations) if stretch.low <= alpha <= stretch.high]
+
+
+def stretches_in_alpha(equations: Equations) -> list[Stretch]:
+    """The curves from alpha -> 0 and from perfect overlap at large alpha."""
+    alpha = equations.alpha
+    low, high = bounds_in_alpha(alpha)
 
     family = equations.scaled
 
@@ -273,12 +284,15 @@ def _along_alpha(equations: Equations) -> list[np.ndarray]:
         if top is not None and top.converged:
             begun.append((top, begin, -1.0))
             break
-    begun = [start for start in begun if start[0].converged]
-    stretches = stretches_from(family, begun, low, high)
-    return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]
+    return stretches_from(family, [start for start in begun if start[0].converged], low, high)
 
 
-def _without_patterns(task: Task, equations: Equations) -> Solution:
+def bounds_in_alpha(alpha: float) -> tuple[float, float]:
+    """Between which alphas the curves are followed that pass this one."""
+    return min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
+
+
+def without_patterns(task: Task, equations: Equations) -> Solution:
     """alpha = 0: the anchor alone decides."""
     nothing = Hats(0.0, 0.0, 0.0)
     here, refined = (equations.site.averages(nothing, refine) for refine in (1.0, 1.5))
