@@ -103,11 +103,11 @@ def test_the_posterior_does_not_break() -> None:
     open_step = orders_of(0.6, [0.62, 0.72], 0.86, [0.5])
     y = to_step_unknowns(open_step, False)
     for _ in range(12):
-        sweep = equations.sweep(y)
-        y = y + sweep.gap
-    assert sweep.after.steps[0] < 1e-4
-    assert sweep.after.overlaps == pytest.approx(2 * [plain.q], abs=2e-3)
-    closed = sweep.before._replace(q=plain.q, r=plain.r, perpendicular=plain.q - plain.r**2, steps=np.zeros(1),
+        image = equations.image(y)
+        y = y + image.gap
+    assert image.after.steps[0] < 1e-4
+    assert image.after.overlaps == pytest.approx(2 * [plain.q], abs=2e-3)
+    closed = image.before._replace(q=plain.q, r=plain.r, perpendicular=plain.q - plain.r**2, steps=np.zeros(1),
                                    fluctuation=0.5 * (1.0 - plain.q), uncertainty=0.5 * (1.0 - plain.q))  # fmt: skip
     exact = equations.apply(closed, np.zeros(4), 1.0)
     assert exact.after.overlaps == pytest.approx(2 * [plain.q], abs=1e-10)

@@ -97,8 +97,8 @@ def to_step_unknowns(orders: StepOrders, free: bool) -> np.ndarray:
     return np.concatenate([first, ratios, np.log(weights[:-1] / weights[-1])])
 
 
-class StepSweep(NamedTuple):
-    """One application of the map: as `saddle.Sweep`, with `areas`, dPhi/dx_l (k,)."""
+class StepImage(NamedTuple):
+    """One application of the map: as `saddle.Image`, with `areas`, dPhi/dx_l (k,)."""
 
     y: np.ndarray
     gap: np.ndarray
@@ -170,14 +170,14 @@ class StepEquations:
         """Inverse of orders(); `free` says whether the breaking points are unknowns."""
         return to_step_unknowns(orders, free)
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> StepSweep:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> StepImage:
         before = self.orders(y)
         if self.k > 0:  # the coarse rule's own error, divided by the cube of a small step, is no small one
             small = before.steps.min() < _SMALL * before.q
             refine = max(refine, 1.0) * (_FINER if small else 1.0)
         return self.apply(before, y, refine)
 
-    def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepSweep:
+    def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepImage:
         """The map at `before`, whose unknowns are y; equal neighbours (a step of 0) are allowed here."""
         xs, patterns = before.parisi, self.channel.step_averages(before, self.beta, refine)
         hats = StepHats(
@@ -187,7 +187,7 @@ class StepEquations:
         swept = self._sites(hats, xs, refine) if hats.size < LARGEST_HATS else None
         if swept is None:
             lost = np.full(xs.size + 1, math.nan)
-            return StepSweep(
+            return StepImage(
                 y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, patterns.g_e, math.nan,
                 lost, np.empty(0), np.empty(0), np.empty((2, 0)),
             )  # fmt: skip
@@ -204,10 +204,10 @@ class StepEquations:
             cube = np.maximum(hats.steps * before.steps**2, 1e-300) / before.q_star
             gap = np.concatenate([gap, areas / cube])
         replicons = self.alpha * patterns.bends * spreads
-        return StepSweep(y, gap, before, after, hats, areas, self.free, patterns.g_e, g_s, replicons, b, jacobian, top)
+        return StepImage(y, gap, before, after, hats, areas, self.free, patterns.g_e, g_s, replicons, b, jacobian, top)
 
     def _sites(self, hats: StepHats, xs: np.ndarray, refine: float) -> tuple[np.ndarray, np.ndarray, tuple] | None:
-        """Fields and the sweep over the sites, or None where the grid would be too fine."""
+        """Fields and the averages over the sites, or None where the grid would be too fine."""
         site, variance = self.site, hats.q_hat
         sources = site.sources(math.sqrt(variance), refine)
         if sources is None:
@@ -222,14 +222,14 @@ class StepEquations:
         swept = entropic_steps(b, jacobian, mass, *site.local(b, hats.curvature, refine), hats.steps, xs)
         return b, jacobian, (*swept[:6], swept[6] + constant, *swept[7:])
 
-    def free_entropy(self, at: StepSweep) -> float:
-        """Phi at a sweep."""
+    def free_entropy(self, at: StepImage) -> float:
+        """Phi at the point of an image."""
         orders, hats = at.before, at.hats
         pairs = 0.5 * float(weights_of(orders.parisi) @ (hats.overlaps * orders.overlaps))
         return pairs - hats.q_star_hat * orders.q_star - hats.r_hat * orders.r + at.g_s + self.alpha * at.g_e
 
-    def flipped(self, at: StepSweep, refine: float) -> float:
-        """(1 - p) / 2 at a sweep."""
+    def flipped(self, at: StepImage, refine: float) -> float:
+        """(1 - p) / 2 at the point of an image."""
         return self.site.flipped_at(at.fields, at.top, at.hats.curvature, refine)
 
 

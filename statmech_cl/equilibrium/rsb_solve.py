@@ -27,7 +27,7 @@ from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
 from .one_task import BRANCHES, solve_task, warn_outside
-from .rsb import StepEquations, StepSweep, to_step_unknowns, weights_of
+from .rsb import StepEquations, StepImage, to_step_unknowns, weights_of
 from .saddle import RESIDUAL_WANTED, Equations, Root, System, equations_of, newton
 
 CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
@@ -51,7 +51,7 @@ class Steps(System, Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidate:
     """A root of the equations with steps, and whether it lies on an even stretch (odd ones are saddles)."""
 
     equations: StepEquations
@@ -59,9 +59,9 @@ class Found:
     even: bool
 
     @property
-    def sweep(self) -> StepSweep:
-        sweep: StepSweep = self.root.sweep
-        return sweep
+    def image(self) -> StepImage:
+        image: StepImage = self.root.image
+        return image
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def refuse_without_steps(task: Task) -> None:
         raise ValueError(f"channel must have step_averages with rsb, got {task.channel!r}")
 
 
-def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solution]:
+def _candidates(task: Task, rsb: int | str, branch: str) -> list[Candidate | Solution]:
     """What the steps start from: solutions that are stable as they are, and those with one step open."""
     symmetric: Any
     if rsb == 0 or task.alpha < ALPHA_FIRST:
@@ -143,7 +143,7 @@ def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solutio
     return [*stable, *broken]
 
 
-def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
+def _low(task: Task, broken: Sequence[Candidate]) -> Candidate | Solution:
     """The solution that continuation from alpha -> 0 reaches, up to the first fold."""
     first = next((opening for opening in openings(task) if opening.even), None)
     if first is None or task.alpha <= min(alpha for alpha, _ in first.ends):
@@ -184,9 +184,9 @@ class StepFamily:
     def derivative(self, x: np.ndarray, refine: float) -> np.ndarray:
         """d(y' - y)/d(y, alpha) by the equations' own difference."""
         step = self.base.difference
-        at = self(x[-1]).sweep(x[:-1], refine)
+        at = self(x[-1]).image(x[:-1], refine)
         columns = [
-            (self(x[-1] + e[-1]).sweep(x[:-1] + e[:-1], refine).gap - at.gap) / step for e in step * np.eye(x.size)
+            (self(x[-1] + e[-1]).image(x[:-1] + e[:-1], refine).gap - at.gap) / step for e in step * np.eye(x.size)
         ]
         return np.column_stack(columns)
 
@@ -235,21 +235,21 @@ def _open(
 ) -> Opening | None:
     """The curve of one step next to an instability at alpha_c; `inside`: unstable nodes, nearest first."""
     unstable = [node for node in inside if log_replicon(node) > 0.0]
-    far = next((node for node in unstable if node.sweep.replicon > _WELL_INSIDE), unstable[-1] if unstable else None)
+    far = next((node for node in unstable if node.image.replicon > _WELL_INSIDE), unstable[-1] if unstable else None)
     if far is None:
         return None
-    root = _first_step(family(far.c), far.sweep.before)
+    root = _first_step(family(far.c), far.image.before)
     if root is None:
         return None
 
     def closed(_: Node, here: Node) -> str | None:
-        orders: StepOrders = here.sweep.before
+        orders: StepOrders = here.image.before
         return "closed" if orders.steps.min() < _CLOSED * orders.q else None
 
     box = [(-1, *bounds)]
     towards = math.copysign(1.0, alpha_c - far.c)
-    back = follow_within(family, first_node(family, root.sweep.y, far.c, towards), box, stop=closed)
-    away = follow_within(family, first_node(family, root.sweep.y, far.c, -towards), box, stop=closed)
+    back = follow_within(family, first_node(family, root.image.y, far.c, towards), box, stop=closed)
+    away = follow_within(family, first_node(family, root.image.y, far.c, -towards), box, stop=closed)
     backwards = [replace(node, tangent=-node.tangent) for node in reversed(back.nodes[1:])]
     curve = Curve(with_close_folds(family, [*backwards, *away.nodes]), away.end)
     ends = [(alpha_c, back.nodes[-1])]
@@ -278,17 +278,17 @@ def _opened(equations: Steps, orders: StepOrders, level: int, x: float) -> Root 
     fixed: Steps = replace(equations, parisi=tuple(begin.parisi.tolist()))  # type: ignore[type-var]
     y = fixed.unknowns(begin, False)
     for _ in range(_RAW):
-        gap = fixed.sweep(y).gap
+        gap = fixed.image(y).gap
         if not np.all(np.isfinite(gap)):
             return None
         y = y + gap
         if np.abs(gap).max() < 0.02:
             break
-    root = newton(fixed, y, close=True)
+    root = newton(fixed, y, polish=True)
     if not root.converged:
         return None
-    root = newton(equations, equations.unknowns(root.sweep.before, True), close=True)
-    return root if root.converged and _is_open(root.sweep.before) else None
+    root = newton(equations, equations.unknowns(root.image.before, True), polish=True)
+    return root if root.converged and _is_open(root.image.before) else None
 
 
 def _is_open(orders: StepOrders) -> bool:
@@ -320,7 +320,7 @@ def split(orders: StepOrders, level: int, x: float, share: float = 0.3) -> StepO
     )
 
 
-def solutions_on(opening: Opening, equations: StepEquations) -> list[Found]:
+def solutions_on(opening: Opening, equations: StepEquations) -> list[Candidate]:
     """The solutions with one step at the equations' alpha, on all stretches of a curve."""
     alpha = equations.alpha
     starts = []
@@ -336,10 +336,10 @@ def solutions_on(opening: Opening, equations: StepEquations) -> list[Found]:
             starts.append((y, (stretch.order % 2 == 0) == opening.even))
     found = []
     for y, even in starts:
-        root = newton(equations, y, close=True)
+        root = newton(equations, y, polish=True)
         if not root.converged:
             root = newton(equations, y)
-        found.append(Found(equations, root, even))
+        found.append(Candidate(equations, root, even))
     return found
 
 
@@ -347,7 +347,7 @@ def solutions_on(opening: Opening, equations: StepEquations) -> list[Found]:
 
 
 def with_steps(
-    task: Task, start: Found | Solution, rsb: int | str, on_failure: str, parisi: float | None = None
+    task: Task, start: Candidate | Solution, rsb: int | str, on_failure: str, parisi: float | None = None
 ) -> StepSolution:
     """The solution with `rsb` steps that belongs to a replica-symmetric or one-step one."""
     if isinstance(start, Solution):
@@ -365,7 +365,7 @@ def with_steps(
     return _checked(task, start, on_failure, rsb)
 
 
-def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
+def _converged(task: Task, start: Candidate, on_failure: str) -> StepSolution:
     """As many steps as eps_g asks for."""
     here = _checked(task, start, on_failure, 1)
     while start.equations.k < MOST_STEPS:
@@ -383,22 +383,22 @@ def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
     )
 
 
-def _another(start: Found) -> Found | None:
+def _another(start: Candidate) -> Candidate | None:
     """One step more, at the level of the largest replicon; None where every level is stable."""
-    sweep = start.sweep
-    level = int(np.argmax(sweep.replicons))
-    if not sweep.replicons[level] > 1.0 + _MARGIN:
+    image = start.image
+    level = int(np.argmax(image.replicons))
+    if not image.replicons[level] > 1.0 + _MARGIN:
         return None
     equations = replace(start.equations, k=start.equations.k + 1)
-    root = opened_somewhere(equations, sweep.before, level)
+    root = opened_somewhere(equations, image.before, level)
     if root is not None:
-        return Found(equations, root, start.even)
-    orders = sweep.before
+        return Candidate(equations, root, start.even)
+    orders = image.before
     raise ConvergenceError(
         f"no solution with {equations.k} steps was found at alpha={equations.alpha:g}, beta={equations.beta:g}, where "
-        f"level {level} of {equations.k - 1} has replicon {sweep.replicons[level]:.6f}; take fewer steps",
+        f"level {level} of {equations.k - 1} has replicon {image.replicons[level]:.6f}; take fewer steps",
         state=(orders.q, orders.r, orders.q_star),
-        residual=sweep.residual,
+        residual=image.residual,
     )
 
 
@@ -412,50 +412,50 @@ def opened_somewhere(equations: Steps, orders: StepOrders, level: int) -> Root |
     return None
 
 
-def _prescribed(start: Found, x: float) -> Found:
+def _prescribed(start: Candidate, x: float) -> Candidate:
     """The one-step solution at breaking point x, in steps of ln x from the free one."""
-    orders = start.sweep.before
+    orders = start.image.before
     here = float(orders.parisi[0])
     count = max(1, math.ceil(abs(math.log(x / here)) / 0.4))
     found = start
     for value in np.geomspace(here, x, count + 1)[1:]:
         equations = replace(start.equations, parisi=(float(value),))
-        found = Found(equations, newton(equations, to_step_unknowns(found.sweep.before, False), close=True), start.even)
+        found = Candidate(equations, newton(equations, to_step_unknowns(found.image.before, False), polish=True), start.even)
         if not found.root.converged:
             break
     if found.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
         equations = replace(start.equations, parisi=(x,))
-        found = Found(equations, newton(equations, to_step_unknowns(found.sweep.before, False), close=True), start.even)
+        found = Candidate(equations, newton(equations, to_step_unknowns(found.image.before, False), polish=True), start.even)
     return found
 
 
-def _checked(task: Task, found: Found, on_failure: str, k: int) -> StepSolution:
+def _checked(task: Task, found: Candidate, on_failure: str, k: int) -> StepSolution:
     if not found.root.converged and on_failure == "raise":
-        orders = found.sweep.before
+        orders = found.image.before
         raise ConvergenceError(
             f"no fixed point with {found.equations.k} steps after {found.root.n_steps} Newton steps at "
-            f"{describe(task)} (residual {found.sweep.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
+            f"{describe(task)} (residual {found.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
             f"try another alpha or fewer steps",
             state=(orders.q, orders.r, orders.q_star),
-            residual=found.sweep.residual,
+            residual=found.image.residual,
         )
     return certified(task, found, k)
 
 
-def certified(task: Task, found: Found, k: int) -> StepSolution:
+def certified(task: Task, found: Candidate, k: int) -> StepSolution:
     """Observables and error estimates at a root; steps up to k that did not open are closed ones."""
-    equations, sweep = found.equations, found.sweep
-    here = sweep.before
-    refined = equations.sweep(sweep.y, _REFINE)
+    equations, image = found.equations, found.image
+    here = image.before
+    refined = equations.image(image.y, _REFINE)
     shift = -np.linalg.lstsq(found.root.jacobian, refined.gap, rcond=None)[0]
-    moved = equations.orders(sweep.y + shift)
-    share, share_refined = equations.flipped(sweep, 1.0), equations.flipped(refined, _REFINE)
+    moved = equations.orders(image.y + shift)
+    share, share_refined = equations.flipped(image, 1.0), equations.flipped(refined, _REFINE)
     eps_g = equations.channel.eps_g(share)
-    hats, x = sweep.hats, here.parisi
+    hats, x = image.hats, here.parisi
     more = k - equations.k
     complexity = None
     if k == 1:
-        complexity = 0.0 if equations.free else float(-(x[0] ** 2) * sweep.areas[0])
+        complexity = 0.0 if equations.free else float(-(x[0] ** 2) * image.areas[0])
     return StepSolution(
         task=task,
         q=float(weights_of(x) @ here.overlaps),
@@ -466,16 +466,16 @@ def certified(task: Task, found: Found, k: int) -> StepSolution:
         q_star_hat=float(hats.q_star_hat),
         p=1.0 - 2.0 * share,
         eps_g=eps_g,
-        free_entropy=equations.free_entropy(sweep),
-        replicon=float(sweep.replicons[-1]),
-        residual=sweep.residual,
+        free_entropy=equations.free_entropy(image),
+        replicon=float(image.replicons[-1]),
+        residual=image.residual,
         quadrature_error=max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g)),
         status=Status.CONVERGED if found.root.converged else Status.NOT_CONVERGED,
         n_steps=found.root.n_steps,
         saddle=not found.even,
         overlaps=(*here.overlaps.tolist(), *more * [float(here.overlaps[-1])]),
         parisi=(*x.tolist(), *more * [math.nan]),
-        replicons=(*sweep.replicons.tolist(), *more * [float(sweep.replicons[-1])]),
+        replicons=(*image.replicons.tolist(), *more * [float(image.replicons[-1])]),
         complexity=complexity,
     )
 

@@ -54,8 +54,8 @@ class GlassSolution:
     quadrature_error: float
 
 
-class GlassSweep(NamedTuple):
-    """One application of the map: as `rsb.StepSweep`."""
+class GlassImage(NamedTuple):
+    """One application of the map: as `rsb.StepImage`."""
 
     y: np.ndarray
     gap: np.ndarray
@@ -126,14 +126,14 @@ class GlassEquations:
         weights = weights_of(orders.parisi)
         return np.concatenate([of_overlaps, np.log(weights[:-1] / weights[-1])])
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> GlassSweep:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> GlassImage:
         before = self.orders(y)
         xs, square = before.parisi, self.beta**2
         variances = square * before.steps
         b, jacobian = field_grid(0.0, 0.0, square * before.q, variances, xs, 0.0, max(refine, 1.0))
         if b.size == 0:
             lost = np.full(self.k + 1, math.nan)
-            return GlassSweep(y, np.full(self.size, math.inf), before, lost, lost[1:], True, self.beta, math.nan, lost)
+            return GlassImage(y, np.full(self.size, math.inf), before, lost, lost[1:], True, self.beta, math.nan, lost)
         mean, edge = np.tanh(b), 1.0 / np.cosh(np.minimum(np.abs(b), 350.0)) ** 2
         mass = jacobian * np.exp(-0.5 * b**2 / (square * before.q)) / math.sqrt(2.0 * math.pi * square * before.q)
         g_0, mean_0, top, gains, entropies, bends = climb(
@@ -147,7 +147,7 @@ class GlassEquations:
         if self.parisi is None:
             gap = np.concatenate([gap, areas / np.maximum(square * before.steps**3, 1e-300)])
         free = self.parisi is None
-        return GlassSweep(y, gap, before, after, areas, free, self.beta, float(mass @ g_0), square * bends)
+        return GlassImage(y, gap, before, after, areas, free, self.beta, float(mass @ g_0), square * bends)
 
 
 def solve_glass(temperature: float, k: int) -> GlassSolution:
@@ -169,39 +169,39 @@ def solve_glass(temperature: float, k: int) -> GlassSolution:
     here = max(temperature, _BEGIN)
     begin = StepOrders(1.0 - here, 0.0, 1.0 - here, np.empty(0), here, 0.0, np.empty(0))
     equations = GlassEquations(1.0 / here, 0)
-    root: Root | None = newton(equations, equations.unknowns(begin, True), close=True)
+    root: Root | None = newton(equations, equations.unknowns(begin, True), polish=True)
     while root is not None and root.converged and equations.k < k:
         equations = replace(equations, k=equations.k + 1)
-        root = opened_somewhere(equations, root.sweep.before, int(np.argmax(root.sweep.replicons)))
+        root = opened_somewhere(equations, root.image.before, int(np.argmax(root.image.replicons)))
     while root is not None and root.converged and here > temperature:
         here = max(temperature, _FACTOR * here)
         equations = replace(equations, beta=1.0 / here)
-        root = newton(equations, root.sweep.y, close=True)
+        root = newton(equations, root.image.y, polish=True)
     if root is None or not root.converged:
         state = (math.nan, math.nan, math.nan)
         raise ConvergenceError(
             f"no fixed point with {k} steps at temperature={temperature:g} (lost at {here:.3g}); take fewer steps",
             state=state,
-            residual=math.nan if root is None else root.sweep.residual,
+            residual=math.nan if root is None else root.image.residual,
         )
     return _result(equations, root)
 
 
 def _result(equations: GlassEquations, root: Root) -> GlassSolution:
-    sweep, beta = root.sweep, equations.beta
-    refined = equations.sweep(sweep.y, _REFINE)
-    moved = equations.orders(sweep.y - np.linalg.lstsq(root.jacobian, refined.gap, rcond=None)[0])
-    orders = sweep.before
-    phi = 0.25 * beta**2 * (1.0 - 2.0 * (1.0 - orders.fluctuation) + sweep.square) + sweep.g_0
-    energy = -0.5 * beta * (1.0 - sweep.square)
+    image, beta = root.image, equations.beta
+    refined = equations.image(image.y, _REFINE)
+    moved = equations.orders(image.y - np.linalg.lstsq(root.jacobian, refined.gap, rcond=None)[0])
+    orders = image.before
+    phi = 0.25 * beta**2 * (1.0 - 2.0 * (1.0 - orders.fluctuation) + image.square) + image.g_0
+    energy = -0.5 * beta * (1.0 - image.square)
     return GlassSolution(
         temperature=1.0 / beta,
         overlaps=tuple(orders.overlaps.tolist()),
         parisi=tuple(orders.parisi.tolist()),
-        replicons=tuple(sweep.replicons.tolist()),
+        replicons=tuple(image.replicons.tolist()),
         energy=energy,
         free_energy=-phi / beta,
         entropy=phi + beta * energy,
-        residual=sweep.residual,
+        residual=image.residual,
         quadrature_error=moved.distance(orders),
     )

@@ -30,9 +30,9 @@ from ..solution import ChainSolution, ConvergenceError, Solution
 from ..step_solution import StepSolution
 from ..validation import check_choice
 from .chain import Reference, Walk, bounds_in_alpha, check_strength, roots_of, stretches_in_alpha, without_patterns
-from .rsb import StepEquations, StepSweep, smeared, to_step_unknowns
+from .rsb import StepEquations, StepImage, smeared, to_step_unknowns
 from .rsb_solve import (
-    Found,
+    Candidate,
     StepFamily,
     check_steps,
     closed_solution,
@@ -72,7 +72,7 @@ def _first(chain: Chain, rsb: int | str, branch: str) -> list[StepSolution]:
     return found if isinstance(found, list) else [found]
 
 
-def _sweep_of(equations: StepEquations, solution: StepSolution) -> StepSweep:
+def _image_of(equations: StepEquations, solution: StepSolution) -> StepImage:
     """The map applied at a solution, its closed steps left away."""
     k = solution.steps
     overlaps = np.array(solution.overlaps[: k + 1])
@@ -99,9 +99,9 @@ class StepWalk(Walk):
         known = replace(solution, task=chain.tasks[0])
         if solution.steps == 0:
             return cls(chain, [known], plain.reference, plain.flipped, [])
-        sweep = _sweep_of(step_equations(solution.task, 1), solution)
+        image = _image_of(step_equations(solution.task, 1), solution)
         theta, masses = next_density(
-            sweep.fields, np.ascontiguousarray(sweep.top[0][:, None]), sweep.hats.curvature,
+            image.fields, np.ascontiguousarray(image.top[0][:, None]), image.hats.curvature,
             prior_strength(solution.task), 1.0,
         )  # fmt: skip
         wrong = 0.5 * (1.0 - solution.p)
@@ -134,7 +134,7 @@ class StepWalk(Walk):
         known = symmetric("all" if branch == "all" else "best")
         if branch != "all" and any(one.replicon >= 1.0 for one in known):
             known = symmetric("all")  # what is broken is compared with everything
-        starts: list[Found | Solution] = [one for one in known if rsb == 0 or one.replicon < 1.0]
+        starts: list[Candidate | Solution] = [one for one in known if rsb == 0 or one.replicon < 1.0]
         if len(starts) < len(known):
             site = equations.site
             if not isinstance(site, FieldSite):
@@ -174,16 +174,16 @@ class _StepAfter:
         """As `FieldSite.after`: masses (n, c) of the columns of sites, signs (c,) of this task's teacher there."""
         task, site = self.found.task, self.site
         assert isinstance(task.channel, StepChannel)
-        sweep = _sweep_of(StepEquations(task.alpha, task.beta, site, task.channel, 1), self.found)
-        b, hats, xs = sweep.fields, sweep.hats, sweep.before.parisi
+        image = _image_of(StepEquations(task.alpha, task.beta, site, task.channel, 1), self.found)
+        b, hats, xs = image.fields, image.hats, image.before.parisi
         tilt = np.tanh(site.theta)[:, None]
         columns = np.hstack([masses, masses * np.maximum(tilt, 0.0), masses * np.maximum(-tilt, 0.0)])
         sources = replace(site, masses=columns).sources(math.sqrt(hats.q_hat), refine)
-        assert sources is not None  # as in the sweep: the columns lie where the site's masses do
+        assert sources is not None  # as in the image: the columns lie where the site's masses do
         means = sources[0] + hats.r_hat * np.tile(signs, 3)[:, None]
-        begun = smeared(b, sweep.jacobian, means, sources[1].T, hats.q_hat)
+        begun = smeared(b, image.jacobian, means, sources[1].T, hats.q_hat)
         g, mean, slope, _, _ = site.local(b, hats.curvature, refine)
-        _, _, top, _, _, _ = climb(b, sweep.jacobian, g, mean, slope, xs, hats.steps, begun)
+        _, _, top, _, _, _ = climb(b, image.jacobian, g, mean, slope, xs, hats.steps, begun)
         count = signs.size
         nothing = np.zeros(b.size)
         negative = [site.flipped_at(b, np.stack([row, nothing]), hats.curvature, refine) for row in top[:count]]
