@@ -8,10 +8,11 @@ kept; a solve then starts Newton's method next to each coexisting solution, whic
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -198,4 +199,4 @@ def landscape(task: Task) -> Landscape:
 
     It depends on the task's beta, prior, q_star and channel; it is traced once for each of these and kept.
     """
-    return _landscape(task.beta, task.prior, task.q_star, task.channel)
+    return _landscape(task.beta, task.prior, task.q_star, cast(Hashable, task.channel))
