@@ -119,7 +119,7 @@ def _ending(low: Stretch) -> str:
 
 
 def _finish(task: Task, equations: Equations, start: Near, on_failure: str) -> Solution:
-    root = newton(equations, start.y, close=True, jacobian=start.jacobian)
+    root = newton(equations, start.y, polish=True, jacobian=start.jacobian)
     if not root.converged:
         root = newton(equations, start.y)
     if not root.converged and on_failure == "raise":
