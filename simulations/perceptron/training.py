@@ -10,6 +10,7 @@ import torch
 from statmech_cl.descent_settings import DescentSettings
 from statmech_cl.problem import Chain, Task, refuse_replay
 
+from ..field_space import moments
 from . import loss as perceptron
 from . import teachers
 from .loss import Anchor
@@ -195,7 +196,7 @@ def hold_q_star(theta: torch.Tensor, q_star: float | torch.Tensor) -> None:
     scale = torch.ones_like(theta[..., :1])
     for _ in range(20):
         scaled = theta * scale
-        m, var = perceptron.moments(scaled)
+        m, var = moments(scaled)
         miss = m.square().mean(-1, keepdim=True) - q_star
         slope = (2.0 * m * var * scaled).mean(-1, keepdim=True)
         # a step of at most a factor e keeps a start far off on the road
