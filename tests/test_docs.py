@@ -129,7 +129,7 @@ def test_the_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
         text = page.read_text()
         assert not re.findall(r"""src=["']?(?:https?:)?//""", text), page
         assert not re.findall(r"""<link[^>]+href=["']?(?:https?:)?//""", text), page
-        assert '\\(' not in text and "katex-error" not in text, page
+        assert "\\(" not in text and "katex-error" not in text, page
     theory = (tmp_path / "site" / "theory.html").read_text()
     assert theory.count('class="katex-display"') >= 12
     assert set(re.findall(r'href="#(eq-[^"]+)"', theory)) <= set(re.findall(r'id="(eq-[^"]+)"', theory))
