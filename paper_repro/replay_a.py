@@ -7,7 +7,7 @@ same error to 1e-8; as many patterns of both tasks without an anchor leave the s
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from typing import Any
 
 from .figure import Context, Data, Row, Verdict
@@ -68,7 +68,7 @@ def verdict(data: Data) -> Verdict:
     held = data.select(kind="replay", anchor="kl")
     same = data.select(kind="equal anchor")
     residual, error = (max(data.column(name)) for name in ("residual", "quadrature_error"))
-    falls = all(b["eps_1"] < a["eps_1"] for a, b in itertools.pairwise(held))
+    falls = all(b["eps_1"] < a["eps_1"] for a, b in pairwise(held))
     apart = max(abs(a["eps_1"] - b["eps_1"]) for a, b in zip(held, same, strict=True))
     alike = [
         abs(row["eps_1"] - row["eps_2"])
