@@ -151,13 +151,15 @@ def check_negative_share(a, b):
     with mpmath.workdps(40):
 
         def half(slope):
+            """ln of the integral; its largest exponent is taken out, as mpmath estimates errors near 1 best."""
+            vertex = [-slope / (2 * a)] if a < 0.0 < slope < -2 * a else []
+            top = max(a * mpmath.mpf(x) ** 2 + slope * mpmath.mpf(x) for x in (0, 1, *vertex))
             # panels that shrink towards both ends, where the integrand falls off fastest
             near = [mpmath.mpf(2) ** -k for k in range(12, 0, -1)]
             cuts = [0, *near, *(1 - x for x in near[-2::-1]), 1]
-            return mpmath.quad(lambda x: mpmath.exp(a * x * x + slope * x), cuts)
+            return top + mpmath.log(mpmath.quad(lambda x: mpmath.exp(a * x * x + slope * x - top), cuts))
 
-        minus, plus = half(-b), half(b)
-        true = minus / (minus + plus)
+        true = 1 / (1 + mpmath.exp(half(b) - half(-b)))
         relative = abs(negative_share(b, m, base, base) / true - 1)
     # m and a m^2 + b m are rounded: the exponent, of this size, is all there is to know the share from
     assert relative < 1e-12 + 4e-16 * (abs(a) + abs(b))
