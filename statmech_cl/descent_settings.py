@@ -21,7 +21,7 @@ class DescentSettings:
     momentum : of SGD, or the first-moment decay of Adam, in [0, 1).
     batch : patterns in a mini-batch; None takes all P at once. The P patterns are cut into mini-batches once (they are
         independent draws), and every epoch visits the mini-batches in a fresh random order.
-    epochs : sweeps over the patterns, for each task.
+    epochs : passes over the patterns, for each task.
     weight_decay : strength of the (1/2) weight_decay sum theta^2 that is added to E of a task that neither a prior nor
         an anchor holds: the fields of such a task would grow for ever. Where a prior or an anchor stands it is left
         out, for the measure that the theory describes knows no such term.

@@ -134,9 +134,9 @@ def sweep(
     with Store(store, version=version) if store is not None else nullcontext() as opened:
         if opened is not None:
             for index, point in enumerate(wanted):
-                found = opened.get(f"sweep/{kind}", point.to_dict())
-                if found is not None:
-                    finish(index, found)
+                stored = opened.get(f"sweep/{kind}", point.to_dict())
+                if stored is not None:
+                    finish(index, stored)
         missing = {index: point for index, point in enumerate(wanted) if index not in lines}
         finished = _finished(missing, executor)
         for index, row in bar(finished, "sweep", total=len(missing), quiet=quiet):

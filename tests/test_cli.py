@@ -31,8 +31,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
     """The one line that refuses these arguments."""
-    found, out, err = run(capsys, *arguments)
-    assert found == status
+    code, out, err = run(capsys, *arguments)
+    assert code == status
     assert out == ""
     assert err.startswith("statmech-cl: error: ") and err.count("\n") == 1 and err.endswith("\n")
     return err.removeprefix("statmech-cl: error: ").rstrip("\n")
@@ -60,8 +60,8 @@ def test_numbers(text: str, numbers: list[float]) -> None:
 @given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 60))
 def test_ranges_have_no_float_drift(start: int, step: int, count: int) -> None:
     stop = start + step * count
-    found = parse_numbers("alpha", f"{start / 100:.2f}:{stop / 100:.2f}:{step / 100:.2f}")
-    assert found == [float(f"{(start + step * k) / 100:.2f}") for k in range(count + 1)]
+    numbers = parse_numbers("alpha", f"{start / 100:.2f}:{stop / 100:.2f}:{step / 100:.2f}")
+    assert numbers == [float(f"{(start + step * k) / 100:.2f}") for k in range(count + 1)]
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,", "1:2", "1:2:3:4", "1::2", "0x10", "1 2", "1;2"])
@@ -336,7 +336,7 @@ def test_a_sampler_out_of_equilibrium_is_a_warning(capsys: pytest.CaptureFixture
     arguments = "simulate --with gibbs --alpha 1 --n 40 --seeds 2 --warmup 10 --draws 4"
     status, out, err = run(capsys, *arguments.split())
     assert status == 0 and "rhat" in out
-    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 chains disagree (R-hat " in err
+    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 walkers disagree (R-hat " in err
     assert "effective samples (at least 100 are wanted)" in err and err.count("\n") == 1
 
 
@@ -400,15 +400,15 @@ KEYS = [
 def test_solve_json_has_the_python_names(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "solve", "--alpha", "0.5", "--beta", "20", "--json")
     assert (status, err) == (0, "")
-    found = json.loads(out)
-    assert set(KEYS) <= set(found)
-    assert found["q"] == pytest.approx(0.5395258633, abs=1e-9)
-    assert found == statmech_cl.solve(statmech_cl.Task(alpha=0.5, beta=20.0)).to_dict()
+    printed = json.loads(out)
+    assert set(KEYS) <= set(printed)
+    assert printed["q"] == pytest.approx(0.5395258633, abs=1e-9)
+    assert printed == statmech_cl.solve(statmech_cl.Task(alpha=0.5, beta=20.0)).to_dict()
 
 
 def test_solve_several_alphas_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(run(capsys, "solve", "--alpha", "0.1:0.3:0.1", "--json")[1])
-    assert [row["alpha"] for row in found] == [0.1, 0.2, 0.3]
+    printed = json.loads(run(capsys, "solve", "--alpha", "0.1:0.3:0.1", "--json")[1])
+    assert [row["alpha"] for row in printed] == [0.1, 0.2, 0.3]
 
 
 def test_solve_branches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -421,8 +421,8 @@ def test_solve_branches(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_solve_with_prescribed_q_star_and_prior(capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(run(capsys, "solve", "--alpha", "0.5", "--q-star", "0.6", "--json")[1])
-    assert found["q_star"] == pytest.approx(0.6, abs=1e-12)
+    printed = json.loads(run(capsys, "solve", "--alpha", "0.5", "--q-star", "0.6", "--json")[1])
+    assert printed["q_star"] == pytest.approx(0.6, abs=1e-12)
     prior = json.loads(run(capsys, "solve", "--alpha", "0.5", "--prior", "kl", "--json")[1])
     assert prior["prior"] == "kl" and prior["q_star"] < 0.5
 
@@ -494,8 +494,8 @@ def test_compare_a_chain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     rows = json.loads((tmp_path / "compare.json").read_text())["verdict"]["rows"]
     tasks = (statmech_cl.Task(alpha=0.4), statmech_cl.Task(alpha=0.3))
     told = statmech_cl.solve(statmech_cl.Chain(tasks, overlaps=0.5))
-    found = {row["what"]: row["theory"] for row in rows}
-    assert found["eps_1"] == told.eps_g[1, 0] and found["p_2"] == told.p[1, 1] and len(rows) == 5
+    theory = {row["what"]: row["theory"] for row in rows}
+    assert theory["eps_1"] == told.eps_g[1, 0] and theory["p_2"] == told.p[1, 1] and len(rows) == 5
     # forty draws are no equilibrium: nothing is judged, and so nothing holds
     assert status == 1 and not any(row["judged"] for row in rows)
     assert out.splitlines()[-1].startswith(
@@ -520,7 +520,7 @@ def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> Non
 
     out = " ".join(run(capsys, "simulate", "--help")[1].split())
     names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}
-    names |= dict.fromkeys(("warmup", "draws", "chains", "start"), GibbsSettings())
+    names |= dict.fromkeys(("warmup", "draws", "walkers", "start"), GibbsSettings())
     for name, settings in names.items():
         option = re.search(rf"--{name.replace('_', '-')} .*?\[default: (\S+)\]", out)
         assert option and option[1] == str(getattr(settings, name)), name

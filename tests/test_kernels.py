@@ -1,4 +1,4 @@
-"""The energetic and entropic sweeps: against the slow reference, mpmath, closed forms, and as derivatives."""
+"""The energetic and entropic kernels: against the slow reference, mpmath, closed forms, and as derivatives."""
 
 import math
 
@@ -132,8 +132,8 @@ def test_energetic_against_slow(drawn, beta):
 @given(st.floats(-300.0, 40.0), st.floats(-400.0, 400.0), st.sampled_from([0.0, 5.0, 100.0]))
 def test_local_averages_against_slow(a, b, kappa):
     slope = abs(b) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, 1.0, 1.0)
-    log_z, mean, deficit, excess, edge, variance = local_moments(b, m, short, sech2, base, np.empty(m.size))
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, 1.0, 1.0)
+    log_z, mean, deficit, excess, edge, variance = local_moments(b, m, shortfall, sech2, base, np.empty(m.size))
     slow_log_z, slow_deficit, slow_edge, slow_variance, slow_share = slow.local(a, b, kappa)
     assert log_z == pytest.approx(slow_log_z, rel=1e-9, abs=1e-9)
     assert deficit == pytest.approx(slow_deficit, rel=1e-8)

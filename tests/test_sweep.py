@@ -92,9 +92,9 @@ def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
 
 
 def test_the_grid_is_a_product_in_order() -> None:
-    found = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
-    assert {p.kind for p in found} == {"chain"}
-    values = [p.values() for p in found]
+    grid = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
+    assert {p.kind for p in grid} == {"chain"}
+    values = [p.values() for p in grid]
     assert [(p["alpha_2"], p["overlap_2"]) for p in values] == [(1, -0.5), (1, 0.5), (2, -0.5), (2, 0.5)]
     assert all(p["alpha_1"] == 2.0 for p in values)
 

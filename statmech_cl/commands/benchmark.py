@@ -128,8 +128,8 @@ def command(
         click.echo(source + (" (judged on held-out training images)" if validation else ""), err=True)
     results: list[Any] = []
     with kept_in(out, "epochs"), Store(folder / "store.sqlite") as store:
-        found = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
-        for _, result in bar(found, "benchmark", total=len(points), quiet=quiet):
+        finished = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
+        for _, result in bar(finished, "benchmark", total=len(points), quiet=quiet):
             results.append(result)
     order = {name: index for index, name in enumerate(names)}
     results.sort(key=lambda result: (order[result.method], result.seed))
@@ -157,7 +157,7 @@ def _whole(name: str, text: str) -> object:
 
 def _overrides(names: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """{method: {option: value}} of texts like `ewc.strength=100`."""
-    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    overrides: dict[str, dict[str, Any]] = {name: {} for name in names}
     for text in settings:
         target, equals, value = text.partition("=")
         method, dot, option = target.partition(".")
@@ -166,10 +166,10 @@ def _overrides(names: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, d
         check_choice("set", method, names)
         words: dict[str, object] = {"true": True, "false": False}
         try:
-            found[method][option] = words[value] if value in words else float(value)
+            overrides[method][option] = words[value] if value in words else float(value)
         except ValueError:
-            found[method][option] = value
-    return found
+            overrides[method][option] = value
+    return overrides
 
 
 def _write(

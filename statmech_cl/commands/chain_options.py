@@ -51,7 +51,7 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
     n_tasks = len(given["alpha"])
     if n_tasks == 0:
         raise ValueError(alone)
-    found: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {}
     for name in (name for name in DEFAULTS if name in given):
         default = DEFAULTS[name]
         values = given[name] or (default,)
@@ -59,15 +59,15 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
         if n_tasks == 1 and len(values) > 1:
             raise ValueError(f"{name} must be given once for one task, got {len(values)}")
         if len(values) == 1:
-            found[name] = list(values) * n_tasks
+            columns[name] = list(values) * n_tasks
         elif len(values) == n_tasks - 1:
-            found[name] = [*first, *values]
+            columns[name] = [*first, *values]
         elif name in ("beta", "prior") and len(values) == n_tasks:
-            found[name] = list(values)
+            columns[name] = list(values)
         else:
             raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
-    found["alpha"] = list(given["alpha"])
-    return found
+    columns["alpha"] = list(given["alpha"])
+    return columns
 
 
 def points_of(
@@ -107,7 +107,9 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, cha
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
 
 
-def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Problem]]:
+def problems_of(
+    given: Mapping[str, tuple[Any, ...]], channel: Channel = PLAIN
+) -> list[tuple[dict[str, float], Problem]]:
     """As `points_of`, where one alpha (or a list or range of it) means single tasks.
 
     Raises
@@ -115,10 +117,10 @@ def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, fl
     ValueError : an option of later tasks with one task, and what `points_of` refuses.
     """
     if len(given["alpha"]) > 1:
-        return list(points_of(given))
+        return list(points_of(given, channel=channel))
     for name in LATER:
         if given.get(name):
             raise ValueError(
                 f"{name} must not be given with one task, as it ties a later one; give --alpha once for each task"
             )
-    return [(swept, chain.tasks[0]) for swept, chain in points_of(given)]
+    return [(swept, chain.tasks[0]) for swept, chain in points_of(given, channel=channel)]

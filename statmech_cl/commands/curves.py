@@ -41,7 +41,7 @@ class _Batch(click.ParamType):
 
 @click.command("curves")
 @chain_options("alpha", "overlap", "gamma", "anchor", "memory", "prior")
-@click.option("--epochs", type=Count(), help="Sweeps over the patterns of each task.  [default: 200]")
+@click.option("--epochs", type=Count(), help="Passes over the patterns of each task.  [default: 200]")
 @click.option("--learning-rate", type=Number(low=0.0, open_low=True), help="eta.  [default: 0.02]")
 @click.option("--momentum", type=Number(low=0.0, high=1.0, open_high=True), help="[default: 0.9]")
 @click.option("--warmup", type=Count(low=0), help="Epochs over which eta rises in each task.  [default: 10]")

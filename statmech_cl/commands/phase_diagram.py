@@ -74,10 +74,10 @@ def command(
     check_plot(plot)
     from statmech_cl import phase_diagram
 
-    found = phase_diagram(problem, x[0], y[0], (x[1:], y[1:]), events=events or _EVENTS, rows=rows)
+    diagram = phase_diagram(problem, x[0], y[0], (x[1:], y[1:]), events=events or _EVENTS, rows=rows)
     if plot is not None:
-        _draw(found, plot)
-    deliver(_written(found, form), output)
+        _draw(diagram, plot)
+    deliver(_written(diagram, form), output)
 
 
 def _problem(given: dict[str, tuple[Any, ...]], *axes: tuple[str, float, float]) -> Problem:
@@ -113,35 +113,35 @@ def _single(name: str, value: Any) -> Any:
     return value[0]
 
 
-def _written(found: PhaseDiagram, form: str) -> str | bytes:
-    content = found.to_dict()
+def _written(diagram: PhaseDiagram, form: str) -> str | bytes:
+    content = diagram.to_dict()
     if form == "json":
         return to_json(content)
     if form in ROWS:
         return rows_as(
             [
-                {"event": line.event, "curve": number, found.x: x, found.y: y}
-                for number, line in enumerate(found.curves)
+                {"event": line.event, "curve": number, diagram.x: x, diagram.y: y}
+                for number, line in enumerate(diagram.curves)
                 for x, y in zip(line.x, line.y, strict=True)
             ],
             form,
         )
     lines = []
-    for line in found.curves:
-        first, last = (f"{found.x} = {line.x[k]:.6g}, {found.y} = {line.y[k]:.6g}" for k in (0, -1))
+    for line in diagram.curves:
+        first, last = (f"{diagram.x} = {line.x[k]:.6g}, {diagram.y} = {line.y[k]:.6g}" for k in (0, -1))
         ends = " and ".join(f"{end} at {at}" for end, at in zip(line.ends, (first, last), strict=True))
         lines.append(f"{line.event}: {len(line.x)} points, ends: {ends}")
         for crossing in line.crossings:
-            place = f"{found.x} = {crossing[found.x]:.10g}, {found.y} = {crossing[found.y]:.10g}"
+            place = f"{diagram.x} = {crossing[diagram.x]:.10g}, {diagram.y} = {crossing[diagram.y]:.10g}"
             lines.append(f"  {crossing['event']} crosses 1 on it at {place}")
-    for cusp in found.cusps:
-        lines.append(f"cusp at {found.x} = {cusp[found.x]:.10g}, {found.y} = {cusp[found.y]:.10g}")
+    for cusp in diagram.cusps:
+        lines.append(f"cusp at {diagram.x} = {cusp[diagram.x]:.10g}, {diagram.y} = {cusp[diagram.y]:.10g}")
     regions = [{**region, "share": round(region["share"], 3)} for region in content["regions"]]
     return "\n".join(lines) + "\n\n" + to_table(regions) + "\n"
 
 
-def _draw(found: PhaseDiagram, path: Path) -> None:
+def _draw(diagram: PhaseDiagram, path: Path) -> None:
     from statmech_cl import figures
 
     with figures.style():
-        write_atomic(path, figures.rendered(figures.phase_diagram(found), path.suffix[1:]))
+        write_atomic(path, figures.rendered(figures.phase_diagram(diagram), path.suffix[1:]))

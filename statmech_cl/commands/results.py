@@ -150,7 +150,7 @@ def solve_each(
         try:
             for swept, problem in bar(points, "solve", total=len(points), quiet=quiet or len(points) == 1):
                 try:
-                    rows.extend((dict(swept), found) for found in _solved(opened, problem, branch, options))
+                    rows.extend((dict(swept), solved) for solved in _solved(opened, problem, branch, options))
                 except (ValueError, ConvergenceError) as error:
                     if len(points) == 1:
                         raise
@@ -172,8 +172,8 @@ def _solved(store: Store | None, problem: Problem, branch: str, options: Mapping
     if kept is None:
         from statmech_cl import solve
 
-        found: Any = solve(problem, branch=branch, **options)
-        kept = {"solutions": [one.to_dict() for one in (found if isinstance(found, list) else [found])]}
+        answer: Any = solve(problem, branch=branch, **options)
+        kept = {"solutions": [one.to_dict() for one in (answer if isinstance(answer, list) else [answer])]}
         if store is not None:
             kept = store.put("solve", parameters, kept)
     solutions: list[dict[str, Any]] = kept["solutions"]

@@ -96,7 +96,7 @@ def command(
     rows: list[dict[str, Any]] = []
     stem = folder / f"search-{scenario}"
     with kept_in(out, "runs"), Store(folder / "store.sqlite") as store:
-        found = searching.search(
+        searched = searching.search(
             store,
             names,
             shared,
@@ -106,7 +106,7 @@ def command(
             data_dir=data_dir,
             jobs=jobs,
         )
-        for row in bar(found, "search", total=None, quiet=quiet):
+        for row in bar(searched, "search", total=None, quiet=quiet):
             rows.append(row)
             write_atomic(stem.with_suffix(".csv"), to_csv(rows))
     rows.sort(key=lambda row: (names.index(row["method"]), row["length"], -row["average"]))

@@ -118,7 +118,7 @@ def _ending(low: Stretch) -> str:
 
 
 def _finish(task: Task, equations: Equations, y: np.ndarray, on_failure: str) -> Solution:
-    root = newton(equations, y, close=True)
+    root = newton(equations, y, polish=True)
     if not root.converged:
         root = newton(equations, y)
     if not root.converged and on_failure == "raise":
