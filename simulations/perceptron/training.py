@@ -157,7 +157,7 @@ class Disorder:
         return (wrong.sum(-1) / decided.sum(-1).unsqueeze(2)).mean(2).T
 
     def finite(self, errors: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-        """The errors, nan where a replica left the finite numbers: torch.sign(nan) is 0, an error of one half."""
+        """The errors, nan where a replica's fields are not finite: torch.sign(nan) is 0, an error of one half."""
         finite = torch.isfinite(theta).all(-1).unflatten(1, (errors.shape[0], -1)).all(2).T
         return torch.where(finite.unsqueeze(1), errors, torch.nan)
 
