@@ -136,16 +136,22 @@ def curve_from(family: Family, root: Root, c: float, direction: float, low: floa
     return follow(family, first_node(family, root.image.y, c, direction), low, high)
 
 
-def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
-    """The stretches of the curves through roots at given coordinates and directions, each curve once."""
+def curves_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Curve]:
+    """The curves through roots at given coordinates and directions, each curve once."""
     curves: list[Curve] = []
     for root, c, direction in begun:
-        if not any(passes(curve, root.image.y, c) for curve in curves):
+        if not any(_passes(curve, root.image.y, c) for curve in curves):
             curves.append(curve_from(family, root, c, direction, low, high))
+    return curves
+
+
+def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
+    """The stretches of the curves through roots at given coordinates and directions, each curve once."""
+    curves = curves_from(family, begun, low, high)
     return [stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))]
 
 
-def passes(curve: Curve, y: np.ndarray, c: float) -> bool:
+def _passes(curve: Curve, y: np.ndarray, c: float) -> bool:
     """Whether a curve starts or ends at this solution."""
     return any(
         abs(node.c - c) < 1e-6 and np.abs(node.x[:-1] - y).max() < 1e-3 for node in (curve.nodes[0], curve.nodes[-1])
