@@ -7,6 +7,7 @@ same error to 1e-8; as many patterns of both tasks without an anchor leave the s
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from .figure import Context, Data, Row, Verdict
@@ -28,10 +29,10 @@ def compute(context: Context) -> Data:
     size = dict(context.parameters)
     fixed = {name: size[name] for name in ("alpha_1", "alpha_2", "beta", "overlap", "gamma")}
     grid = [{"replayed": replayed, "anchor": anchor, **fixed} for anchor in _ANCHORS for replayed in size["replayed"]]
-    found = context.points(replay_row, grid, "replay")
+    solved = context.points(replay_row, grid, "replay")
     rows: list[dict[str, Any]] = [
         {"kind": "replay", "anchor": point["anchor"], "replayed": point["replayed"], "same_gamma": None, **row}
-        for point, row in zip(grid, found, strict=True)
+        for point, row in zip(grid, solved, strict=True)
     ]
     held = [row for row in rows if row["anchor"] == "kl"]
     asked = [{"eps_1": row["eps_1"], **fixed} for row in held]
@@ -67,7 +68,7 @@ def verdict(data: Data) -> Verdict:
     held = data.select(kind="replay", anchor="kl")
     same = data.select(kind="equal anchor")
     residual, error = (max(data.column(name)) for name in ("residual", "quadrature_error"))
-    falls = all(b["eps_1"] < a["eps_1"] for a, b in zip(held, held[1:], strict=False))
+    falls = all(b["eps_1"] < a["eps_1"] for a, b in pairwise(held))
     apart = max(abs(a["eps_1"] - b["eps_1"]) for a, b in zip(held, same, strict=True))
     alike = [
         abs(row["eps_1"] - row["eps_2"])
@@ -81,9 +82,9 @@ def verdict(data: Data) -> Verdict:
     worth = (last["same_gamma"] - first["same_gamma"]) / (last["replayed"] - first["replayed"])
     sentence = (
         f"With the anchor eps_1 {'falls' if falls else 'does not fall'} with every step of replay, and one replayed "
-        f"pattern per weight is worth {worth:.2f} of gamma on average; the equal anchors agree in eps_1 to {apart:.0e}, "
-        f"equal numbers of patterns without an anchor in both errors to {max(alike, default=0.0):.0e}; largest "
-        f"residual {residual:.0e}, quadrature error {error:.0e}."
+        f"pattern per weight is worth {worth:.2f} of gamma on average; the equal anchors agree in eps_1 to "
+        f"{apart:.0e}, equal numbers of patterns without an anchor in both errors to {max(alike, default=0.0):.0e}; "
+        f"largest residual {residual:.0e}, quadrature error {error:.0e}."
     )
     exact = residual < 1e-10 and error < 1e-9 and apart < _AGREED and max(alike, default=1.0) < _AGREED
     return Verdict(rows, sentence, falls and exact)

@@ -21,7 +21,7 @@ from ..channels import StepChannel
 from ..orders import StepOrders
 from ..problem import Task, refuse_replay
 from ..sites import free_site
-from ..solution import ConvergenceError, Solution, Status
+from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..step_solution import StepSolution
 from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
@@ -30,6 +30,7 @@ from .one_task import BRANCHES, solve_task, warn_outside
 from .rsb import StepEquations, StepImage, to_step_unknowns, weights_of
 from .saddle import RESIDUAL_WANTED, Equations, Root, System, equations_of, newton
 
+_MOST_ASKED = 100  # steps; far fewer converge
 CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
 MOST_STEPS = 6  # and the number of steps at which it gives up
 
@@ -155,7 +156,7 @@ def _low(task: Task, broken: Sequence[Candidate]) -> Candidate | Solution:
             f"branch 'low' ends at alpha = {stretch.high:.6g} with one step, got alpha {task.alpha!r}; there it folds "
             f"back"
         )
-    return next(found for found in broken if found.even)
+    return next(candidate for candidate in broken if candidate.even)
 
 
 # --- one step ---------------------------------------------------------------------------------------------------------
@@ -417,13 +418,13 @@ def _prescribed(start: Candidate, x: float) -> Candidate:
     orders = start.image.before
     here = float(orders.parisi[0])
     count = max(1, math.ceil(abs(math.log(x / here)) / 0.4))
-    found = start
+    candidate = start
     for value in np.geomspace(here, x, count + 1)[1:]:
         equations = replace(start.equations, parisi=(float(value),))
         found = Candidate(equations, newton(equations, to_step_unknowns(found.image.before, False), polish=True), start.even)
         if not found.root.converged:
             break
-    if found.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
+    if candidate.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
         equations = replace(start.equations, parisi=(x,))
         found = Candidate(equations, newton(equations, to_step_unknowns(found.image.before, False), polish=True), start.even)
     return found
@@ -439,7 +440,7 @@ def _checked(task: Task, found: Candidate, on_failure: str, k: int) -> StepSolut
             state=(orders.q, orders.r, orders.q_star),
             residual=found.image.residual,
         )
-    return certified(task, found, k)
+    return certified(task, candidate, k)
 
 
 def certified(task: Task, found: Candidate, k: int) -> StepSolution:
@@ -470,9 +471,9 @@ def certified(task: Task, found: Candidate, k: int) -> StepSolution:
         replicon=float(image.replicons[-1]),
         residual=image.residual,
         quadrature_error=max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g)),
-        status=Status.CONVERGED if found.root.converged else Status.NOT_CONVERGED,
-        n_steps=found.root.n_steps,
-        saddle=not found.even,
+        status=Status.CONVERGED if candidate.root.converged else Status.NOT_CONVERGED,
+        n_steps=candidate.root.n_steps,
+        saddle=not candidate.even,
         overlaps=(*here.overlaps.tolist(), *more * [float(here.overlaps[-1])]),
         parisi=(*x.tolist(), *more * [math.nan]),
         replicons=(*image.replicons.tolist(), *more * [float(image.replicons[-1])]),
