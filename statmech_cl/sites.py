@@ -15,8 +15,8 @@ import numpy as np
 
 from . import anchors
 from .kernels.anchored import FINE, NEGLIGIBLE
-from .kernels.anchored_field import field_observables, field_sweep, next_density
-from .kernels.anchored_quadratic import quadratic_density, quadratic_observables, quadratic_sweep
+from .kernels.anchored_field import field_averages, field_observables, next_density
+from .kernels.anchored_quadratic import quadratic_averages, quadratic_density, quadratic_observables
 from .kernels.entropic import entropic, flipped
 from .kernels.steps import flipped_steps, local_functions
 from .orders import Hats, Orders, SiteAverages

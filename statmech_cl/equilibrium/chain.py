@@ -157,7 +157,7 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            found: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
@@ -269,28 +269,21 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
 def _along_alpha(equations: Equations) -> list[np.ndarray]:
     """y next to every solution on the curves from alpha -> 0 and from perfect overlap at large alpha."""
     alpha = equations.alpha
-    return [stretch.start(alpha) for stretch in stretches_in_alpha(equations) if stretch.low <= alpha <= stretch.high]
+    stretches = stretches_along_alpha(equations.scaled, 0.5 * alpha, 2.0 * alpha, alpha)
+    return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]
 
 
-def stretches_in_alpha(equations: Equations) -> list[Stretch]:
-    """The curves from alpha -> 0 and from perfect overlap at large alpha."""
-    alpha = equations.alpha
-    low, high = bounds_in_alpha(alpha)
-
-    family = equations.scaled
-
+def stretches_along_alpha(family: Callable[[float], Equations], low: float, high: float, top: float) -> list[Stretch]:
+    """The stretches of a later task's curves in alpha, from the anchor alone and from perfect overlap, that is looked
+    for at large alpha, else at `top`; they cover [low, high] and more."""
+    low, high = min(ALPHA_FIRST, low), max(ALPHA_LAST, high)
     begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
-    for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
-        top = attempt(family(begin), high_start(family(begin)))
-        if top is not None and top.converged:
-            begun.append((top, begin, -1.0))
+    for begin in (high, top):  # a tree's perfect overlap may lie beyond the edge at the larger one
+        root = attempt(family(begin), high_start(family(begin)))
+        if root is not None and root.converged:
+            begun.append((root, begin, -1.0))
             break
     return stretches_from(family, [start for start in begun if start[0].converged], low, high)
-
-
-def bounds_in_alpha(alpha: float) -> tuple[float, float]:
-    """Between which alphas the curves are followed that pass this one."""
-    return min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
 
 
 def without_patterns(task: Task, equations: Equations) -> Solution:

@@ -171,9 +171,16 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
         raise failure(f"alpha={alpha:g}", root, "the low branch ends nearby")
     solution = certify(Task(alpha=alpha, beta=1.0), equations, root)
     return _result(
-        alpha, found.q, found.r, found.q_hat, found.r_hat, found.free_entropy, found.replicon, found.residual,
-        found.quadrature_error,
-    )  # fmt: skip
+        alpha,
+        solution.q,
+        solution.r,
+        solution.q_hat,
+        solution.r_hat,
+        solution.free_entropy,
+        solution.replicon,
+        solution.residual,
+        solution.quadrature_error,
+    )
 
 
 def _result(

@@ -191,12 +191,11 @@ class StepEquations:
                 y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, patterns.g_e, math.nan,
                 lost, np.empty(0), np.empty(0), np.empty((2, 0)),
             )  # fmt: skip
-        b, jacobian, (q, r, steps, v, d, u, g_s, spreads, of_sites, top) = swept
-        after = StepOrders(q, r, u, steps, v, d, xs)
+        b, jacobian, (q, r, steps, fluctuation, uncertainty, perpendicular, g_s, spreads, of_sites, top) = swept
+        after = StepOrders(q, r, perpendicular, steps, fluctuation, uncertainty, xs)
         # of each curve the area above its own chord: off the solution too both vanish with the step's third power
-        above_f = self.alpha * patterns.entropies / xs**2 - 0.25 * before.steps * (
-            hats.overlaps[1:] + hats.overlaps[:-1]
-        )
+        above_f = self.alpha * patterns.entropies / xs**2
+        above_f -= 0.25 * before.steps * (hats.overlaps[1:] + hats.overlaps[:-1])
         above_g = of_sites / xs**2 - 0.25 * hats.steps * (after.overlaps[1:] + after.overlaps[:-1])
         areas = above_f + above_g
         gap = to_step_unknowns(after, False) - y[: 3 + self.k]
@@ -219,7 +218,8 @@ class StepEquations:
         if b.size == 0:
             return None
         mass = smeared(b, jacobian, means + hats.r_hat * _SIGNS[:, None], shares.T, variance)
-        swept = entropic_steps(b, jacobian, mass, *site.local(b, hats.curvature, refine), hats.steps, xs)
+        g, mean, slope, edge, variance = site.local(b, hats.curvature, refine)
+        swept = entropic_steps(b, jacobian, mass, g, mean, slope, edge, variance, hats.steps, xs)
         return b, jacobian, (*swept[:6], swept[6] + constant, *swept[7:])
 
     def free_entropy(self, at: StepImage) -> float:

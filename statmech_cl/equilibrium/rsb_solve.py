@@ -26,7 +26,7 @@ from ..step_solution import StepSolution
 from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
-from .one_task import BRANCHES, solve_task, warn_outside
+from .one_task import solve_task, warn_outside
 from .rsb import StepEquations, StepImage, to_step_unknowns, weights_of
 from .saddle import RESIDUAL_WANTED, Equations, Root, System, equations_of, newton
 
@@ -92,21 +92,21 @@ def solve_steps(
     refuse_without_steps(task)
     refuse_replay(task, "a single task")
     warn_outside(task)
-    found = [with_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
-    if not found:
+    solutions = [with_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
+    if not solutions:
         raise ConvergenceError(
             f"no solution with rsb={rsb} at {describe(task)}", state=(math.nan, math.nan, math.nan), residual=math.nan
         )
     if branch in ("low", "high"):
-        return found[0]
-    found = informed(found)
-    return found if branch == "all" else next(one for one in found if one.thermodynamic)
+        return solutions[0]
+    solutions = informed(solutions)
+    return solutions if branch == "all" else next(one for one in solutions if one.thermodynamic)
 
 
-def informed(found: Sequence[StepSolution]) -> list[StepSolution]:
+def informed(solutions: Sequence[StepSolution]) -> list[StepSolution]:
     """Each solution of a point with how many there are beside it, and which one has the largest free entropy."""
-    leading = max((one for one in found if not one.saddle), key=lambda one: one.free_entropy)
-    return [replace(one, coexisting=len(found) - 1, thermodynamic=one is leading) for one in found]
+    leading = max((one for one in solutions if not one.saddle), key=lambda one: one.free_entropy)
+    return [replace(one, coexisting=len(solutions) - 1, thermodynamic=one is leading) for one in solutions]
 
 
 def check_steps(rsb: int | str) -> None:
@@ -114,7 +114,7 @@ def check_steps(rsb: int | str) -> None:
     if isinstance(rsb, str) and rsb != "converged":
         raise ValueError(f"rsb must be a whole number >= 0 or 'converged', got {rsb!r}")
     if not isinstance(rsb, str):
-        check_count("rsb", rsb, low=0)
+        check_count("rsb", rsb, low=0, high=_MOST_ASKED)
 
 
 def refuse_without_steps(task: Task) -> None:
@@ -131,7 +131,8 @@ def _candidates(task: Task, rsb: int | str, branch: str) -> list[Candidate | Sol
     if rsb == 0 or task.alpha < ALPHA_FIRST:
         symmetric = solve_task(task, branch, "raise")
         return list(symmetric) if isinstance(symmetric, list) else [symmetric]
-    broken = [found for opening in openings(task) for found in solutions_on(opening, step_equations(task, 1))]
+    one_step = step_equations(task, 1)
+    broken = [candidate for opening in openings(task) for candidate in solutions_on(opening, one_step)]
     if branch == "high":
         symmetric = solve_task(task, "high", "raise")
         if not symmetric.replicon < 1.0:
@@ -206,21 +207,22 @@ def openings_of(
     def symmetric(c: float) -> Any:
         return replace(base, alpha=c)
 
-    found: list[Opening] = []
+    curves: list[Opening] = []
     for stretch in stretches:
         for k, (a, b) in enumerate(pairwise(stretch.nodes)):
             if log_replicon(a) * log_replicon(b) < 0.0:
                 crossing = locate(symmetric, a, b, log_replicon)
-                known = next((opening for opening in found if _closes_at(opening, crossing)), None)
-                if known is not None:
-                    found[found.index(known)] = replace(known, ends=(known.ends[0], (crossing.c, known.ends[1][1])))
+                known = next((n for n, opening in enumerate(curves) if _closes_at(opening, crossing)), None)
+                if known is not None:  # another curve ends here
+                    begin, (_, last) = curves[known].ends
+                    curves[known] = replace(curves[known], ends=(begin, (crossing.c, last)))
                     continue
                 # along the stretch into the unstable side
                 inside = stretch.nodes[k + 1 :] if log_replicon(b) > 0.0 else stretch.nodes[k::-1]
                 opening = _open(family, crossing.c, inside, stretch.order % 2 == 0, bounds)
                 if opening is not None:
-                    found.append(opening)
-    return tuple(found)
+                    curves.append(opening)
+    return tuple(curves)
 
 
 def _closes_at(opening: Opening, crossing: Node) -> bool:
@@ -335,13 +337,13 @@ def solutions_on(opening: Opening, equations: StepEquations) -> list[Candidate]:
             y = last.x[:-1].copy()
             y[3] += math.log((alpha - alpha_c) / (last.c - alpha_c))
             starts.append((y, (stretch.order % 2 == 0) == opening.even))
-    found = []
+    candidates = []
     for y, even in starts:
         root = newton(equations, y, polish=True)
         if not root.converged:
             root = newton(equations, y)
-        found.append(Candidate(equations, root, even))
-    return found
+        candidates.append(Candidate(equations, root, even))
+    return candidates
 
 
 # --- more steps, and what is returned ---------------------------------------------------------------------------------
@@ -421,34 +423,36 @@ def _prescribed(start: Candidate, x: float) -> Candidate:
     candidate = start
     for value in np.geomspace(here, x, count + 1)[1:]:
         equations = replace(start.equations, parisi=(float(value),))
-        found = Candidate(equations, newton(equations, to_step_unknowns(found.image.before, False), polish=True), start.even)
-        if not found.root.converged:
+        y = to_step_unknowns(candidate.image.before, False)
+        candidate = Candidate(equations, newton(equations, y, polish=True), start.even)
+        if not candidate.root.converged:
             break
     if candidate.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
         equations = replace(start.equations, parisi=(x,))
-        found = Candidate(equations, newton(equations, to_step_unknowns(found.image.before, False), polish=True), start.even)
-    return found
+        y = to_step_unknowns(candidate.image.before, False)
+        candidate = Candidate(equations, newton(equations, y, polish=True), start.even)
+    return candidate
 
 
-def _checked(task: Task, found: Candidate, on_failure: str, k: int) -> StepSolution:
-    if not found.root.converged and on_failure == "raise":
-        orders = found.image.before
+def _checked(task: Task, candidate: Candidate, on_failure: str, k: int) -> StepSolution:
+    if not candidate.root.converged and on_failure == "raise":
+        orders = candidate.image.before
         raise ConvergenceError(
-            f"no fixed point with {found.equations.k} steps after {found.root.n_steps} Newton steps at "
-            f"{describe(task)} (residual {found.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
+            f"no fixed point with {candidate.equations.k} steps after {candidate.root.n_steps} Newton steps at "
+            f"{describe(task)} (residual {candidate.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
             f"try another alpha or fewer steps",
             state=(orders.q, orders.r, orders.q_star),
-            residual=found.image.residual,
+            residual=candidate.image.residual,
         )
     return certified(task, candidate, k)
 
 
-def certified(task: Task, found: Candidate, k: int) -> StepSolution:
+def certified(task: Task, candidate: Candidate, k: int) -> StepSolution:
     """Observables and error estimates at a root; steps up to k that did not open are closed ones."""
-    equations, image = found.equations, found.image
+    equations, image = candidate.equations, candidate.image
     here = image.before
     refined = equations.image(image.y, _REFINE)
-    shift = -np.linalg.lstsq(found.root.jacobian, refined.gap, rcond=None)[0]
+    shift = -np.linalg.lstsq(candidate.root.jacobian, refined.gap, rcond=None)[0]
     moved = equations.orders(image.y + shift)
     share, share_refined = equations.flipped(image, 1.0), equations.flipped(refined, _REFINE)
     eps_g = equations.channel.eps_g(share)

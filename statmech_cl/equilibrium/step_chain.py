@@ -29,7 +29,7 @@ from ..sites import After, FieldSite, prior_strength
 from ..solution import ChainSolution, ConvergenceError, Solution
 from ..step_solution import StepSolution
 from ..validation import check_choice
-from .chain import Reference, Walk, bounds_in_alpha, check_strength, roots_of, stretches_in_alpha, without_patterns
+from .chain import ALPHA_FIRST, Reference, Walk, check_strength, roots_of, stretches_along_alpha, without_patterns
 from .rsb import StepEquations, StepImage, smeared, to_step_unknowns
 from .rsb_solve import (
     Candidate,
@@ -144,9 +144,10 @@ class StepWalk(Walk):
                 )
             assert isinstance(task.channel, StepChannel)
             one_step = StepEquations(task.alpha, task.beta, site, task.channel, 1)
-            low, _ = bounds_in_alpha(task.alpha)
-            stretches = stretches_in_alpha(equations)
-            curves = openings_of(equations, StepFamily(one_step), stretches, (low, _BEYOND * task.alpha))
+            alpha = task.alpha
+            stretches = stretches_along_alpha(equations.scaled, 0.5 * alpha, 2.0 * alpha, alpha)
+            bounds = (min(ALPHA_FIRST, 0.5 * alpha), _BEYOND * alpha)
+            curves = openings_of(equations, StepFamily(one_step), stretches, bounds)
             starts += [found for opening in curves for found in solutions_on(opening, one_step)]
         if not starts:
             raise ConvergenceError(
