@@ -67,7 +67,7 @@ def second_task_epoch(count: int, device: torch.device) -> Callable[[], None]:
     chains = [Chain((Task(alpha=ALPHA), task), overlaps=r0) for r0, task in tasks]
     settings = DescentSettings(epochs=1)
     data = Disorder(chains, N, range(SEEDS), settings, device)
-    signed, flips = data.patterns(1, round(ALPHA * N), torch.float32)
+    signed, flips = data.patterns(1, torch.float32)
     theta = 0.7 * torch.randn(SEEDS, count, N, device=device)
     anchor, order = Anchor([task for _, task in tasks], theta.clone()), torch.Generator().manual_seed(0)
 
@@ -91,7 +91,7 @@ def rows(device: torch.device, epochs: int) -> Iterator[Row]:
         return fastest(whole, repeats, clock)
 
     data = Disorder([Chain((Task(alpha=ALPHA),))], N, range(SEEDS), DescentSettings(), device)
-    signed, _ = data.patterns(0, round(ALPHA * N), torch.float32)
+    signed, _ = data.patterns(0, torch.float32)
     steps = -(-signed.shape[1] // BATCH)
     plain = fastest(plain_epoch(signed), epochs) / steps
     batched = timed(package_epoch(signed, BATCH), 10 * epochs) / steps

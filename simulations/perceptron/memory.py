@@ -18,13 +18,13 @@ import torch
 from statmech_cl.problem import Problem, Task
 
 from ..device import check_device
-from .teachers import n_patterns
+from .teachers import n_learned
 
 
 def needed(problem: Problem, *, method: str, n: int, n_seeds: int, test_patterns: int = 0) -> float:
     """Bytes that simulating this problem takes at its peak."""
     tasks = (problem,) if isinstance(problem, Task) else problem.tasks
-    count = max(n_patterns(task.alpha, n) for task in tasks)
+    count = max(n_learned(task, n) for task in tasks)
     if method == "gibbs":
         return 5.0 * count * n * n_seeds
     return max(float(count) * n * (n_seeds + 5), 5.0 * test_patterns * n * (n_seeds + 1))

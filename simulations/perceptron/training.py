@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from statmech_cl.descent_settings import DescentSettings
-from statmech_cl.problem import Chain, Task, refuse_replay
+from statmech_cl.problem import Chain, Task
 
 from . import loss as perceptron
 from . import teachers
@@ -27,34 +27,43 @@ class Disorder:
         self, chains: Sequence[Chain], n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device
     ) -> None:
         self.seeds, self.device, self.settings = seeds, device, settings
-        for task in (task for chain in chains for task in chain.tasks):
-            refuse_replay(task, "a descent")
+        self.n, self.tasks = n, chains[0].tasks
         self.channels = [[teachers.perceptron(task.channel) for task in chain.tasks] for chain in chains]
         drawn = [
             [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds] for chain in chains
         ]
         self.teachers = torch.stack([torch.stack(of_one, dim=1) for of_one in drawn]).to(device)
 
-    def patterns(
-        self, task: int, count: int, dtype: torch.dtype, purpose: str = "patterns"
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Signed patterns y x of a task for the first problem, `(n_seeds, count, n)` int8, and what turns them into
-        those of every row, `(n_seeds, n_rows, count)` of +-1; None where all rows have the same labels. Noisy
-        teachers mislabel "patterns", those that are learned; never those of another purpose.
+    def patterns(self, task: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What a task learns: signed patterns y x for the first problem, `(n_seeds, P, n)` int8, and what turns them
+        into those of every row, `(n_seeds, n_rows, P)` of +-1; None where all rows have the same labels. Patterns of
+        earlier tasks that are replayed are among them, and mistakes of noisy teachers.
         """
-        of_task = self.teachers[:, task]
-        n_problems, n_seeds, n = of_task.shape
-        signed = torch.empty((n_seeds, count, n), dtype=torch.int8, device=self.device)
+        count = teachers.n_learned(self.tasks[task], self.n)
+
+        def draw(index: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+            of_seed = self.teachers[:, :, index].cpu()
+            return teachers.learned(self.tasks[task], task, self.n, seed, of_seed, self.channels)
+
+        return self._drawn(count, dtype, draw)
+
+    def fresh(self, task: int, count: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Likewise fresh patterns of a task to be tested on, without mistakes."""
+
+        def draw(index: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+            rng = teachers.generator(seed, task, "test")
+            return teachers.shared_patterns(self.teachers[:, task, index].cpu(), count, rng)
+
+        return self._drawn(count, dtype, draw)
+
+    def _drawn(
+        self, count: int, dtype: torch.dtype, draw: Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        n_problems, n_seeds = self.teachers.shape[0], len(self.seeds)
+        signed = torch.empty((n_seeds, count, self.n), dtype=torch.int8, device=self.device)
         flips = torch.empty((n_seeds, n_problems, count), dtype=dtype, device=self.device)
         for index, seed in enumerate(self.seeds):
-            rng = teachers.generator(seed, task, purpose)
-            signed[index], differ = teachers.shared_patterns(of_task[:, index].cpu(), count, rng)
-            channels = [of_one[task] for of_one in self.channels]
-            if purpose == "patterns" and any(channel.flips for channel in channels):
-                wrong = teachers.mistakes(channels, count, seed, task)
-                signed[index] *= wrong[0].unsqueeze(-1).to(self.device)
-                differ = differ * wrong * wrong[0]
-            flips[index] = differ
+            signed[index], flips[index] = draw(index, seed)
         if (flips == 1).all():
             return signed, None
         return signed, flips.repeat_interleave(self.settings.replicas, dim=1)
@@ -146,7 +155,7 @@ def test_errors(theta: torch.Tensor, data: Disorder, count: int) -> torch.Tensor
     if count == 0:
         return errors
     for task in range(n_tasks):
-        signed, flips = data.patterns(task, count, theta.dtype, "test")
+        signed, flips = data.fresh(task, count, theta.dtype)
         signed = signed.to(theta.dtype)
         wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed, flips)))
         decided = perceptron.fields(data.teachers[:, task].transpose(0, 1).to(theta.dtype), signed) != 0

@@ -64,8 +64,8 @@ def command(
 ) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
-    --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
-    all, once a task after the first (the first task then takes 20) or once a task. A range or list in one of the
+    --overlap, --gamma, --anchor, --memory and --replay are given once for all or once a task after the first; --replay
+    1=0.5 has 0.5 N fresh patterns of task 1 learned beside a task's own, none none. --beta is given once for all, once a task after the first (the first task then takes 20) or once a task. A range or list in one of the
     arguments sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only what is
     missing.
 
@@ -73,6 +73,7 @@ def command(
     Example:
       statmech-cl chain --alpha 2 --alpha 1 --gamma 1 --overlap 0.5 --anchor kl
       statmech-cl chain --alpha 2 --alpha 0.5:3:0.5 --gamma 0.1 --csv
+      statmech-cl chain --alpha 2 --alpha 1 --gamma 0.3 --overlap 0.3 --replay 1=0.5
       statmech-cl chain --file chain.toml --json
     where chain.toml holds
       overlaps = [0.0, 0.5]
