@@ -101,8 +101,8 @@ def test_words_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("--alpha 1 --alpha 1 --replay 0.5", "replay must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none, got '0.5'"),
-        ("--alpha 1 --alpha 1 --replay 1=x", "replay must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none, got '1=x'"),
+        ("--alpha 1 --alpha 1 --replay 0.5", "replay must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none, got '0.5"),
+        ("--alpha 1 --alpha 1 --replay 1=x", "replay must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none, got '1=x"),
         ("--alpha 1 --alpha 1 --replay 1=-1", "replay[1] must be a finite number in [0, inf), got -1.0"),
         ("--alpha 1 --alpha 1 --replay 2=1", "replay must be of task 1"),
         ("--alpha 1 --alpha 1 --replay 1=1,1=2", "replay must name each task once, got '1=1,1=2'"),
