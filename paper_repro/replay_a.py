@@ -87,8 +87,8 @@ def verdict(data: Data) -> Verdict:
     sentence = (
         f"With the anchor eps_1 {'falls' if falls else 'does not fall'} with every step of replay, and one replayed "
         f"pattern per weight is worth {worth:.2f} of gamma on average; the equal anchors agree in eps_1 to "
-        f"{apart:.0e}, equal numbers of patterns without an anchor in both errors to {max(alike, default=0.0):.0e}; largest "
-        f"residual {residual:.0e}, quadrature error {error:.0e}."
+        f"{apart:.0e}, equal numbers of patterns without an anchor in both errors to {max(alike, default=0.0):.0e}; "
+        f"largest residual {residual:.0e}, quadrature error {error:.0e}."
     )
     exact = residual < 1e-10 and error < 1e-9 and apart < _AGREED and max(alike, default=1.0) < _AGREED
     return Verdict(rows, sentence, falls and exact)
