@@ -36,9 +36,7 @@ def compute(context: Context, cases: Sequence[Mapping[str, Any]]) -> list[dict[s
 
     prepare()
     theory = context.points(pair_row, cases, "theory")
-    rows: list[dict[str, Any]] = [
-        {"kind": "theory", **case, **row} for case, row in zip(cases, theory, strict=True)
-    ]
+    rows: list[dict[str, Any]] = [{"kind": "theory", **case, **row} for case, row in zip(cases, theory, strict=True)]
     methods: list[tuple[str, Any, dict[str, Any], tuple[str, ...]]] = [
         ("gibbs", gibbs_two_task_row, SAMPLER, (*_CASE, "beta")),
         ("descent", two_task_row, curves.whole_batch(), _CASE),

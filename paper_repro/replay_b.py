@@ -64,9 +64,7 @@ def verdict(data: Data) -> Verdict:
     rows = pairs.beside(data, "gibbs")
     sentence, holds = agreement(rows, "p_1 and p_2 after task 2", "the sampler")
     none, *some = data.select(kind="gibbs limit", anchor="kl")
-    seen = [
-        (none["eps_1"] - row["eps_1"]) / math.hypot(none["eps_1_error"], row["eps_1_error"]) for row in some
-    ]
+    seen = [(none["eps_1"] - row["eps_1"]) / math.hypot(none["eps_1_error"], row["eps_1_error"]) for row in some]
     sentence += f" Replay lowers eps_1 by {', '.join(f'{z:.1f}' for z in seen)} standard errors. "
     sentence += f"Descent is at most {pairs.apart(data):.3f} away from equilibrium in eps."
     return Verdict([*rows, *pairs.beside(data, "descent")], sentence, holds and min(seen) > BEYOND)

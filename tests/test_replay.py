@@ -111,8 +111,6 @@ def test_refused_in_one_line(make: Any, said: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-
-
 def test_the_figure_of_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FIGURES["replay-a"].scales["quick"], "replayed", [0.0, 1.0])
     result = reproduce("replay-a", out=tmp_path, quiet=True)

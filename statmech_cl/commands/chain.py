@@ -66,9 +66,8 @@ def command(
 
     --overlap, --gamma, --anchor, --memory and --replay are given once for all or once a task after the first; --beta
     once for all, once a task after the first (the first task then takes 20) or once a task. --replay 1=0.5 has 0.5 N
-    fresh patterns of task 1 learned beside a task's own, none none. A range or list in one of the other arguments sweeps
-    it. Ctrl-C writes the finished points; with --store the same command again solves only what is
-    missing.
+    fresh patterns of task 1 learned beside a task's own, none none. A range or list in one of the other arguments
+    sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only what is missing.
 
     \b
     Example:
