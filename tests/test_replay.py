@@ -42,6 +42,19 @@ def test_the_same_teacher_replayed_is_more_patterns(anchor: str) -> None:
     assert abs(a.r_1 - a.r) < 1e-10 and abs(a.r_hat + a.r_hat_1 - b.r_hat) < 1e-8
 
 
+def test_task_1_is_replayed_in_a_third_task() -> None:
+    """Teacher 3 is teacher 1: what is replayed of it counts like the task's own."""
+    before = (Task(alpha=2.0), Task(alpha=1.0, gamma=0.4))
+    mixed, whole = (
+        solve(Chain((*before, Task(alpha=alpha, gamma=0.3, replay={1: 1.5 - alpha})), overlaps=(0.3, 1.0)))
+        for alpha in (1.0, 1.5)
+    )
+    assert np.abs(mixed.eps_g - whole.eps_g).max() < 1e-10
+    other = solve(Chain((*before, Task(alpha=1.0, gamma=0.3, replay={1: 0.5})), overlaps=(0.3, 0.3)))
+    plain = solve(Chain((*before, Task(alpha=1.0, gamma=0.3)), overlaps=(0.3, 0.3)))
+    assert other.eps_g[2, 0] < plain.eps_g[2, 0] - 0.01 and other.tasks[2].r_1 > plain.p[2, 0] * 0.5
+
+
 def test_as_many_patterns_of_both_treat_both_alike() -> None:
     found = solve(two(1.0, 1.0, anchor="none"))
     assert abs(found.eps_g[1, 0] - found.eps_g[1, 1]) < 1e-10

@@ -111,6 +111,21 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, cha
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
 
 
+def one_chain(given: Mapping[str, tuple[Any, ...]]) -> Chain:
+    """The one chain that the options describe.
+
+    Raises
+    ------
+    ValueError : one argument holds a range or a list, and what `points_of` refuses.
+    """
+    for name, values in given.items():
+        for value in values:
+            if isinstance(value, tuple) and name != "replay" and len(value) != 1:
+                raise ValueError(f"{name} must be one number here, got {len(value)}")
+    (point,) = points_of(given)
+    return point[1]
+
+
 def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Problem]]:
     """As `points_of`, where one alpha (or a list or range of it) means single tasks.
 

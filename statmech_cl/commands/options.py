@@ -92,6 +92,26 @@ class Numbers(click.ParamType):
         return tuple(check_number(name, number, **self.bounds) for number in parse_numbers(name, str(value)))
 
 
+class Axis(click.ParamType):
+    """A parameter and its span, `alpha=0.2:3`."""
+
+    name = "name=low:high"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, float, float]:
+        """Name, low, high; or a ValueError that names the option."""
+        if isinstance(value, tuple):
+            return value
+        which = parameter.name if parameter is not None and parameter.name else "value"
+        name, _, span = str(value).partition("=")
+        try:
+            low, high = (check_number(which, float(part)) for part in span.split(":"))
+        except ValueError:
+            raise ValueError(f"{which} must be a parameter and its span such as alpha=0.2:3, got {value!r}") from None
+        return name.strip().replace("-", "_"), low, high
+
+
 class Replay(click.ParamType):
     """Patterns of earlier tasks, `1=0.5` or `1=0.5,2=0.25`: 0.5 N of task 1 and 0.25 N of task 2; or `none`."""
 

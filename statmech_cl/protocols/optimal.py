@@ -68,6 +68,26 @@ class Protocol:
     starts: list[float]
     n_solves: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: the parameters chosen, the objective, what certifies it, the chain and its solution."""
+        names = ("objective", "gradient", "gradient_error", "thermodynamic", "starts", "n_solves")
+        told = {name: getattr(self, name) for name in names}
+        told["starts"] = [None if np.isnan(value) else value for value in self.starts]
+        values = {name: row.tolist() for name, row in self.values.items()}
+        return {"values": values, **told, "chain": self.chain.to_dict(), "solution": self.solution.to_dict()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each later task: its number, what was chosen, and eps_g on it at the end."""
+        return [
+            {
+                "task": t + 1,
+                **{name: float(row[t - 1]) for name, row in self.values.items()},
+                "eps_g": float(self.solution.eps_g[-1, t]),
+                "thermodynamic": self.thermodynamic[t],
+            }
+            for t in range(1, len(self.chain.tasks))
+        ]
+
     def __repr__(self) -> str:
         """Short: the parameters, the objective, and what is left of its derivative."""
         told = ", ".join(f"{name}=[{', '.join(f'{v:.4g}' for v in row)}]" for name, row in self.values.items())
