@@ -27,7 +27,7 @@ def compute(context: Context) -> Data:
     size = dict(context.parameters)
     fixed = {name: size[name] for name in ("alpha_1", "beta", "gamma")}
     cases = [{**fixed, "r0": r0, "alpha_2": alpha_2} for r0 in size["r0"] for alpha_2 in size["alpha_2"]]
-    rows = pairs.compute(context, cases)
+    rows, _ = pairs.compute(context, cases)
     grid = [{**fixed, "r0": r0, "alpha_2": alpha_2} for r0 in size["r0"] for alpha_2 in size["line"]]
     line = context.points(pair_row, grid, "lines")
     asked = [{**fixed, "overlap": at["r0"], "alpha_2": at["alpha_2"]} for at in grid]

@@ -2,14 +2,16 @@
 
 The sampler is judged by the rule of `agreement` on the overlaps p_1 and p_2 after task 2, extrapolated in 1/N, at every
 point where the replicon of the theory's solution is below 1. Descent is shown beside it and is not judged: it minimises
-E and has no temperature. At each N all points see the same seeds, so the same first task: their differences are
-sharper than the points themselves.
+E and has no temperature. At each N all points see the same seeds, so the same first task: what differs between two
+points is told seed by seed (`difference`), and is sharper than the points themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from statmech_cl.estimate import Estimate
 
@@ -26,12 +28,16 @@ SIZES: dict[str, Any] = {
 }
 SAMPLER: dict[str, Any] = {"warmup": 200, "draws": 60, "leapfrogs": 16, "start": "teacher"}
 NAMES = ("p_1", "p_2")
+Seeds = dict[int, dict[str, list[float]]]  # of one point: N -> the values of single seeds of p_1 and p_2
 _CASE = ("alpha_1", "alpha_2", "gamma", "r0", "replay", "anchor")
 
 
-def compute(context: Context, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def compute(
+    context: Context, cases: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, list[Seeds]]]:
     """Rows "theory", "gibbs" and "descent" at each N, "gibbs limit" and "descent limit" of each case: alpha_1, alpha_2,
-    gamma, r0, beta, and where they differ from their defaults replay and anchor."""
+    gamma, r0, beta, and where they differ from their defaults replay and anchor. And by method the single seeds of each
+    case."""
     from statmech_cl.simulations.perceptron.rows import gibbs_two_task_row, two_task_row
 
     prepare()
@@ -41,18 +47,34 @@ def compute(context: Context, cases: Sequence[Mapping[str, Any]]) -> list[dict[s
         ("gibbs", gibbs_two_task_row, SAMPLER, (*_CASE, "beta")),
         ("descent", two_task_row, curves.whole_batch(), _CASE),
     ]
+    single: dict[str, list[Seeds]] = {}
     for method, function, run, read in methods:
+        single[method] = [{} for _ in cases]
         found: list[dict[int, dict[str, Any]]] = [{} for _ in cases]
         for n, count in context.parameters["sizes"][method]:
             first = context.seed + 1_000_000 * n
             common = {**run, "n": n, "seeds": list(range(first, first + count)), "device": context.device}
             grid = [{**{name: case[name] for name in read if name in case}, **common} for case in cases]
-            for of_case, row in zip(found, context.points(function, grid, f"{method}, N = {n}"), strict=True):
+            simulated = context.points(function, grid, f"{method}, N = {n}")
+            for of_case, of_seeds, row in zip(found, single[method], simulated, strict=True):
                 of_case[n] = without_seeds(row)
+                of_seeds[n] = {name: row[f"{name}_seeds"] for name in NAMES}
         for case, of_case in zip(cases, found, strict=True):
             rows += [{"kind": method, **case, **row} for row in of_case.values()]
             rows.append({"kind": f"{method} limit", **case, **_limit(of_case)})
-    return rows
+    return rows, single
+
+
+def difference(a: Seeds, name_a: str, b: Seeds, name_b: str) -> Estimate:
+    """Of overlap `name_a` at point a minus `name_b` at point b, seed by seed, for N -> infinity; seeds of which one
+    diverged are left out."""
+    estimates = {}
+    for n, of_a in a.items():
+        both = zip(of_a[name_a], b[n][name_b], strict=True)
+        gaps = [one - other for one, other in both if one is not None and other is not None]
+        at = Estimate.from_samples(np.array(gaps))
+        estimates[n] = Estimate(at.mean, max(at.error, 2.0 / (len(gaps) * n)), at.n)
+    return at_infinite_n(estimates)
 
 
 def _limit(found: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
