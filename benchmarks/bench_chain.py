@@ -42,8 +42,8 @@ def figure() -> None:
 
 def slow(problem: Chain) -> None:
     """One application of the slow map over (theta_ref, x, m)."""
-    found = solve(problem)
-    first, last = (slow_chain.Hats(s.q_hat, s.r_hat, s.q_star_hat) for s in found.tasks)  # type: ignore[union-attr]
+    solution = solve(problem)
+    first, last = (slow_chain.Hats(s.q_hat, s.r_hat, s.q_star_hat) for s in solution.tasks)  # type: ignore[union-attr]
     task = problem.tasks[1]
     reference = slow_chain.first_reference(first, 0.0, 0.0)
     slow_chain.by_pairs(reference, last, 0.0, task.anchor, task.beta * task.gamma, 1.0)

@@ -19,8 +19,7 @@ def map_row(**size: Any) -> dict[str, Any]:
     from statmech_cl import similarity_map
 
     xs, ys = np.linspace(*size["x"]), np.linspace(*size["y"])
-    found = similarity_map(_chain(size, 0.0, 1.0), xs=xs, ys=ys)
-    return found.to_dict()
+    return similarity_map(_chain(size, 0.0, 1.0), xs=xs, ys=ys).to_dict()
 
 
 def solved_row(*, overlap: float, alpha_2: float, **size: Any) -> dict[str, Any]:

@@ -73,8 +73,8 @@ def test_continuation_that_steps_beyond_alpha_0_turns_back() -> None:
 
 
 def test_what_a_chain_forgets_and_carries_over() -> None:
-    found = solve(CHAIN)
-    assert found.forgetting[0] == found.eps_g[1, 0] - found.eps_g[0, 0] > 0.0
-    assert found.transfer[0] == 0.5 - found.eps_g[0, 1] > 0.0
-    assert found.average_accuracy == pytest.approx(1.0 - found.eps_g[1].mean())
-    assert str(found).startswith("ChainSolution(2 tasks")
+    solution = solve(CHAIN)
+    assert solution.forgetting[0] == solution.eps_g[1, 0] - solution.eps_g[0, 0] > 0.0
+    assert solution.transfer[0] == 0.5 - solution.eps_g[0, 1] > 0.0
+    assert solution.average_accuracy == pytest.approx(1.0 - solution.eps_g[1].mean())
+    assert str(solution).startswith("ChainSolution(2 tasks")

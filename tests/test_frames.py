@@ -79,8 +79,8 @@ def test_frames_without_pandas_are_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_zipped_axes_vary_together() -> None:
-    found = points(Task(alpha=1.0), {"prior": ["none", "kl"]}, {"alpha": [0.5, 1.0], "beta": [10.0, 20.0]})
-    assert [(p.values()["prior"], p.values()["alpha"], p.values()["beta"]) for p in found] == [
+    grid = points(Task(alpha=1.0), {"prior": ["none", "kl"]}, {"alpha": [0.5, 1.0], "beta": [10.0, 20.0]})
+    assert [(p.values()["prior"], p.values()["alpha"], p.values()["beta"]) for p in grid] == [
         ("none", 0.5, 10.0),
         ("none", 1.0, 20.0),
         ("kl", 0.5, 10.0),

@@ -14,6 +14,7 @@ import torch
 
 from statmech_cl.channels import Channel, Perceptron
 from statmech_cl.problem import Chain, Task
+from statmech_cl.trees import Tree
 from statmech_cl.validation import check_choice, check_count
 
 _PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler", "noise", "mix")
@@ -75,19 +76,26 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
 
 
-def mistakes(channels: Sequence[Channel], count: int, seed: int, task: int, replayed: int = 0) -> torch.Tensor:
-    """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_channels, count)` int8.
+def mistakes(shares: Sequence[float], count: int, seed: int, task: int, replayed: int = 0) -> torch.Tensor:
+    """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_teachers, count)` int8.
 
-    One uniform number a pattern serves all channels: the labels that a teacher flips rarely, one who errs more often
-    flips too.
+    shares : what share of the labels each teacher flips. One uniform number a pattern serves all of them: the labels
+        that a teacher flips rarely, one who errs more often flips too.
     """
     u = torch.rand((count,), generator=generator(seed, task, "noise", replayed), dtype=torch.float64)
-    rows = [torch.where(u < perceptron(channel).flips, -1, 1) for channel in channels]
+    rows = [torch.where(u < share, -1, 1) for share in shares]
     return torch.stack(rows).to(torch.int8)
 
 
+def flips(channel: Channel) -> float:
+    """The share of the labels that a channel's teacher flips."""
+    return float(getattr(channel, "flips", 0.0))
+
+
 def perceptron(channel: Channel) -> Perceptron:
-    """The channel, known to be that of a perceptron."""
+    """The channel, known to be that of a perceptron: a tree without hidden layers is one."""
+    if isinstance(channel, Tree) and channel.hidden_layers == 0:
+        return Perceptron(flips=channel.flips)
     if not isinstance(channel, Perceptron):
         raise ValueError(f"channel must be a Perceptron for simulated perceptrons, got {channel!r}")
     return channel
@@ -127,25 +135,25 @@ def learned(
     n: int,
     seed: int,
     drawn: torch.Tensor,
-    channels: Sequence[Sequence[Channel]],
+    flipped: Sequence[Sequence[float]],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The signed patterns that task `number` (from 0) learns with one seed, noise in the labels included: the task's
     own, and fresh ones of each task that it replays, mixed at random places.
 
-    Several problems may share the patterns; `drawn : (n_problems, n_tasks, n)` are their teachers, `channels` theirs,
-    problem by problem. Returns (P, n) int8, signed for the first problem, and (n_problems, P) of +-1, as
-    `shared_patterns` does.
+    Several problems may share the patterns; `drawn : (n_problems, n_tasks, n)` are their teachers, `flipped` the shares
+    of the labels that these flip, problem by problem. Returns (P, n) int8, signed for the first problem, and
+    (n_problems, P) of +-1, as `shared_patterns` does.
     """
     signed, differ = [], []
     for teacher, count, replayed in parts(of_task, number, n):
-        x, flips = shared_patterns(drawn[:, teacher], count, generator(seed, number, "patterns", replayed))
-        of_teacher = [of_one[teacher] for of_one in channels]
-        if any(perceptron(channel).flips for channel in of_teacher):
-            wrong = mistakes(of_teacher, count, seed, number, replayed)
+        x, unlike = shared_patterns(drawn[:, teacher], count, generator(seed, number, "patterns", replayed))
+        shares = [noise[teacher] for noise in flipped]
+        if any(shares):
+            wrong = mistakes(shares, count, seed, number, replayed)
             x *= wrong[0].unsqueeze(-1)
-            flips = flips * wrong * wrong[0]
+            unlike = unlike * wrong * wrong[0]
         signed.append(x)
-        differ.append(flips)
+        differ.append(unlike)
     if len(signed) == 1:
         return signed[0], differ[0]
     order = torch.randperm(sum(len(x) for x in signed), generator=generator(seed, number, "mix"))

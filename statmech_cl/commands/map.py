@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from ..output import check_writable_file, to_json, write_atomic
+from ..output import to_json, write_atomic
 from ..problem import Chain
 from ..validation import check_number
 from .chain_options import chain_options, one_chain
 from .options import Axis, Count
-from .results import ROWS, choose_form, deliver, result_options, rows_as
+from .results import ROWS, check_plot, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..protocols.similarity import SimilarityMap
@@ -49,8 +49,7 @@ def command(
     """
     chain = _chain(given, x, y)
     form = choose_form(form, output)
-    if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
-        raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
+    check_plot(plot)
     from statmech_cl import similarity_map
 
     xs, ys = (np.linspace(low, high, points) for _, low, high in (x, y))

@@ -151,15 +151,15 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            found: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
-            found = [(certify(task, equations, root), root) for root in usable]
+            pairs = [(certify(task, equations, root), root) for root in usable]
         counted = branch not in ("low", "high")  # each of these looks for one solution alone
-        solutions = select([solution for solution, _ in found], branch, counted=counted)
+        solutions = select([solution for solution, _ in pairs], branch, counted=counted)
         return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
@@ -228,18 +228,18 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, free_start(equations))]
     if branch != "low":
-        roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
+        roots.append(attempt(equations, high_start(equations), roots[0].image.y) or roots[0])
         tried = [attempt(equations, y) for y in equations.further_starts()]
         roots += [root for root in tried if root is not None and root.converged]
     # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
     between = branch == "best" and any(root.converged and is_saddle(root) for root in roots)
     if (branch in ("all", "thermodynamic") or between) and equations.q_star is None:
-        roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
+        roots += [newton(equations, y, polish=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]
     distinct: list[Root] = []
     for root in roots:
-        if all(np.abs(root.sweep.y - other.sweep.y).max() > 1e-5 for other in distinct):
+        if all(np.abs(root.image.y - other.image.y).max() > 1e-5 for other in distinct):
             distinct.append(root)
     return distinct
 
@@ -254,9 +254,9 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
         alpha *= 0.5
         begin = newton(family(alpha), free_start(family(alpha)))
         if begin.converged:
-            curve = follow(family, first_node(family, begin.sweep.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
+            curve = follow(family, first_node(family, begin.image.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
             end = curve.nodes[-1]
-            return newton(equations, end.x[:-1], close=True) if end.c == equations.alpha else None
+            return newton(equations, end.x[:-1], polish=True) if end.c == equations.alpha else None
     return None
 
 

@@ -88,14 +88,14 @@ def stretches_of(curve: Curve, folds: tuple[Node, ...]) -> list[Stretch]:
 
 
 def curve_from(family: Family, root: Root, c: float, direction: float, low: float, high: float) -> Curve:
-    return follow(family, first_node(family, root.sweep.y, c, direction), low, high)
+    return follow(family, first_node(family, root.image.y, c, direction), low, high)
 
 
 def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
     """The stretches of the curves through roots at given coordinates and directions, each curve once."""
     curves: list[Curve] = []
     for root, c, direction in begun:
-        if not any(passes(curve, root.sweep.y, c) for curve in curves):
+        if not any(passes(curve, root.image.y, c) for curve in curves):
             curves.append(curve_from(family, root, c, direction, low, high))
     return [stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))]
 
@@ -136,9 +136,9 @@ def _top_curve(family: Family, known: list[Stretch]) -> Curve | None:
     """The curve through perfect overlap, from its largest alpha down, unless it is the `known` one from alpha -> 0."""
     for c in _TOPS:
         root = attempt(family(c), high_start(family(c)))
-        if root is None or not root.converged or root.sweep.before.uncertainty < _CLEAR * EDGE:
+        if root is None or not root.converged or root.image.before.uncertainty < _CLEAR * EDGE:
             continue
-        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.sweep.y).max() < 1e-2 for s in known):
+        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.image.y).max() < 1e-2 for s in known):
             return None
         down = curve_from(family, root, c, -1.0, ALPHA_FIRST, ALPHA_LAST)
         if c == ALPHA_LAST:

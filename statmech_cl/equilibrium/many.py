@@ -40,5 +40,5 @@ def solve_many(
     if values.ndim != 1:
         raise ValueError(f"alpha must be a one-dimensional array of numbers, got {alpha!r}")
     problems = [replace(task, alpha=value) for value in values]  # all of them checked before the first is solved
-    found: Any = [solve_task(problem, branch, on_failure) for problem in problems]
-    return list(found)
+    solutions: Any = [solve_task(problem, branch, on_failure) for problem in problems]
+    return list(solutions)

@@ -137,11 +137,11 @@ def optimise(
     value, u = min(reached, key=lambda end: end[0])
     final = problem.chain_at(problem.settled(u))
     derivative, doubled = problem.derivatives(u), problem.derivatives(u, 2.0 * _STEP)
-    found = solve(final)
+    solution = solve(final)
     return Protocol(
-        chain=final, solution=found, values=problem.parameters(problem.settled(u)), objective=value,
+        chain=final, solution=solution, values=problem.parameters(problem.settled(u)), objective=value,
         gradient=problem.left(u, derivative), gradient_error=float(np.abs(doubled - derivative).max()),
-        thermodynamic=[task.thermodynamic is True for task in found.tasks], starts=[end[0] for end in ends],
+        thermodynamic=[task.thermodynamic is True for task in solution.tasks], starts=[end[0] for end in ends],
         n_solves=problem.n_solves,
     )  # fmt: skip
 
@@ -239,11 +239,11 @@ class _Problem:
         key = u.tobytes()
         if key not in self.walks:
             walk = Walk.begin(self.chain_at(u), "best", "raise")
-            found = [walk]
+            walks = [walk]
             for t in range(1, self.later + 1):
-                found.append(found[-1].step(t, "best", "raise")[0])
+                walks.append(walks[-1].step(t, "best", "raise")[0])
             self.n_solves += 1
-            self.walks[key] = found
+            self.walks[key] = walks
         return self.walks[key]
 
     def _slopes(self, u: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -256,7 +256,7 @@ class _Problem:
                 if tasks[t].alpha > 0.0:
                     equations = walks[t - 1].equations(t, tasks[t])
                     y = equations.beside(walks[t].solutions[t])
-                    ends = [(equations.sweep(y + e).gap, equations.sweep(y - e).gap) for e in _STEP * np.eye(y.size)]
+                    ends = [(equations.image(y + e).gap, equations.image(y - e).gap) for e in _STEP * np.eye(y.size)]
                     found[t] = y, np.column_stack([up - down for up, down in ends]) / (2.0 * _STEP)
             self.slopes[key] = found
         return self.slopes[key]
@@ -288,7 +288,7 @@ class _Problem:
                     for walk, each, tasks in zip(walks, equations, moved, strict=True)
                 ]
                 continue
-            gap = sum(weight * each.sweep(y).gap for weight, each in zip(weights, equations, strict=True))
+            gap = sum(weight * each.image(y).gap for weight, each in zip(weights, equations, strict=True))
             shift = -np.linalg.solve(jacobian, gap)  # dy_t/du_i times the step
             walks = [
                 _go_on(walk, t, tasks[t], each, y + place * shift)
@@ -301,11 +301,11 @@ class _Problem:
         """Where the objective is least, from one start."""
         weights = self.weights
         if weights is not None:
-            found = optimize.minimize(
+            minimum = optimize.minimize(
                 self.value, begin, jac=lambda u: weights @ self.derivatives(u), method="L-BFGS-B", bounds=self.box,
                 options={"maxiter": _MOST_ITERATIONS, "ftol": _TOLERANCE, "gtol": 1e-6},
             )  # fmt: skip
-            return np.clip(found.x, *self.box.T)
+            return np.clip(minimum.x, *self.box.T)
         bound = self.errors(begin).max()
         slope = np.append(np.zeros(begin.size), 1.0)
         constraint = {
@@ -313,12 +313,12 @@ class _Problem:
             "fun": lambda v: v[-1] - self.errors(v[:-1]),
             "jac": lambda v: np.hstack([-self.derivatives(v[:-1]), np.ones((self.later + 1, 1))]),
         }
-        found = optimize.minimize(
+        minimum = optimize.minimize(
             lambda v: v[-1], np.append(begin, bound), jac=lambda v: slope, method="SLSQP",
             bounds=np.vstack([self.box, [0.0, 1.0]]), constraints=[constraint],
             options={"maxiter": _MOST_ITERATIONS, "ftol": _TOLERANCE},
         )  # fmt: skip
-        return np.clip(found.x[:-1], *self.box.T)
+        return np.clip(minimum.x[:-1], *self.box.T)
 
     def left(self, u: np.ndarray, derivative: np.ndarray) -> float:
         """Norm of the derivative once the bounds that hold u, and the best mixture of the errors, balance it."""
@@ -338,9 +338,9 @@ class _Problem:
 
 def _go_on(walk: Walk, t: int, task: Task, equations: Equations, y: np.ndarray) -> Walk:
     """The chain after task t, had it ended at y: only the conjugates of its solution are read."""
-    sweep = equations.sweep(y)
-    r_hat_1 = None if sweep.replayed is None else sweep.replayed.r_hat
-    solution = replace(walk.solutions[0], task=task, r_hat_1=r_hat_1, **sweep.hats._asdict())
+    image = equations.image(y)
+    r_hat_1 = None if image.replayed is None else image.replayed.r_hat
+    solution = replace(walk.solutions[0], task=task, r_hat_1=r_hat_1, **image.hats._asdict())
     return walk.go_on(t, equations.site, solution)
 
 

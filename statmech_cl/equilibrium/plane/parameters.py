@@ -22,7 +22,7 @@ from ...validation import check_choice, check_number
 from ..chain import Walk, roots_of
 from ..landscape import Stretch, landscape, stretches_from
 from ..one_task import starts, warn_outside
-from ..saddle import Equations, Sweep, attempt, equations_of, high_start, newton, read
+from ..saddle import Equations, Image, attempt, equations_of, high_start, newton, read
 
 _LIMITS = {  # low, high, and whether each is excluded
     "alpha": (0.0, math.inf, True, True),
@@ -98,9 +98,9 @@ def changed(problem: Problem, name: str, value: float) -> Problem:
     if isinstance(problem, Task):
         field: dict[str, Any] = {name: value}
         return replace(problem, **field)
-    found = re.fullmatch(r"([a-z]+)(?:_(\d+))?", name)
-    assert found is not None
-    kind, t = found[1], int(found[2]) if found[2] else len(problem.tasks)
+    match = re.fullmatch(r"([a-z]+)(?:_(\d+))?", name)
+    assert match is not None
+    kind, t = match[1], int(match[2]) if match[2] else len(problem.tasks)
     if kind == "overlap":
         overlaps: Any = list(problem.overlaps)  # type: ignore[arg-type]
         overlaps[t - 2] = value
@@ -166,7 +166,7 @@ class Plane:
             return equations_of(problem)
         return self._walk(cx, cy).equations(len(problem.tasks) - 1, problem.tasks[-1])
 
-    def solution(self, cx: float, cy: float, at: Sweep, refine: float = 1.0) -> Solution | ChainSolution:
+    def solution(self, cx: float, cy: float, at: Image, refine: float = 1.0) -> Solution | ChainSolution:
         """The observables there, as `at` has them (not certified)."""
         problem = self.at(cx, cy)
         equations = self.equations(cx, cy)
@@ -181,7 +181,7 @@ class Plane:
         problem = self.at(cx, cy)
         if isinstance(problem, Task):
             return starts(problem, equations_of(problem), "all")
-        return [root.sweep.y for root in roots_of(self.equations(cx, cy), "all") if root.converged]
+        return [root.image.y for root in roots_of(self.equations(cx, cy), "all") if root.converged]
 
     @property
     def scanned(self) -> int:
@@ -209,7 +209,7 @@ class Plane:
 
         begun = []
         for c, direction in ((low, 1.0), (high, -1.0)):
-            roots = [newton(family(c), y, close=True) for y in self.starts(*where(c))]
+            roots = [newton(family(c), y, polish=True) for y in self.starts(*where(c))]
             begun += [(root, c, direction) for root in roots if root.converged]
         return stretches_from(family, begun, low, high)
 
