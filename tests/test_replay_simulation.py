@@ -43,7 +43,7 @@ def test_what_is_learned_by_hand(flips: float) -> None:
         own = teachers.signed_patterns(w[1], 40, teachers.generator(seed, 1, "patterns"))
         old = teachers.signed_patterns(w[0], 20, teachers.generator(seed, 1, "patterns", 1))
         if flips:
-            old = old * teachers.mistakes([Perceptron(flips=flips)], 20, seed, 1, 1)[0].unsqueeze(-1)
+            old = old * teachers.mistakes([flips], 20, seed, 1, 1)[0].unsqueeze(-1)
             assert ((old.double() @ w[0].double()) < 0).any()
         else:
             assert ((old.double() @ w[0].double()) >= 0).all()
