@@ -70,7 +70,7 @@ def points(
                 raise ValueError(f"{axis}[{name!r}] must hold at least one value, got none")
     twice = [name for name in together if name in values]
     if twice:
-        raise ValueError(f"{twice[0]} must stand in one of grid and zipped, got it in both")
+        raise ValueError(f"{twice[0]} must be in only one of grid and zipped, got it in both")
     lengths = {name: len(given) for name, given in together.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"zipped must hold lists of one length, got lengths {lengths}")

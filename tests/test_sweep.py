@@ -376,7 +376,7 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
         ("[parameters]\nprior = 'kl'\n[grid]\nbeta = [1.0]", "alpha"),
         (
             "[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]",
-            "beta must stand in one of parameters and grid, got it in both",
+            "beta must be in only one of parameters and grid, got it in both",
         ),
         ("grid = 3", "grid must be a table, got 3"),
     ],
@@ -407,7 +407,7 @@ def test_the_branch_of_a_file_is_the_one_that_is_solved(tmp_path: Path, capsys: 
     assert cli.main(["sweep", str(file), "--quiet"]) == 1 and "branch 'low' ends at alpha" in capsys.readouterr().out
     file.write_text("[parameters]\nalpha = 1.0\n[grid]\nalpha = [2.5]\n")
     assert cli.main(["sweep", str(file), "--quiet"]) == 2
-    assert "alpha must stand in one of parameters and grid, got it in both" in capsys.readouterr().err
+    assert "alpha must be in only one of parameters and grid, got it in both" in capsys.readouterr().err
 
 
 class Square:

@@ -13,7 +13,7 @@ from ..orders import Hats
 from ..problem import Task, refuse_replay
 from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..validation import check_choice, check_number
-from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, landscape
+from .landscape import ALPHA_FIRST, ALPHA_LAST, Near, Stretch, describe, landscape
 from .saddle import EDGE, Equations, certify, equations_of, failure, high_start, low_start, multiplier, newton
 
 CERTIFIED_ALPHA = 3.0
@@ -33,10 +33,10 @@ def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solu
         only = replace(_at_zero(task), coexisting=0, thermodynamic=True)
         return [only] if branch == "all" else only
     equations = equations_of(task)
-    solutions = [_finish(task, equations, y, on_failure) for y in starts(task, equations, branch)]
+    solutions = [_finish(task, equations, start, on_failure) for start in _near(task, equations, branch)]
     others: list[Solution] = []
     if branch in ("low", "high") and ALPHA_FIRST <= task.alpha <= ALPHA_LAST:
-        others = [_finish(task, equations, y, "return") for y in starts(task, equations, "all")]
+        others = [_finish(task, equations, start, "return") for start in _near(task, equations, "all")]
     chosen = select(solutions, branch, others)
     return chosen if branch == "all" else chosen[0]
 
@@ -79,17 +79,21 @@ def best_of(solutions: Sequence[Solution]) -> Solution:
 
 def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
     """Where Newton's method begins for each solution asked for."""
+    return [start.y for start in _near(task, equations, branch)]
+
+
+def _near(task: Task, equations: Equations, branch: str) -> list[Near]:
     alpha = task.alpha
     if alpha < ALPHA_FIRST:
-        return [low_start(equations)]  # the only solution there
+        return [Near(low_start(equations))]  # the only solution there
     land = landscape(task)
     if branch == "low":
         low = land.low()
         if alpha > low.high and not (low.high >= ALPHA_LAST - 1e-6):
             raise ValueError(f"branch 'low' ends at alpha = {low.high:.6g}, got alpha {alpha!r}; {_ending(low)}")
         if alpha > ALPHA_LAST and low is land.top():
-            return [high_start(equations)]
-        return [low.start(alpha)]
+            return [Near(high_start(equations))]
+        return [low.near(alpha)]
     if branch == "high":
         top = land.top()
         if top is None:
@@ -98,11 +102,11 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
             raise ValueError(f"branch 'high' ends at alpha = {top.low:.6g}, got alpha {alpha!r}; use a larger alpha")
         if alpha > top.high and top.high < ALPHA_LAST - 1e-6:
             raise ValueError(f"branch 'high' ends at alpha = {top.high:.6g}, got alpha {alpha!r}; {_ending(top)}")
-        return [high_start(equations) if alpha > ALPHA_LAST else top.start(alpha)]
+        return [Near(high_start(equations)) if alpha > ALPHA_LAST else top.near(alpha)]
     if alpha > ALPHA_LAST:
         spanning = [s for s in land.stretches if s.high >= ALPHA_LAST - 1e-6]
-        beyond = [high_start(equations) if s is land.top() else s.start(alpha) for s in spanning]
-        return beyond or [high_start(equations)]
+        beyond = [Near(high_start(equations)) if s is land.top() else s.near(alpha) for s in spanning]
+        return beyond or [Near(high_start(equations))]
     covering = [stretch for stretch in land.stretches if stretch.low <= alpha <= stretch.high]
     if not covering:
         raise ConvergenceError(
@@ -110,17 +114,17 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
             state=(math.nan, math.nan, math.nan),
             residual=math.nan,
         )
-    return [stretch.start(alpha) for stretch in covering]
+    return [stretch.near(alpha) for stretch in covering]
 
 
 def _ending(low: Stretch) -> str:
     return "there q_star reaches 1" if low.end == "edge" else "there it folds back"
 
 
-def _finish(task: Task, equations: Equations, y: np.ndarray, on_failure: str) -> Solution:
-    root = newton(equations, y, polish=True)
+def _finish(task: Task, equations: Equations, start: Near, on_failure: str) -> Solution:
+    root = newton(equations, start.y, polish=True, jacobian=start.jacobian)
     if not root.converged:
-        root = newton(equations, y)
+        root = newton(equations, start.y)
     if not root.converged and on_failure == "raise":
         far = task.alpha > 2.0 * CERTIFIED_ALPHA
         outside = f"alpha lies too far outside [0, {CERTIFIED_ALPHA:g}]"

@@ -20,12 +20,12 @@ import numpy as np
 from ..channels import Perceptron
 from ..problem import Task, refuse_replay
 from ..sites import free_site
-from ..solution import ConvergenceError, Solution, Status
+from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..step_solution import StepSolution
 from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
-from .one_task import BRANCHES, solve_task, warn_outside
+from .one_task import solve_task, warn_outside
 from .rsb import StepEquations, StepImage, StepOrders, to_step_unknowns, weights_of
 from .saddle import RESIDUAL_WANTED, Root, System, equations_of, newton
 
