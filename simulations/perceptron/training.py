@@ -115,7 +115,7 @@ class Disorder:
             of_seed = self.teachers[:, :, index].cpu()
             return teachers.learned(learner, task, n, seed, of_seed, flipped)
 
-        return self._drawn(self.count(task), dtype, draw)
+        return self._stacked(self.count(task), dtype, draw)
 
     def fresh(self, task: int, count: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Likewise fresh patterns of a task to be tested on, without mistakes."""
@@ -124,9 +124,9 @@ class Disorder:
             rng = teachers.generator(seed, task, "test")
             return teachers.shared_patterns(self.teachers[:, task, index].cpu(), count, rng)
 
-        return self._drawn(count, dtype, draw)
+        return self._stacked(count, dtype, draw)
 
-    def _drawn(
+    def _stacked(
         self, count: int, dtype: torch.dtype, draw: Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         n_problems, _, n_seeds, n = self.teachers.shape
