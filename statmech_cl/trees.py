@@ -177,6 +177,7 @@ class Relu:
 
 
 _ACTIVATIONS: dict[str, Activation] = {"sign": Arcsine(1.0), "erf": Arcsine(0.5), "relu": Relu(), "linear": Linear()}
+MOST_LAYERS = 100  # after far fewer nothing is left of an overlap below 1
 ACTIVATIONS = tuple(_ACTIVATIONS)
 
 
@@ -234,7 +235,7 @@ class Tree:
     flips: float = 0.0
 
     def __post_init__(self) -> None:
-        layers = check_count("hidden_layers", self.hidden_layers, low=0)
+        layers = check_count("hidden_layers", self.hidden_layers, low=0, high=MOST_LAYERS)
         if layers == 0 and self.activation is not None:
             raise ValueError(f"activation must come with hidden_layers of 1 or more, got {self.activation!r}")
         if layers > 0:

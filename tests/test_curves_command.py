@@ -76,7 +76,7 @@ def test_groups_and_the_exact_method_reach_the_theory(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("", "alpha must be given, once a task"),
+        ("", "alpha must be given, once for each task"),
         ("--alpha 0.5,1", "alpha must be one number for each task, got 0.5, 1.0"),
         ("--alpha 0.5 --gamma 1", "gamma must be left out with one task: it ties a task to an earlier one"),
         ("--alpha 1 --alpha 1 --overlap 2", "overlap must be a finite number in [-1, 1], got 2.0"),

@@ -66,8 +66,8 @@ def descend(
 
     Returns
     -------
-    DescentResult; runs that left the finite numbers are logged as warnings, listed in `diverged`, and do not touch the
-    others.
+    DescentResult; runs whose fields are no longer finite are logged as warnings, listed in `diverged`, and do not
+    touch the others.
 
     Raises
     ------

@@ -23,6 +23,7 @@ from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 from statmech_cl.validation import check_choice, check_count, check_number
 
+from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .descent import check_device, check_seeds
@@ -129,7 +130,7 @@ class _Walkers:
         cold = (self.betas * heat).unsqueeze(-1)
 
         def force(slope: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-            return slope * cold + 2.0 * perceptron.moments(theta)[0]
+            return slope * cold + 2.0 * moments(theta)[0]
 
         momentum = _normal(streams, self.theta)
         at, slope, moving = self.theta, self.slope, momentum
@@ -168,7 +169,7 @@ def _energies(theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor) -> tupl
 
 def _edges(theta: torch.Tensor) -> torch.Tensor:
     """-sum_i ln(1 - m_i^2), the measure of theta."""
-    return 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
+    return 2.0 * (log_2cosh(theta) - math.log(2.0)).sum(-1)
 
 
 class _Trips:

@@ -25,6 +25,7 @@ from statmech_cl.problem import Chain, Task, refuse_replay
 from statmech_cl.validation import check_choice, check_count, check_number
 
 from ..device import check_device
+from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .loss import Anchor
@@ -184,7 +185,7 @@ class _Target:
         loss, slope = self.loss.energy_and_gradient(theta)
         assert loss is not None
         value = self.beta * heat * (loss + self.anchor.energy(theta))
-        value += 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
+        value += 2.0 * (log_2cosh(theta) - math.log(2.0)).sum(-1)
         return value, self._whole(slope, theta, heat), loss
 
     def force(self, theta: torch.Tensor, heat: float) -> torch.Tensor:
@@ -193,7 +194,7 @@ class _Target:
 
     def _whole(self, slope: torch.Tensor, theta: torch.Tensor, heat: float) -> torch.Tensor:
         slope = slope.add_(self.anchor.gradient(theta))
-        return slope.mul_(self.beta * heat).add_(perceptron.moments(theta)[0], alpha=2.0)
+        return slope.mul_(self.beta * heat).add_(moments(theta)[0], alpha=2.0)
 
 
 class _DualAveraging:

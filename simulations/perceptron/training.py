@@ -10,6 +10,7 @@ import torch
 from statmech_cl.descent_settings import DescentSettings
 from statmech_cl.problem import Chain, Task, refuse_replay
 
+from ..field_space import moments
 from . import loss as perceptron
 from . import teachers
 from .loss import Anchor
@@ -156,7 +157,7 @@ class Disorder:
         return (wrong.sum(-1) / decided.sum(-1).unsqueeze(2)).mean(2).T
 
     def finite(self, errors: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-        """The errors, nan where a replica left the finite numbers: torch.sign(nan) is 0, an error of one half."""
+        """The errors, nan where a replica's fields are not finite: torch.sign(nan) is 0, an error of one half."""
         finite = torch.isfinite(theta).all(-1).unflatten(1, (errors.shape[0], -1)).all(2).T
         return torch.where(finite.unsqueeze(1), errors, torch.nan)
 
@@ -195,7 +196,7 @@ def hold_q_star(theta: torch.Tensor, q_star: float | torch.Tensor) -> None:
     scale = torch.ones_like(theta[..., :1])
     for _ in range(20):
         scaled = theta * scale
-        m, var = perceptron.moments(scaled)
+        m, var = moments(scaled)
         miss = m.square().mean(-1, keepdim=True) - q_star
         slope = (2.0 * m * var * scaled).mean(-1, keepdim=True)
         # a step of at most a factor e keeps a start far off on the road

@@ -22,13 +22,13 @@ DEFAULTS: dict[str, Any] = {
     "prior": "none",
 }
 _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
-    "alpha": (Numbers(low=0.0), "Once a task, in the order of learning."),
+    "alpha": (Numbers(low=0.0), "Once for each task, in the order of learning."),
     "beta": (Numbers(low=0.0, open_low=True), "Inverse temperature; default 20."),
-    "overlap": (Numbers(low=-1.0, high=1.0), "Of a teacher with the first; 0."),
+    "overlap": (Numbers(low=-1.0, high=1.0), "Of the teacher with the first one; default 0."),
     "gamma": (Numbers(low=0.0), "Strength of the anchor; default 1."),
     "anchor": (Choice(anchors.names()), "Anchor to the task before; default kl."),
     "memory": (Numbers(low=0.0, high=1.0), "What the anchor keeps; default 1."),
-    "prior": (Choice(PRIORS), "Prior: once for all, or once a task; default none."),
+    "prior": (Choice(PRIORS), "Prior: once, or once for each task; default none."),
 }
 
 
@@ -120,5 +120,7 @@ def problems_of(
         return list(points_of(given, channel=channel))
     for name in LATER:
         if given.get(name):
-            raise ValueError(f"{name} must not be given with one task, it ties a later one; give --alpha once a task")
+            raise ValueError(
+                f"{name} must not be given with one task, as it ties a later one; give --alpha once for each task"
+            )
     return [(swept, chain.tasks[0]) for swept, chain in points_of(given, channel=channel)]

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from statmech_cl.simulations.perceptron.simulation import METHODS
+
 from .._version import __version__
 from ..problem import Chain, Problem, from_dict, to_dict
 from ..provenance import named
@@ -21,7 +23,6 @@ SETTINGS = {
     "descent": ("epochs", "optimizer", "learning_rate", "weight_decay"),
     "gibbs": ("warmup", "draws", "walkers", "start"),
 }
-METHODS = tuple(SETTINGS)
 MUCH_MEMORY = 1e9  # bytes; a run that takes more says so before it starts
 
 

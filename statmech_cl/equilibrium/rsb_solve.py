@@ -20,15 +20,16 @@ import numpy as np
 from ..channels import Perceptron
 from ..problem import Task, refuse_replay
 from ..sites import free_site
-from ..solution import ConvergenceError, Solution, Status
+from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..step_solution import StepSolution
 from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
-from .one_task import BRANCHES, solve_task, warn_outside
+from .one_task import solve_task, warn_outside
 from .rsb import StepEquations, StepImage, StepOrders, to_step_unknowns, weights_of
 from .saddle import RESIDUAL_WANTED, Root, System, equations_of, newton
 
+_MOST_ASKED = 100  # steps; far fewer converge
 CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
 MOST_STEPS = 6  # and the number of steps at which it gives up
 
@@ -83,7 +84,7 @@ def solve_steps(
     if isinstance(rsb, str) and rsb != "converged":
         raise ValueError(f"rsb must be a whole number >= 0 or 'converged', got {rsb!r}")
     if not isinstance(rsb, str):
-        check_count("rsb", rsb, low=0)
+        check_count("rsb", rsb, low=0, high=_MOST_ASKED)
     if parisi is not None:
         parisi = check_number("parisi", parisi, low=0.0, high=1.0, open_low=True, open_high=True)
         if rsb != 1:
