@@ -144,7 +144,7 @@ class Walk:
         site = self.site(t, task)
         if not task.replay:
             return Equations(task.alpha, task.beta, site, task.q_star, task.channel)
-        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 in task 2
+        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 alone
         overlap = float(self.chain.weights @ self.chain.signs[:, t])
         first = self.chain.tasks[0].channel
         return ReplayEquations(
