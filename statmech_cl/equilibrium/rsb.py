@@ -218,8 +218,8 @@ class StepEquations:
         if b.size == 0:
             return None
         mass = smeared(b, jacobian, means + hats.r_hat * _SIGNS[:, None], shares.T, variance)
-        g, mean, slope, edge, variance = site.local(b, hats.curvature, refine)
-        swept = entropic_steps(b, jacobian, mass, g, mean, slope, edge, variance, hats.steps, xs)
+        g, mean, slope, edge, width = site.local(b, hats.curvature, refine)
+        swept = entropic_steps(b, jacobian, mass, g, mean, slope, edge, width, hats.steps, xs)
         return b, jacobian, (*swept[:6], swept[6] + constant, *swept[7:])
 
     def free_entropy(self, at: StepImage) -> float:
