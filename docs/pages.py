@@ -32,7 +32,7 @@ def gallery() -> str:
     """The gallery: every figure with its command and, where docs/images has one, its picture."""
     parts = [
         "# Gallery\n\nEvery figure at scale quick, as its command draws it; `--scale paper` uses the paper's sizes.\n"
-        "Theory | simulation (error) | z is printed by the command and stands in `report.html`.\n"
+        "Theory | simulation (error) | z is printed by the command and shown in `report.html`.\n"
     ]
     for entry in FIGURES.values():
         picture = f"![{entry.id}](images/{entry.id}.png)\n\n" * (ROOT / f"docs/images/{entry.id}.png").is_file()
@@ -69,8 +69,8 @@ def verdicts() -> str:
     standing = [verdict for verdict in kept if verdict["holds"]]
     missing = [f"`{figure}`" for figure in FIGURES if figure not in {verdict["figure"] for verdict in kept}]
     parts = [
-        "# Verdicts\n\nEvery figure ends in a verdict: does its claim hold, and why. The rules stand in the code, and "
-        "stood there before\nthe runs that they judge ([when a verdict holds](simulations.md#when-a-verdict-holds))."
+        "# Verdicts\n\nEvery figure ends in a verdict: does its claim hold, and why. The rules are in the code, and "
+        "were there before\nthe runs that they judge ([when a verdict holds](simulations.md#when-a-verdict-holds))."
         "\n\n"
         "A verdict counts for the seed and the version that it names. The sentences are those of the runs. "
         f"{len(standing)} of\n{len(kept)} verdicts hold.\n",

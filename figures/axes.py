@@ -139,6 +139,12 @@ def _stability(source: Any, size: int) -> np.ndarray:
     return np.isnan(values) | (values > 0.0)
 
 
+def band(ax: Axes, x: Any, y: Any, error: Any, color: Any) -> None:
+    """One standard error to both sides of a line."""
+    y, error = np.asarray(y, dtype=float), np.asarray(error, dtype=float)
+    ax.fill_between(x, y - error, y + error, color=color, alpha=0.25, linewidth=0)
+
+
 def points(
     ax: Axes,
     rows: Sequence[Mapping[str, Any]],

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .axes import new
+from .axes import band, new
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -92,7 +92,7 @@ def accuracy_panel(ax: Axes, rows: Rows) -> Axes:
         mean = np.array([np.mean(by_epoch[epoch]) for epoch in when])
         error = np.array([np.std(v, ddof=1) / np.sqrt(len(v)) if len(v := by_epoch[e]) > 1 else 0.0 for e in when])
         (line,) = ax.plot(when, mean, marker=".", markersize=3, label=str(on))
-        ax.fill_between(when, mean - error, mean + error, color=line.get_color(), alpha=0.25, linewidth=0)
+        band(ax, when, mean, error, line.get_color())
     for border in range(1, max(row["after_task"] for row in rows)):
         ax.axvline(border * epochs + 0.5, color="0.8", linewidth=0.5, zorder=0)
     return ax

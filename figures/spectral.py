@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from .axes import new, points
+from .axes import band, new, points
 
 Rows = Sequence[Mapping[str, Any]]
 _COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73")
@@ -166,7 +166,7 @@ def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
             if lam:
                 label += rf", $\lambda={'' if lam == 1.0 else format(lam, 'g')}N$"
         ax.plot(x, y, linewidth=0.9, label=label, **style)
-        ax.fill_between(x, y - error, y + error, color=style["color"], alpha=0.25, linewidth=0)
+        band(ax, x, y, error, style["color"])
     ax.set_xscale("log")
     if name != "eps_1":
         ax.set_yscale("log")

@@ -17,7 +17,7 @@ from statmech_cl.spectral import random_coherence
 
 from .agreement import agreement
 from .figure import Context, Data, Row, Verdict
-from .perceptron_runs import prepare, settings
+from .perceptron_runs import prepare, settings, without_seeds
 from .theory_rows import two_task_theory_row
 
 PUBLISHED = (71.16, 86.69)  # digits 0-4 retained, digits 5-9, at lam = 1, eta = 3
@@ -153,8 +153,7 @@ def _along(context: Context) -> list[dict[str, Any]]:
         for line in trained["along"]:
             epoch = line["epoch"] - (line["after_task"] - 1) * p["epochs"]
             if epoch in steps:
-                numbers = {k: v for k, v in line.items() if not k.endswith("_seeds")}
-                rows.append({**place, **numbers, "epoch": epoch, "n_seeds": trained["n_seeds"]})
+                rows.append({**place, **without_seeds(line), "epoch": epoch, "n_seeds": trained["n_seeds"]})
     return rows
 
 

@@ -30,7 +30,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """A fixed point of the replica-symmetric equations, with a word on how far to trust it.
+    """A fixed point of the replica-symmetric equations, with its error estimates.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ def long_rows(solved: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 class InstabilityError(RuntimeError):
-    """A learning curve that left the finite numbers, or fails its own checks. Nothing of it is returned."""
+    """A learning curve whose numbers are not finite, or that fails its own checks. Nothing of it is returned."""
 
 
 class ConvergenceError(RuntimeError):

@@ -68,7 +68,7 @@ def test_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("", "alpha must be given once a task, or the chain in a --file"),
+        ("", "alpha must be given once for each task, or the chain in a --file"),
         ("--alpha 2 --alpha 1 --overlap 1.5", "overlap must be a finite number in [-1, 1], got 1.5"),
         ("--alpha 2 --alpha 1 --gamma -1", "gamma must be a finite number in [0, inf), got -1.0"),
         ("--alpha 2 --alpha 1 --memory 2", "memory must be a finite number in [0, 1], got 2.0"),

@@ -16,11 +16,12 @@ from torch.nn import functional
 from statmech_cl.simulations.deep import registry
 from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import TaskInfo, register, unregister
-from statmech_cl.simulations.deep.methods_field import AdamField, FieldMethod, kl_divergence
+from statmech_cl.simulations.deep.methods_field import AdamField, FieldMethod
 from statmech_cl.simulations.deep.methods_metaplastic import Metaplasticity
 from statmech_cl.simulations.deep.methods_weights import WeightMethod
 from statmech_cl.simulations.deep.networks import Annealing, WeightNetwork, mlp
 from statmech_cl.simulations.deep.registry import get_method
+from statmech_cl.simulations.field_space import kl_divergence
 
 P = 50
 

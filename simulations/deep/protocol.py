@@ -29,7 +29,7 @@ from statmech_cl.validation import check_choice, check_count
 
 from . import uncertainty
 from .methods import Method, TaskInfo, check_options
-from .names import NETWORKS
+from .names import MOST_UNITS, NETWORKS
 from .networks import PIXELS, Architecture, cnn, mlp
 from .results import RunResult
 from .scenarios import Scenario, TaskData, stream_seed
@@ -61,7 +61,9 @@ class Protocol:
         check_count("batch_size", self.batch_size)
         check_count("test_images", self.test_images, low=0)
         check_choice("network", self.network, NETWORKS)
-        object.__setattr__(self, "widths", tuple(check_count("widths", width) for width in self.widths))
+        object.__setattr__(
+            self, "widths", tuple(check_count("widths", width, high=MOST_UNITS) for width in self.widths)
+        )
 
     def architecture(self, n_outputs: int) -> Architecture:
         """The network with `n_outputs` logits."""

@@ -23,6 +23,7 @@ from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 from statmech_cl.validation import check_choice, check_count, check_number
 
+from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .descent import check_device, check_seeds
@@ -129,7 +130,7 @@ class _Walkers:
         cold = (self.betas * heat).unsqueeze(-1)
 
         def force(slope: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-            return slope * cold + 2.0 * perceptron.moments(theta)[0]
+            return slope * cold + 2.0 * moments(theta)[0]
 
         momentum = _normal(streams, self.theta)
         at, slope, moving = self.theta, self.slope, momentum
@@ -168,7 +169,7 @@ def _energies(theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor) -> tupl
 
 def _edges(theta: torch.Tensor) -> torch.Tensor:
     """-sum_i ln(1 - m_i^2), the measure of theta."""
-    return 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
+    return 2.0 * (log_2cosh(theta) - math.log(2.0)).sum(-1)
 
 
 class _Trips:
@@ -226,8 +227,9 @@ def exchange(
         raise ValueError(f"q_star must be None: the Gibbs measure is sampled with q_star free, got {task.q_star!r}")
     if not settings.beta_low < task.beta:
         raise ValueError(f"beta_low must lie below the task's beta, {task.beta!r}, got {settings.beta_low!r}")
-    w = torch.stack([teachers.teachers(Chain((task,)), n, seed) for seed in seeds], dim=1).to(where)
-    signed = _patterns(w[0], 0, seeds, teachers.n_patterns(task.alpha, n), task.channel).to(where, dtype)
+    chain = Chain((task,))
+    w = torch.stack([teachers.teachers(chain, n, seed) for seed in seeds], dim=1).to(where)
+    signed = _patterns(chain, w, 0, seeds, n).to(where, dtype)
     streams = [teachers.generator(seed, 0, "sampler") for seed in seeds]
     shape = (settings.ladders, settings.rungs)
     betas = torch.as_tensor(settings.betas(task.beta), dtype=dtype, device=where).repeat(settings.ladders)

@@ -18,7 +18,7 @@ from . import loss as perceptron
 
 @dataclass(frozen=True)
 class Divergence:
-    """A descent that left the finite numbers: which seed and replica, on which task, seen at which epoch."""
+    """A descent whose fields are no longer finite: which seed and replica, on which task, seen at which epoch."""
 
     seed: int
     replica: int
@@ -62,7 +62,7 @@ class DescentResult:
     """Descents of a chain of tasks: the history of each task's training, seed by seed.
 
     stages : one Stage for each task, in order.
-    diverged : the runs that left the finite numbers; they are nan in the records and are left out of estimates.
+    diverged : the runs whose fields are no longer finite; they are nan in the records and are left out of estimates.
     """
 
     chain: Chain

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from ..field_space import moments
 from ..perceptron import loss as perceptron
 from ..perceptron import teachers
 from ..perceptron.training import piece_size
@@ -33,7 +34,7 @@ def energy_and_gradient(
     n_seeds, n_rows, _ = theta.shape
     count = x.shape[2]
     x = x.reshape(n_seeds * shape.first, count, shape.inputs)
-    m, var = perceptron.moments(theta)
+    m, var = moments(theta)
     by_unit = m.view(n_seeds, n_rows, shape.first, shape.inputs)
     w = by_unit.transpose(1, 2).reshape(n_seeds * shape.first, n_rows, shape.inputs)
     h = torch.bmm(w, x.transpose(1, 2)).mul_(shape.inputs**-0.5)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from statmech_cl.simulations.deep.names import HEADS, NETWORKS, SCENARIOS, USUAL
+from statmech_cl.simulations.deep.names import HEADS, MOST_TASKS, MOST_UNITS, NETWORKS, SCENARIOS, USUAL
 
 from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
 from ..progress import bar
@@ -23,7 +23,7 @@ _MANY = 10  # tasks that still have a line each in a picture
 @click.command("benchmark")
 @click.argument("scenario", type=Choice(list(SCENARIOS)))
 @click.option("--methods", required=True, help="Names, separated by commas; `all` for every one.")
-@click.option("--tasks", type=Count(), help="Number of tasks; default 5 (permuted-mnist) or 2.")
+@click.option("--tasks", type=Count(high=MOST_TASKS), help="Number of tasks; default 5 (permuted-mnist) or 2.")
 @click.option("--seeds", type=Count(), default=3, show_default=True, help="Number of seeds, from --seed on.")
 @click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed.")
 @click.option(
@@ -145,7 +145,7 @@ def whole_data(names: Sequence[str], data_dir: Path | None, subset: bool) -> boo
 
 def hidden_layers(widths: str) -> list[int]:
     """The numbers of a text like 512,512."""
-    return [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
+    return [check_count("widths", _whole("widths", part), high=MOST_UNITS) for part in widths.split(",")]
 
 
 def _whole(name: str, text: str) -> object:

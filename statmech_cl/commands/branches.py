@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, fitted_table, to_json, to_table, write_atomic
+from ..output import fitted_table, to_json, to_table, write_atomic
 from ..problem import PRIORS, Task
 from ..validation import check_number
 from .options import Choice, network, network_options
-from .results import ROWS, all_option, choose_form, deliver, result_options, rows_as
+from .results import ROWS, all_option, check_plot, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..equilibrium.trace import Branch
@@ -83,8 +83,7 @@ def command(
     channel = network(hidden_layers, activation)
     problem = Task(**{**given, parameter: span[0]}, prior=prior, channel=channel)  # type: ignore[arg-type]
     form = choose_form(form, output, everything=everything)
-    if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
-        raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
+    check_plot(plot)
     from statmech_cl import trace
 
     branch = trace(problem, parameter=parameter, span=span)

@@ -35,9 +35,9 @@ def command(
     """Set theory beside simulation: a table and a verdict here; compare.csv, .json, .png and .pdf in OUT.
 
     One --alpha (a list or range of it) means single tasks: descent, on the whole batch, is set beside its dynamical
-    theory, the sampler beside equilibrium; both run at N/2 and N, extrapolated to N -> infinity. --alpha once a task is
-    a chain, set beside equilibrium at N; so is every tree (--hidden-layers). The exit status is 1 where the verdict
-    does not hold. Finished points are kept in OUT/store.sqlite.
+    theory, the sampler beside equilibrium; both run at N/2 and N, extrapolated to N -> infinity. --alpha once for each
+    task is a chain, set beside equilibrium at N; so is every tree (--hidden-layers). The exit status is 1 where the
+    verdict does not hold. Finished points are kept in OUT/store.sqlite.
 
     \b
     Example:

@@ -26,6 +26,7 @@ else:
     import tomli as tomllib
 
 FORMS = {".json": "json", ".csv": "csv", ".txt": "table", ".parquet": "parquet", ".xlsx": "xlsx"}  # by suffix
+PICTURES = (".pdf", ".png", ".svg")
 ROWS = ("csv", "parquet", "xlsx")  # the forms that hold plain rows
 _ENGINES = {"parquet": "pyarrow", "xlsx": "openpyxl"}
 _SOLVER = "statmech_cl.equilibrium.solve"  # the module whose code decides what is stored
@@ -107,6 +108,17 @@ def rows_as(rows: Sequence[Mapping[str, Any]], form: str) -> str | bytes:
         nested = {name: str for name in table if table[name].map(lambda cell: isinstance(cell, (list, dict))).any()}
         table.astype(nested).to_excel(buffer, engine="openpyxl", index=False)
     return buffer.getvalue()
+
+
+def check_plot(path: Path | None) -> None:
+    """Check that `--plot` names a picture that can be written.
+
+    Raises
+    ------
+    ValueError, OSError : another suffix, no such folder.
+    """
+    if path is not None and check_writable_file(path, "plot").suffix not in PICTURES:
+        raise ValueError(f"plot must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}, got {str(path)!r}")
 
 
 def deliver(content: str | bytes, output: Path | None) -> None:

@@ -44,10 +44,10 @@ def command(
 ) -> None:
     """Train perceptrons or trees of binary weights and print what they reached, with standard errors.
 
-    --alpha once is one task; a list 0.5,1 or a range simulates each. --alpha once a task is a chain, described by the
-    same options as in `chain`. Ctrl-C writes the finished points; with --store the same command again computes only
-    what is missing. A run that takes more than 1 GB of memory says so first. The exit status is 1 where every seed of a
-    point diverged.
+    --alpha once is one task; a list 0.5,1 or a range simulates each. --alpha once for each task is a chain, described
+    by the same options as in `chain`. Ctrl-C writes the finished points; with --store the same command again computes
+    only what is missing. A run that takes more than 1 GB of memory says so first. The exit status is 1 where every seed
+    of a point diverged.
 
     \b
     Example:

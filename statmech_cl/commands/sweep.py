@@ -104,7 +104,7 @@ def _read(file: Path) -> tuple[Sweepable, _Values, _Values]:
         for name in parameters:
             if name in grid or name in zipped:
                 axis = "grid" if name in grid else "zip"
-                raise ValueError(f"{name} must stand in one of parameters and {axis}, got it in both")
+                raise ValueError(f"{name} must be in only one of parameters and {axis}, got it in both")
     with _named(file, {"grid": grid, "zip": zipped}, other="[parameters] "):
         for name in parameters:
             check_choice("name", name, _PARAMETERS.get(kind, (name,)))

@@ -243,7 +243,7 @@ def _check(records: Sequence[Record], accuracy: Accuracy, settings: DescentSetti
         told = f"task {index + 1}, learning_rate={settings.learning_rate:g}, samples={accuracy.samples}"
         bad = ~np.isfinite(np.array(record.loss) + np.array(record.q_star))
         if bad.any():
-            raise InstabilityError(f"the pass left the finite numbers at epoch {int(np.argmax(bad))}: {told}")
+            raise InstabilityError(f"numbers are no longer finite at epoch {int(np.argmax(bad))}: {told}")
         worst = max(record.miss, default=0.0)
         if not worst < _LARGEST_MISS:
             raise InstabilityError(

@@ -11,6 +11,7 @@ matrix p[t, k] = E s_k <sign m_t>.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength
 from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
-from .landscape import describe, stretches_from
+from .landscape import Stretch, describe, stretches_from
 from .one_task import select, solve_task
 from .replay import ReplayEquations
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
@@ -33,8 +34,8 @@ from .saddle import Equations, Root, attempt, certify, equations_of, failure, hi
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
 LARGEST_STRENGTH = 1e5  # and beyond which the grids that follow so narrow a measure take minutes
 
-_ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
-_ALPHA_LAST = 10.0  # and where it looks for perfect overlap
+ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
+ALPHA_LAST = 10.0  # and where it looks for perfect overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,18 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
+    check_strength(chain)
+    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", on_failure)[0]
+    if len(chain.tasks) > 1:
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        return [w.solution() for w in last] if branch == "all" else last[0].solution()
+    return walk.solution()
+
+
+def check_strength(chain: Chain) -> None:
+    """Refuse anchors stronger than the grids can follow; warn where they are coarse."""
     strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
     if strongest > LARGEST_STRENGTH:
         raise ValueError(
@@ -64,15 +77,8 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
         )
     if strongest > CERTIFIED_STRENGTH:
         warnings.warn(
-            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
+            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=4
         )
-    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
-    for t in range(1, len(chain.tasks) - 1):
-        walk = walk.step(t, "best", on_failure)[0]
-    if len(chain.tasks) > 1:
-        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
-        return [w.solution() for w in last] if branch == "all" else last[0].solution()
-    return walk.solution()
 
 
 def solve_given(chain: Chain, theta: np.ndarray, masses: np.ndarray) -> list[ChainSolution]:
@@ -138,7 +144,7 @@ class Walk:
         site = self.site(t, task)
         if not task.replay:
             return Equations(task.alpha, task.beta, site, task.q_star, task.channel)
-        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 in task 2
+        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 alone
         overlap = float(self.chain.weights @ self.chain.signs[:, t])
         first = self.chain.tasks[0].channel
         return ReplayEquations(
@@ -151,7 +157,7 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            pairs: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
@@ -263,22 +269,24 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
 def _along_alpha(equations: Equations) -> list[np.ndarray]:
     """y next to every solution on the curves from alpha -> 0 and from perfect overlap at large alpha."""
     alpha = equations.alpha
-    low, high = min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
-
-    family = equations.scaled
-
-    begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
-    for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
-        top = attempt(family(begin), high_start(family(begin)))
-        if top is not None and top.converged:
-            begun.append((top, begin, -1.0))
-            break
-    begun = [start for start in begun if start[0].converged]
-    stretches = stretches_from(family, begun, low, high)
+    stretches = stretches_along_alpha(equations.scaled, 0.5 * alpha, 2.0 * alpha, alpha)
     return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]
 
 
-def _without_patterns(task: Task, equations: Equations) -> Solution:
+def stretches_along_alpha(family: Callable[[float], Equations], low: float, high: float, top: float) -> list[Stretch]:
+    """The stretches of a later task's curves in alpha, from the anchor alone and from perfect overlap, that is looked
+    for at large alpha, else at `top`; they cover [low, high] and more."""
+    low, high = min(ALPHA_FIRST, low), max(ALPHA_LAST, high)
+    begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
+    for begin in (high, top):  # a tree's perfect overlap may lie beyond the edge at the larger one
+        root = attempt(family(begin), high_start(family(begin)))
+        if root is not None and root.converged:
+            begun.append((root, begin, -1.0))
+            break
+    return stretches_from(family, [start for start in begun if start[0].converged], low, high)
+
+
+def without_patterns(task: Task, equations: Equations) -> Solution:
     """alpha = 0: the anchor alone decides."""
     nothing = Hats(0.0, 0.0, 0.0)
     here, refined = (equations.site.averages(nothing, refine) for refine in (1.0, 1.5))

@@ -30,7 +30,7 @@ _MAX_STEPS = 50
 _ATTEMPT_STEPS = 12
 _LONGEST_STEP = 2.0
 DIFFERENCE = 1e-6  # step of the one-sided differences in y
-_REFINE = 1.5  # the rule that estimates the quadrature error: steps / 1.5, log-windows * 1.5
+_REFINE = 1.25  # the rule that estimates the quadrature error: steps / 1.25, log-windows * 1.25: error^1.25
 
 EDGE = 1e-6  # 1 - q_star below this is not followed: rounding in the hats (1e7 and more) bends the curve
 
@@ -204,10 +204,11 @@ class Root(NamedTuple):
     converged: bool
 
 
-def newton(equations: System, y: np.ndarray, *, polish: bool = False) -> Root:
-    """Solve y'(y) = y from y : (size,): under the coarse rule, then the full one; with `polish`, the full one alone."""
+def newton(equations: System, y: np.ndarray, *, polish: bool = False, jacobian: np.ndarray | None = None) -> Root:
+    """Solve y'(y) = y from y : (size,): under the coarse rule, then the full one; with `polish`, the full one alone, at
+    first with a `jacobian` that is known nearby."""
     if polish:
-        return _newton(equations, y, None, 1.0, 0.0, _MAX_STEPS)
+        return _newton(equations, y, jacobian, 1.0, 0.0, _MAX_STEPS)
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _MAX_STEPS)
     jacobian = near.jacobian if near.converged else None
     root = _newton(equations, near.image.y, jacobian, 1.0, 0.0, _MAX_STEPS - near.n_steps)

@@ -18,7 +18,7 @@ from ..solution import ChainSolution, Solution
 from ..validation import check_choice, check_number
 from .chain import Walk, roots_of
 from .continuation import Curve, Family, Node, locate, log_replicon
-from .landscape import Stretch, curve_from, fold_nodes, passes, stretches_of
+from .landscape import Stretch, curves_from, fold_nodes, stretches_of
 from .one_task import starts, warn_outside
 from .saddle import Equations, Root, certify, equations_of, newton
 
@@ -208,13 +208,13 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
     axis = chain_axis(problem, parameter) if isinstance(problem, Chain) else _axis(problem, parameter)
     family = axis.family()
     bounds = (axis.to_coordinate(low), axis.to_coordinate(high))
-    curves: list[Curve] = []
-    for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0)):
-        for y in axis.starts(c):
-            root = newton(family(c), y)
-            if root.converged and not any(passes(curve, root.image.y, c) for curve in curves):
-                curves.append(curve_from(family, root, c, direction, *bounds))
-    return _branch(axis, family, curves)
+    begun = [
+        (root, c, direction)
+        for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0))
+        for root in (newton(family(c), y) for y in axis.starts(c))
+        if root.converged
+    ]
+    return _branch(axis, family, curves_from(family, begun, *bounds))
 
 
 def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Branch:

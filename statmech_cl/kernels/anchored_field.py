@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from ._jit import njit
+from ._jit import njit, njit_sums
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
 from .entropic import (
     _DROP,
@@ -36,9 +36,27 @@ from .entropic import (
     shared_window,
     window,
 )
+from .vector import exp
 
 _HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)
 _HERMITE_W = _HERMITE_W / math.sqrt(2.0 * math.pi)
+
+
+@njit_sums
+def _bumps(at, centres, out):
+    """out = exp(-(at - centres)^2 / 2)."""
+    for i in range(centres.size):
+        x = at - centres[i]
+        out[i] = exp(-0.5 * x * x)
+
+
+@njit_sums
+def _product(x, y):
+    """x . y"""
+    total = 0.0
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
 
 
 @njit
@@ -46,24 +64,22 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
     """Weights (k, c) of the nodes b : (k,) under scale theta_ref + shift + sd x, from every stride-th of the masses."""
     columns = masses.shape[1]
     weights = np.zeros((b.size, columns))
-    reach = math.sqrt(2.0 * drop) * sd
+    centres = scale / sd * theta[first:last:stride]
+    near = np.ascontiguousarray(masses[first:last:stride].T)
+    bumps = np.empty(centres.size)
+    reach = math.sqrt(2.0 * drop)
     norm = stride / (sd * math.sqrt(2.0 * math.pi))
-    i0 = first
+    i = 0
+    j = 0
     for k in range(b.size):
-        at = b[k] - shift
-        low = (at - reach) / scale
-        high = (at + reach) / scale
-        while i0 + stride < last and theta[i0] < low:  # b ascends, and the window with it
-            i0 += stride
-        for i in range(i0, last, stride):
-            if theta[i] > high:
-                break
-            x = (at - scale * theta[i]) / sd
-            gauss = math.exp(-0.5 * x * x)
-            for c in range(columns):
-                weights[k, c] += masses[i, c] * gauss
+        at = (b[k] - shift) / sd
+        while i + 1 < centres.size and centres[i] < at - reach:  # b ascends, and the window with it
+            i += 1
+        while j < centres.size and centres[j] <= at + reach:
+            j += 1
+        _bumps(at, centres[i:j], bumps)
         for c in range(columns):
-            weights[k, c] *= norm * jacobian[k]
+            weights[k, c] = norm * jacobian[k] * _product(near[c, i:j], bumps)
     return weights
 
 

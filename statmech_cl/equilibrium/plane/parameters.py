@@ -19,10 +19,10 @@ import numpy as np
 from ...problem import Chain, Problem, Task
 from ...solution import ChainSolution, Solution
 from ...validation import check_choice, check_number
-from ..chain import Walk, roots_of
+from ..chain import Walk, roots_of, stretches_along_alpha
 from ..landscape import Stretch, landscape, stretches_from
 from ..one_task import starts, warn_outside
-from ..saddle import Equations, Image, attempt, equations_of, high_start, newton, read
+from ..saddle import Equations, Image, equations_of, newton, read
 
 _LIMITS = {  # low, high, and whether each is excluded
     "alpha": (0.0, math.inf, True, True),
@@ -33,7 +33,6 @@ _LIMITS = {  # low, high, and whether each is excluded
     "q_star": (0.0, 1.0, True, True),
 }
 _OF_A_TASK = ("alpha", "beta", "q_star")
-_ALPHA_FIRST, _ALPHA_LAST = 0.02, 10.0  # where a chain's curves in alpha begin, and look for perfect overlap
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,8 @@ class Plane:
         if along_alpha and isinstance(problem, Task):
             return list(landscape(problem).stretches)
         if along_alpha:
-            return _along_alpha(self.equations(*where(low)), min(low, _ALPHA_FIRST), max(high, _ALPHA_LAST))
+            beginning = self.equations(*where(low))
+            return stretches_along_alpha(lambda c: replace(beginning, alpha=c), low, high, high)
 
         def family(c: float) -> Equations:
             return self.equations(*where(c))
@@ -216,16 +216,3 @@ class Plane:
     @property
     def _count(self) -> int:
         return len(self.problem.tasks) if isinstance(self.problem, Chain) else 1
-
-
-def _along_alpha(equations: Equations, low: float, high: float) -> list[Stretch]:
-    """The curves in alpha of a later task, from the anchor alone and from perfect overlap."""
-
-    def family(c: float) -> Equations:
-        return replace(equations, alpha=c)
-
-    begun = [(root, low, 1.0) for root in roots_of(family(low), "low") if root.converged]
-    top = attempt(family(high), high_start(family(high)))
-    if top is not None:
-        begun.append((top, high, -1.0))
-    return stretches_from(family, begun, low, high)
