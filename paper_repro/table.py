@@ -163,9 +163,9 @@ _TABLE = (
         "11 s",
         "11 s",
     ),
-    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "2 min", "2 min"),
+    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "~10 min", "~10 min"),
     _of(
-        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "8 min", "~3 h"
+        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "~6 min", "~1 h"
     ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),

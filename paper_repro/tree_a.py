@@ -104,7 +104,9 @@ def _sampled(context: Context) -> list[dict[str, Any]]:
                 rows.append({"kind": "gibbs", **at(alpha, layers, *size["sizes"][str(layers)], layers)})
     for units, alphas in size["few"].items():
         for alpha in alphas[:2]:
-            found = [at(alpha, 1, int(units), n, 10 + k, counted=True) for k, n in enumerate(size["few_inputs"])]
+            found = [
+                at(alpha, 1, int(units), n, 10 * int(units) + k, counted=True) for k, n in enumerate(size["few_inputs"])
+            ]
             rows += [{"kind": "few gibbs", **row} for row in found]
             estimates = {row["inputs"]: Estimate(row["p_1_1"], row["p_1_1_error"], size["n_seeds"]) for row in found}
             limit = at_infinite_n(estimates)
