@@ -75,7 +75,7 @@ def test_one_step_of_a_tree_of_signs_is_stable() -> None:
     """Its curve begins where the composed replicon passes 1, and no further step opens."""
     near = solve(Task(alpha=SIGN_INSTABILITY + 1e-3, channel=Tree()), rsb=1, branch="low")
     plain = solve(Task(alpha=SIGN_INSTABILITY + 1e-3, channel=Tree()), branch="low")
-    assert plain.replicon == pytest.approx(1.0, abs=5e-3)
+    assert 1.0 < plain.replicon < 1.01
     assert 0.0 < near.overlaps[1] - near.overlaps[0] < 0.01
     assert near.eps_g == pytest.approx(plain.eps_g, abs=1e-5)
     assert solve(Task(alpha=SIGN_INSTABILITY - 1e-3, channel=Tree()), rsb=1).steps == 0
