@@ -57,10 +57,12 @@ def draw(data: Data) -> Any:
     stable = [row["replicon"] < 1 for row in theory]
     for name in _NAMES:
         figures.curve(left, theory, name, stable=stable)
-        figures.points(left, gibbs, name, label=f"${name if name != 'q_star' else 'q_{*}'}$")
+        figures.points(left, gibbs, name, label=f"${name if name != 'q_star' else 'q_*'}$")
     left.set_ylabel("order parameters")
     left.set_ylim(0.0, 1.02)
-    left.legend(title=f"points: Gibbs, $N={data.parameters['n']}$", title_fontsize=7)
+    left.legend(
+        title=f"points: the sampler, $N={data.parameters['n']}$\nlines: theory, dashed: replicon > 1", title_fontsize=7
+    )
     right.plot(
         [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the walkers"
     )

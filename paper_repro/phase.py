@@ -107,6 +107,7 @@ def draw(data: Data) -> Any:
             "curves": list(lines.values()),
             "cusps": data.select(kind="cusp"),
             "regions": data.select(kind="region"),
+            "n_tasks": len(data.parameters["alpha"]),
         }
     )
 
