@@ -24,8 +24,11 @@ _PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}  
 _WRITTEN = 0.02  # share of the box from which a region has room for words
 
 
-def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
-    """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels."""
+def phase_diagram(source: PhaseDiagram | Mapping[str, Any], *, n_tasks: int = 1) -> Figure:
+    """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels.
+
+    n_tasks : tasks of the problem; alpha and beta of a chain are told as those of its last task.
+    """
     content: Mapping[str, Any] = source if isinstance(source, Mapping) else source.to_dict()
     x, y = content["x"], content["y"]
     figure, ax = new(width=4.4, height=3.4)
@@ -45,7 +48,6 @@ def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
         if region["share"] > _WRITTEN:
             text = region["label"].replace(", ", "\n")
             ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", bbox=_PAPER)
-    n_tasks = content.get("n_tasks", 1)
     for name, (low, high), axis in zip((x, y), content["box"], (ax.xaxis, ax.yaxis), strict=True):
         if name.partition("_")[0] in ("beta", "gamma") and low > 0.0 and high / low >= _LOGARITHMIC:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
@@ -58,10 +60,10 @@ def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
 
 
 def _label(name: str, n_tasks: int) -> str:
-    """The symbol; a parameter without a number is that of the last task, which has one where there are several."""
     if name == "q_star":
         return LABELS[name]
     kind, _, task = name.partition("_")
+    if n_tasks > 1 and kind in ("alpha", "beta"):
+        task = task or str(n_tasks)
     symbol = {"overlap": "r_0", "memory": r"\rho"}.get(kind, rf"\{kind}")
-    task = task or (str(n_tasks) if n_tasks > 1 and kind == "alpha" else "")
     return f"${symbol}_{{{task}}}$" if task and kind != "overlap" else f"${symbol}$"

@@ -128,8 +128,8 @@ def test_grey_lines_say_what_they_mark(ax: Axes) -> None:
 def test_the_plane_of_a_second_task_names_its_alpha() -> None:
     plane = {"x": "alpha", "y": "overlap", "box": [[0.1, 5.0], [-0.9, 0.9]], "curves": [], "cusps": [], "regions": []}
     assert figures.phase_diagram(plane).axes[0].get_xlabel() == r"$\alpha$"
-    assert figures.phase_diagram({**plane, "n_tasks": 2}).axes[0].get_xlabel() == r"$\alpha_{2}$"
-    assert figures.phase_diagram({**plane, "x": "alpha_1", "n_tasks": 2}).axes[0].get_xlabel() == r"$\alpha_{1}$"
+    assert figures.phase_diagram(plane, n_tasks=2).axes[0].get_xlabel() == r"$\alpha_{2}$"
+    assert figures.phase_diagram({**plane, "x": "alpha_1"}, n_tasks=2).axes[0].get_xlabel() == r"$\alpha_{1}$"
 
 
 def test_fig2b_bounds_an_error_that_a_logarithm_cannot_show() -> None:

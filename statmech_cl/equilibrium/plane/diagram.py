@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ...problem import Problem, Task
+from ...problem import Problem
 from ...solution import ConvergenceError
 from ..landscape import Stretch
 from ..saddle import newton
@@ -60,7 +60,7 @@ class PhaseDiagram:
     x, y : names of the parameters. box : ((low, high), (low, high)).
     curves : PlaneCurves; the event "edge" is where a branch runs into q_star = 1 (drawn at 1 - q_star = 1e-5).
     cusps : each {x, y}: there three solutions are one, and two folds (and a line of equal free entropies) end.
-    regions : Regions, the largest first. n_tasks : of the problem; x and y without a number belong to the last one.
+    regions : Regions, the largest first.
     """
 
     x: str
@@ -69,11 +69,9 @@ class PhaseDiagram:
     curves: list[PlaneCurve]
     cusps: list[dict[str, float]]
     regions: list[Region]
-    n_tasks: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers: {"x", "y", "box", "curves": [{"event", "x", "y", "ends", ...}], "cusps", "regions",
-        "n_tasks"}."""
+        """Plain numbers: {"x", "y", "box", "curves": [{"event", "x", "y", "ends", ...}], "cusps", "regions"}."""
         regions = [
             {"label": r.label, self.x: r.x, self.y: r.y, **{k: getattr(r, k) for k in _REGION}} for r in self.regions
         ]
@@ -84,7 +82,6 @@ class PhaseDiagram:
             "curves": [curve.to_dict() for curve in self.curves],
             "cusps": self.cusps,
             "regions": regions,
-            "n_tasks": self.n_tasks,
         }
 
 
@@ -141,7 +138,6 @@ def phase_diagram(
         curves=curves,
         cusps=sorted(cusps, key=lambda cusp: (cusp[y], cusp[x])),
         regions=_regions(plane, curves, scanned),
-        n_tasks=1 if isinstance(problem, Task) else len(problem.tasks),
     )
 
 
