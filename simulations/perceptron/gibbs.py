@@ -18,7 +18,6 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from statmech_cl.channels import Channel
 from statmech_cl.problem import Chain, Task, refuse_replay
 from statmech_cl.validation import check_count
 
@@ -115,7 +114,7 @@ def sample(
     Parameters
     ----------
     problem : Task or Chain; q_star cannot be prescribed here.
-    n : number of weights N; P_t = alpha_t N patterns.
+    n : number of weights N; P_t = alpha_t N patterns, and what a task replays besides.
     seeds : seeds of the disorder (teachers and patterns, the same as in descent), or their number.
     settings : GibbsSettings.
     start : the result of sampling the chain's first task alone (same n, seeds, settings and dtype): saves sampling it
@@ -136,10 +135,10 @@ def sample(
     if any(task.q_star is not None for task in chain.tasks):
         raise ValueError("q_star must be None: the Gibbs measure is sampled with q_star free")
     for task in chain.tasks:
-        refuse_replay(task, "a sampling")
-    if draw_loss is None:
-        for task in chain.tasks:
+        if draw_loss is None:
             teachers.perceptron(task.channel)
+        else:
+            refuse_replay(task, "a sampling of other networks than perceptrons")
     drawn = [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds]
     w = torch.stack(drawn, dim=1).to(where)
     iterations = settings.warmup + settings.draws
@@ -147,7 +146,7 @@ def sample(
     reference = None if start is None else _reference(stages[-1], settings).to(where)
     for index, task in enumerate(chain.tasks[len(stages) :], len(stages)):
         if draw_loss is None:
-            signed = _patterns(w[index], index, seeds, teachers.n_patterns(task.alpha, n), task.channel)
+            signed = _patterns(chain, w, index, seeds, n)
             loss: Loss = _PerceptronLoss(signed.to(where, dtype))
         else:
             loss = draw_loss(w[index], index, task)
@@ -188,12 +187,13 @@ def _reference(stage: GibbsStage, settings: GibbsSettings) -> torch.Tensor:
     return stage.theta[:, :1].expand(-1, settings.walkers, -1).contiguous()
 
 
-def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int, channel: Channel) -> torch.Tensor:
-    """The signed patterns of all seeds, the same ones that descent is given."""
+def _patterns(chain: Chain, w: torch.Tensor, number: int, seeds: Sequence[int], n: int) -> torch.Tensor:
+    """The signed patterns that a task learns, of all seeds, the same ones that descent is given."""
+    flipped = [[teachers.flips(task.channel) for task in chain.tasks]]
+    of_seeds = w.cpu().transpose(0, 1)
     rows = [
-        teachers.signed_patterns(teacher.cpu(), count, teachers.generator(seed, task, "patterns"))
-        * teachers.mistakes([teachers.flips(channel)], count, seed, task)[0].unsqueeze(-1)
-        for teacher, seed in zip(w, seeds, strict=True)
+        teachers.learned(chain.tasks[number], number, n, seed, drawn[None], flipped)[0]
+        for drawn, seed in zip(of_seeds, seeds, strict=True)
     ]
     return torch.stack(rows)
 

@@ -139,7 +139,7 @@ class Walk:
         site = self.site(t, task)
         if not task.replay:
             return Equations(task.alpha, task.beta, site, task.q_star, task.channel)
-        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 in task 2
+        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 alone
         overlap = float(self.chain.weights @ self.chain.signs[:, t])
         first = self.chain.tasks[0].channel
         return ReplayEquations(
@@ -152,7 +152,7 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            pairs: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
@@ -281,7 +281,7 @@ def stretches_along_alpha(family: Callable[[float], Equations], low: float, high
     return stretches_from(family, [start for start in begun if start[0].converged], low, high)
 
 
-def _without_patterns(task: Task, equations: Equations) -> Solution:
+def without_patterns(task: Task, equations: Equations) -> Solution:
     """alpha = 0: the anchor alone decides."""
     nothing = Hats(0.0, 0.0, 0.0)
     here, refined = (equations.site.averages(nothing, refine) for refine in (1.0, 1.5))
