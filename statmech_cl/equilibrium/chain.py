@@ -57,6 +57,18 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
+    check_strength(chain)
+    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", on_failure)[0]
+    if len(chain.tasks) > 1:
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        return [w.solution() for w in last] if branch == "all" else last[0].solution()
+    return walk.solution()
+
+
+def check_strength(chain: Chain) -> None:
+    """Refuse anchors stronger than the grids can follow; warn where they are coarse."""
     strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
     if strongest > LARGEST_STRENGTH:
         raise ValueError(
@@ -65,15 +77,8 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
         )
     if strongest > CERTIFIED_STRENGTH:
         warnings.warn(
-            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
+            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=4
         )
-    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
-    for t in range(1, len(chain.tasks) - 1):
-        walk = walk.step(t, "best", on_failure)[0]
-    if len(chain.tasks) > 1:
-        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
-        return [w.solution() for w in last] if branch == "all" else last[0].solution()
-    return walk.solution()
 
 
 def solve_given(chain: Chain, theta: np.ndarray, masses: np.ndarray) -> list[ChainSolution]:
