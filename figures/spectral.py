@@ -20,7 +20,7 @@ _ANCHORS = {"l2": "#0072B2", "kl": "#D55E00"}
 _KINDS = {"phi-only": "1 - Phi in the loss", "rana": "1 - Phi in the loss"}
 _KINDS |= dict.fromkeys(("plain", "vcl-none", "natural-gradient", "bounded-memory", "metaplasticity"), "no anchor")
 _KINDS |= dict.fromkeys(("bayesbinn", "bimu"), "no anchor")
-_LOOKS = {
+_LOOKS: dict[str, dict[str, Any]] = {
     "an anchor": {"color": "#0072B2", "marker": "o"},
     "1 - Phi in the loss": {"color": "#D55E00", "marker": "s"},
     "no anchor": {"color": "#000000", "marker": "^"},

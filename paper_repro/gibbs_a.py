@@ -128,9 +128,8 @@ def draw(data: Data) -> Any:
 
 def _titled(label: str) -> str:
     """A case's label with its symbols typeset."""
-    for name, symbol in (("alpha_2", r"$\alpha_2$"), ("alpha", r"$\alpha$"), ("r0", "$r_0$")):
-        label = re.sub(rf"\b{name}\b", lambda _, symbol=symbol: symbol, label)
-    return label
+    symbols = {"alpha_2": r"$\alpha_2$", "alpha": r"$\alpha$", "r0": "$r_0$"}
+    return re.sub(r"\b(alpha_2|alpha|r0)\b", lambda found: symbols[found[0]], label)
 
 
 def _tex(name: str) -> str:
