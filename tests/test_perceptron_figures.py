@@ -28,10 +28,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "figA1d": TWO,
     "forgetting-curves": {"r0": [0.5], "gammas": [1.0], "epochs": 4, **CURVES},
     "dynamics": {"epochs": 12, "groups_epochs": 8, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
-    "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
-    "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
+    "settings": {
+        "alphas": [0.5],
+        "changes": {"whole batch": {"epochs": 6}, "rate / 4": {"learning_rate": 0.005, "epochs": 6}},
+        "others": {"batch 8": {"batch": 8, "epochs": 6}},
+        "n": 40,
+        "n_seeds": 3,
+        **CURVES,
+    },
 }
 SAMPLER = {"warmup": 10, "draws": 8}
+SMALL["gibbs-b"] = {**SAMPLER, "leapfrogs": 2, "n": 20, "n_seeds": 3, "fine": [0.5], "stable": [0.5], "unstable": [0.9]}
+SMALL["gibbs-b"] |= {"sizes": [[10, 3], [20, 3]]}
 SMALL["gibbs-a"] = {
     "n_seeds": [3, 3, 3],
     "leapfrogs": 2,
