@@ -38,8 +38,15 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 SAMPLER = {"warmup": 10, "draws": 8}
-SMALL["gibbs-b"] = {**SAMPLER, "leapfrogs": 2, "n": 20, "n_seeds": 3, "fine": [0.5], "stable": [0.5], "unstable": [0.9]}
-SMALL["gibbs-b"] |= {"sizes": [[10, 3], [20, 3]]}
+SMALL["gibbs-b"] = {
+    "stable": [0.5],
+    "unstable": [0.9],
+    "fine": [0.5],
+    "sizes": [[20, 3], [30, 3]],
+    "n": 20,
+    "n_seeds": 3,
+}
+SMALL["gibbs-b"] |= {"draws": 10, "warmup": 10, "leapfrogs": 2}
 SMALL["gibbs-a"] = {
     "n_seeds": [3, 3, 3],
     "leapfrogs": 2,
