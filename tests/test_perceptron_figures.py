@@ -28,6 +28,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "figA1d": TWO,
     "forgetting-curves": {"r0": [0.5], "gammas": [1.0], "epochs": 4, **CURVES},
     "dynamics": {"epochs": 12, "groups_epochs": 8, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
+    "methods": {
+        "alphas": [0.5],
+        "epochs": 20,
+        "table": [10, 20],
+        "exact": {"samples": 512, "batches": 2},
+        **CURVES,
+    },
     "settings": {
         "alphas": [0.5],
         "changes": {"whole batch": {"epochs": 6}, "rate / 4": {"learning_rate": 0.005, "epochs": 6}},
