@@ -42,17 +42,17 @@ from .figure import Row
 BEYOND, NEVER, SHARE = 3.0, 4.5, 0.01
 
 
-def at_infinite_n(found: Mapping[int, Estimate]) -> Estimate:
+def at_infinite_n(by_size: Mapping[int, Estimate]) -> Estimate:
     """a of mean(N) = a + b/N, from the estimates at each N; its `n` is one more than its degrees of freedom.
 
     Raises
     ------
     ValueError : fewer than two N, or an error of 0.
     """
-    if len(found) < 2 or not all(one.error > 0.0 for one in found.values()):
-        raise ValueError(f"found must hold two N or more with errors above 0, got {dict(found)!r}")
-    sizes = np.array(list(found), dtype=float)
-    mean, error, count = (np.array([getattr(one, name) for one in found.values()]) for name in ("mean", "error", "n"))
+    if len(by_size) < 2 or not all(one.error > 0.0 for one in by_size.values()):
+        raise ValueError(f"by_size must hold two N or more with errors above 0, got {dict(by_size)!r}")
+    sizes = np.array(list(by_size), dtype=float)
+    mean, error, count = (np.array([getattr(one, name) for one in by_size.values()]) for name in ("mean", "error", "n"))
     root = np.sqrt(sizes * count)
     design = np.stack([np.ones_like(sizes), 1.0 / sizes], axis=1) * root[:, None]
     weights = np.linalg.pinv(design)[0] * root  # a = weights @ mean

@@ -1,4 +1,4 @@
-"""What the sampler sees along alpha, started from the prior: order parameters, and whether the chains agree (R-hat)
+"""What the sampler sees along alpha, started from the prior: order parameters, and whether the walkers agree (R-hat)
 where the replicon exceeds 1.
 
 Where the replicon is below 1 the sampler is judged beside equilibrium theory, by the rule of `agreement`, at every
@@ -84,7 +84,7 @@ def draw(data: Data) -> Any:
     title = rf"filled: samples, $N\to\infty$; open: $N={data.parameters['n']}$"
     left.legend(title=title, title_fontsize=7)
     right.plot(
-        [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the chains"
+        [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the walkers"
     )
     right.plot([row["alpha"] for row in theory], [row["replicon"] for row in theory], color="#D55E00", label="replicon")
     right.axhline(1.0, color="0.5", linewidth=0.6, linestyle=":")

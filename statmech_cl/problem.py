@@ -39,8 +39,8 @@ class Task:
     memory : the reference enters the anchor as memory * theta_ref, 0 <= memory <= 1.
     channel : the network and its teacher's labels: Perceptron(), as in E above, or Perceptron(flips=0.1), whose labels
         are flipped with probability 0.1.
-    replay : {1: 0.5} mixes 0.5 N fresh patterns of task 1 in while task 2 of a chain is learned (docs/replay.md). Kept
-        as pairs (task, patterns per weight), entries of 0 left out.
+    replay : {1: 0.5} mixes 0.5 N fresh patterns of task 1 in while a later task of a chain is learned (docs/replay.md).
+        Kept as pairs (task, patterns per weight), entries of 0 left out.
 
     Raises
     ------
@@ -80,14 +80,14 @@ class Task:
         except (TypeError, ValueError):
             raise ValueError(f"replay must map tasks to patterns per weight, got {given!r}") from None
         checked = {check_count("replay", k): check_number(f"replay[{k!r}]", v, low=0.0) for k, v in pairs.items()}
-        found = tuple((k, v) for k, v in sorted(checked.items()) if v > 0.0)
-        if found and anchors.get(self.anchor).curvature is not None:
+        kept = tuple((k, v) for k, v in sorted(checked.items()) if v > 0.0)
+        if kept and anchors.get(self.anchor).curvature is not None:
             raise ValueError(f"anchor must be kl or none with replay, got {self.anchor!r}")
-        if found and self.alpha == 0.0:
+        if kept and self.alpha == 0.0:
             raise ValueError("alpha must be > 0 with replay, got 0.0")
-        if found and self.q_star is not None:
+        if kept and self.q_star is not None:
             raise ValueError(f"q_star must be None with replay, got {self.q_star!r}")
-        return found
+        return kept
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as a plain value; `from_dict` reads it back."""
@@ -150,8 +150,8 @@ class Chain:
             raise ValueError(f"tasks must be a non-empty sequence of Task, got {self.tasks!r}")
         for t, task in enumerate(tasks, start=1):
             told = dict(task.replay)
-            if told and (t != 2 or list(told) != [1]):
-                raise ValueError(f"replay must be of task 1 in the second task, got {told!r} in task {t}")
+            if told and (t == 1 or list(told) != [1]):
+                raise ValueError(f"replay must be of task 1 in a later task, got {told!r} in task {t}")
         later = len(tasks) - 1
         if self.law is not None and self.overlaps is not None:
             raise ValueError("law and overlaps exclude each other; give one of them")

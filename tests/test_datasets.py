@@ -122,17 +122,17 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for file in datasets.FILES.values():
             (root / "mnist" / file).write_bytes(b"")
 
-    def found(data_dir: Path | None = None, **options: bool) -> Path:
+    def place(data_dir: Path | None = None, **options: bool) -> Path:
         return datasets.find("mnist", data_dir, **options)[0]["train_x"].parent.parent
 
-    assert "data" in found().name
+    assert "data" in place().name
     lay(datasets.cache_folder())
-    assert found() == datasets.cache_folder()
+    assert place() == datasets.cache_folder()
     lay(tmp_path / "environment")
     monkeypatch.setenv("STATMECH_CL_DATA", str(tmp_path / "environment"))
-    assert found() == tmp_path / "environment"
+    assert place() == tmp_path / "environment"
     lay(tmp_path / "given")
-    assert found(tmp_path / "given") == tmp_path / "given"
+    assert place(tmp_path / "given") == tmp_path / "given"
     assert not datasets.find("mnist", subset=True)[1]
     assert not datasets.find("fashion-mnist")[1]
     with pytest.raises(DatasetError, match="expected fashion-mnist/train-images-idx3-ubyte"):

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..channels import PLAIN, Channel
-from ..trees import ACTIVATIONS, Tree
-from ..validation import check_choice, check_count, check_number
+from ..trees import ACTIVATIONS, MOST_LAYERS, Tree
+from ..validation import LARGEST, check_choice, check_count, check_number
 
 MAX_POINTS = 100_000
 
@@ -34,12 +34,12 @@ class Number(click.ParamType):
 
 
 class Count(click.ParamType):
-    """A whole number >= low."""
+    """A whole number in [low, high]."""
 
     name = "count"
 
-    def __init__(self, low: int = 1) -> None:
-        self.low = low
+    def __init__(self, low: int = 1, high: int = LARGEST) -> None:
+        self.low, self.high = low, high
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
         """The whole number, or a ValueError that names the option."""
@@ -47,7 +47,7 @@ class Count(click.ParamType):
             count: object = int(value)
         except ValueError:
             count = value
-        return check_count(_name(parameter), count, low=self.low)
+        return check_count(_name(parameter), count, low=self.low, high=self.high)
 
 
 class Steps(click.ParamType):
@@ -92,6 +92,51 @@ class Numbers(click.ParamType):
         return tuple(check_number(name, number, **self.bounds) for number in parse_numbers(name, str(value)))
 
 
+class Axis(click.ParamType):
+    """A parameter and its span, `alpha=0.2:3`."""
+
+    name = "name=low:high"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, float, float]:
+        """Name, low, high; or a ValueError that names the option."""
+        if isinstance(value, tuple):
+            return value
+        which = parameter.name if parameter is not None and parameter.name else "value"
+        name, _, span = str(value).partition("=")
+        try:
+            low, high = (check_number(which, float(part)) for part in span.split(":"))
+        except ValueError:
+            raise ValueError(f"{which} must be a parameter and its span such as alpha=0.2:3, got {value!r}") from None
+        return name.strip().replace("-", "_"), low, high
+
+
+class Replay(click.ParamType):
+    """Patterns of earlier tasks, `1=0.5` or `1=0.5,2=0.25`: 0.5 N of task 1 and 0.25 N of task 2; or `none`."""
+
+    name = "task=alpha"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[tuple[int, float], ...]:
+        """Pairs (task, patterns per weight), or a ValueError that names the option."""
+        if isinstance(value, tuple) or value == "none":
+            return () if value == "none" else value
+        name = _name(parameter)
+        pairs = []
+        for part in str(value).split(","):
+            task, _, amount = part.partition("=")
+            try:
+                pairs.append((int(task), float(amount)))
+            except ValueError:
+                told = "must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none"
+                raise ValueError(f"{name} {told}, got {value!r}") from None
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError(f"{name} must name each task once, got {value!r}")
+        return tuple(pairs)
+
+
 def parse_numbers(name: str, text: str) -> list[float]:
     """The numbers of `0.5`, `0.5,1,2` or `0.1:2:0.1` (decimal arithmetic: 0.3, not 0.30000000000000004).
 
@@ -125,7 +170,12 @@ def _decimal(text: str, form: str) -> Decimal:
 
 
 def _name(parameter: click.Parameter | None) -> str:
-    return "value" if parameter is None or parameter.name is None else parameter.name
+    """What the user calls it: --with is with, whatever the function's argument is called."""
+    if parameter is None or parameter.name is None:
+        return "value"
+    if isinstance(parameter, click.Option):
+        return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
+    return parameter.name
 
 
 def network_options(command: Any) -> Any:
@@ -133,7 +183,8 @@ def network_options(command: Any) -> Any:
     activation = click.option(
         "--activation", type=Choice(ACTIVATIONS), help="Of the hidden units; default sign. Needs --hidden-layers."
     )
-    layers = click.option("--hidden-layers", type=Count(low=0), help="Layers of a tree; default 0, the perceptron.")
+    told = "Layers of a tree; default 0, the perceptron."
+    layers = click.option("--hidden-layers", type=Count(low=0, high=MOST_LAYERS), help=told)
     return layers(activation(command))
 
 

@@ -24,7 +24,7 @@ from ..problem import Task
 from ..validation import check_choice, check_number
 from .continuation import first_node, follow, locate
 from .landscape import Stretch
-from .saddle import Equations, Sweep, certify, failure, low_start, newton
+from .saddle import Equations, Image, certify, failure, low_start, newton
 
 _BRANCHES = ("low", "perfect", "best")
 _FIRST, _LAST = 1e-3, 2.0  # alphas between which the low branch is followed
@@ -57,6 +57,18 @@ class BinarySite:
         """(1 - r) / 2: a weight is its own sign."""
         return 0.5 * (1.0 - self.averages(hats, refine).orders.r)
 
+    def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float]:
+        return np.zeros(1), np.array([[1.0, 0.0]]), 0.0
+
+    def local(self, b: np.ndarray, curvature: float, refine: float) -> tuple[np.ndarray, ...]:
+        """m^2 = 1: the curvature is a constant."""
+        slope = 1.0 / np.cosh(np.minimum(np.abs(b), 350.0)) ** 2
+        return np.logaddexp(b, -b) + curvature, np.tanh(b), slope, 0.5 * slope, 0.5 * slope
+
+    def flipped_at(self, b: np.ndarray, top: np.ndarray, curvature: float, refine: float) -> float:
+        negative = 1.0 / (1.0 + np.exp(np.clip(2.0 * b, -700.0, 700.0)))
+        return float(top[0] @ negative + top[1] @ (1.0 - negative))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PosteriorSolution:
@@ -68,6 +80,7 @@ class PosteriorSolution:
     q_hat, r_hat : their conjugates; equal too.
     free_entropy : entropy of the posterior per weight, in nats; 0 when the teacher is all that is left.
     eps_gibbs, eps_bayes : test errors of one draw, arccos(q)/pi, and of the majority of draws, arccos(sqrt q)/pi.
+    replicon : stability of replica symmetry, below 1: with steps of symmetry breaking the posterior stays as it is.
     residual, quadrature_error : as for Solution.
     """
 
@@ -79,6 +92,7 @@ class PosteriorSolution:
     free_entropy: float
     eps_gibbs: float
     eps_bayes: float
+    replicon: float
     residual: float
     quadrature_error: float
 
@@ -98,14 +112,14 @@ def _family(alpha: float) -> Equations:
 def _low() -> Stretch:
     """The low branch from alpha -> 0 to its fold, where it ends exactly."""
     start = newton(_family(_FIRST), low_start(_family(_FIRST)))
-    curve = follow(_family, first_node(_family, start.sweep.y, _FIRST, 1.0), 0.5 * _FIRST, _LAST)
+    curve = follow(_family, first_node(_family, start.image.y, _FIRST, 1.0), 0.5 * _FIRST, _LAST)
     k = curve.folds()[0]
     fold = locate(_family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[-1]))
     return Stretch((*curve.nodes[: k + 1], fold), 0, "fold")
 
 
-def _sweep(alpha: float) -> Sweep:
-    return newton(_family(alpha), _low().start(alpha), close=True).sweep
+def _image(alpha: float) -> Image:
+    return newton(_family(alpha), _low().start(alpha), polish=True).image
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +129,7 @@ def posterior_transitions() -> Transitions:
     Source: the papers named at the head of this module.
     """
     spinodal = _low().high
-    at = root_between(lambda alpha: _family(alpha).free_entropy(_sweep(alpha)), 1.0, spinodal - 1e-3, xtol=1e-12)
+    at = root_between(lambda alpha: _family(alpha).free_entropy(_image(alpha)), 1.0, spinodal - 1e-3, xtol=1e-12)
     return Transitions(float(at), spinodal)
 
 
@@ -147,25 +161,34 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
     if branch == "best":
         branch = "low" if alpha <= posterior_transitions().information_theoretic else "perfect"
     if branch == "perfect":
-        return _result(alpha, 1.0, 1.0, math.inf, math.inf, 0.0, 0.0, 0.0)
+        return _result(alpha, 1.0, 1.0, math.inf, math.inf, 0.0, 0.0, 0.0, 0.0)
     if alpha == 0.0:
-        return _result(alpha, 0.0, 0.0, 0.0, 0.0, math.log(2.0), 0.0, 0.0)
+        return _result(alpha, 0.0, 0.0, 0.0, 0.0, math.log(2.0), 0.0, 0.0, 0.0)
     equations = _family(alpha)
     start = low_start(equations) if alpha < _FIRST else _low().start(alpha)
-    root = newton(equations, start, close=True)
+    root = newton(equations, start, polish=True)
     if not root.converged:
         raise failure(f"alpha={alpha:g}", root, "the low branch ends nearby")
-    found = certify(Task(alpha=alpha, beta=1.0), equations, root)
+    solution = certify(Task(alpha=alpha, beta=1.0), equations, root)
     return _result(
-        alpha, found.q, found.r, found.q_hat, found.r_hat, found.free_entropy, found.residual, found.quadrature_error
+        alpha,
+        solution.q,
+        solution.r,
+        solution.q_hat,
+        solution.r_hat,
+        solution.free_entropy,
+        solution.replicon,
+        solution.residual,
+        solution.quadrature_error,
     )
 
 
 def _result(
-    alpha: float, q: float, r: float, q_hat: float, r_hat: float, phi: float, residual: float, error: float
-) -> PosteriorSolution:
+    alpha: float, q: float, r: float, q_hat: float, r_hat: float, phi: float, replicon: float, residual: float,
+    error: float,
+) -> PosteriorSolution:  # fmt: skip
     return PosteriorSolution(
         alpha=alpha, q=q, r=r, q_hat=q_hat, r_hat=r_hat, free_entropy=phi,
         eps_gibbs=angle(0.5 * (1.0 - r)), eps_bayes=angle(0.5 * (1.0 - math.sqrt(q))),
-        residual=residual, quadrature_error=error,
+        replicon=replicon, residual=residual, quadrature_error=error,
     )  # fmt: skip

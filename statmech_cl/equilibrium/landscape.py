@@ -7,19 +7,31 @@ kept; a solve then starts Newton's method next to each coexisting solution, whic
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import NamedTuple, cast
 
 import numpy as np
 
+from ..channels import Channel
 from ..problem import Task
-from .continuation import Curve, Family, Node, between, first_node, follow, locate, segments
+from .continuation import Curve, Family, Node, between, first_node, follow, interpolated, locate, segments
 from .saddle import EDGE, Equations, Root, attempt, equations_of, failure, high_start, low_start, newton
 
 ALPHA_FIRST = 0.01  # below, the solution at alpha -> 0 is a Newton step away
 ALPHA_LAST = 3.5  # above, perfect overlap is
 _TOPS = (ALPHA_LAST, 2.5, 1.75, 1.25, 0.9, 0.6, 0.4)  # perfect overlap is begun at the first where q_star is clear of 1
 _CLEAR = 4.0  # of the edge
+
+
+class Near(NamedTuple):
+    """Where Newton's method begins: y next to a solution, and d(y' - y)/dy there where that is known."""
+
+    y: np.ndarray
+    jacobian: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +52,44 @@ class Stretch:
 
     def start(self, c: float) -> np.ndarray:
         """y next to the solution at c, interpolated along the curve."""
+        k = self._interval(c)
+        return between(self.nodes[k], self.nodes[k + 1], c)
+
+    def near(self, c: float) -> Near:
+        """`start`, and the derivative on the cubic through the four nodes around it."""
+        k = self._interval(c)
+        x = interpolated(self.nodes[k], self.nodes[k + 1], c, -1)
+        first = min(max(k - 1, 0), max(len(self.nodes) - 4, 0))
+        at = self._lengths[first : first + 4]
+        s = self._lengths[k] + math.dist(x, self.nodes[k].x)
+        weights = [math.prod((s - other) / (here - other) for other in at if other != here) for here in at]
+        jacobian = np.tensordot(weights, self._jacobians[first : first + 4], 1)
+        # Its determinant tells a saddle: next to a fold, where that is near 0, its sign would be a guess.
+        here = np.linalg.det(jacobian) / self._determinants[k : k + 2]
+        return Near(x[:-1], jacobian if here.min() > 0.0 and here.max() > 0.5 else None)
+
+    @cached_property
+    def _rising(self) -> np.ndarray:
         cs = np.array([node.c for node in self.nodes])
-        rising = cs[-1] > cs[0]
-        k = int(np.searchsorted(cs if rising else -cs, c if rising else -c))
-        k = min(max(k, 1), len(cs) - 1)
-        return between(self.nodes[k - 1], self.nodes[k], c)
+        return cs if cs[-1] > cs[0] else -cs
+
+    @cached_property
+    def _jacobians(self) -> np.ndarray:
+        return np.array([node.derivative[:, :-1] for node in self.nodes])
+
+    @cached_property
+    def _determinants(self) -> np.ndarray:
+        return np.linalg.det(self._jacobians)
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        steps = [float(np.linalg.norm(b.x - a.x)) for a, b in pairwise(self.nodes)]
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    def _interval(self, c: float) -> int:
+        """k such that c lies between nodes k and k + 1."""
+        k = int(np.searchsorted(self._rising, c if self.nodes[-1].c > self.nodes[0].c else -c))
+        return min(max(k, 1), len(self.nodes) - 1) - 1
 
 
 @dataclass(frozen=True)
@@ -88,19 +133,25 @@ def stretches_of(curve: Curve, folds: tuple[Node, ...]) -> list[Stretch]:
 
 
 def curve_from(family: Family, root: Root, c: float, direction: float, low: float, high: float) -> Curve:
-    return follow(family, first_node(family, root.sweep.y, c, direction), low, high)
+    return follow(family, first_node(family, root.image.y, c, direction), low, high)
+
+
+def curves_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Curve]:
+    """The curves through roots at given coordinates and directions, each curve once."""
+    curves: list[Curve] = []
+    for root, c, direction in begun:
+        if not any(_passes(curve, root.image.y, c) for curve in curves):
+            curves.append(curve_from(family, root, c, direction, low, high))
+    return curves
 
 
 def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
     """The stretches of the curves through roots at given coordinates and directions, each curve once."""
-    curves: list[Curve] = []
-    for root, c, direction in begun:
-        if not any(passes(curve, root.sweep.y, c) for curve in curves):
-            curves.append(curve_from(family, root, c, direction, low, high))
+    curves = curves_from(family, begun, low, high)
     return [stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))]
 
 
-def passes(curve: Curve, y: np.ndarray, c: float) -> bool:
+def _passes(curve: Curve, y: np.ndarray, c: float) -> bool:
     """Whether a curve starts or ends at this solution."""
     return any(
         abs(node.c - c) < 1e-6 and np.abs(node.x[:-1] - y).max() < 1e-3 for node in (curve.nodes[0], curve.nodes[-1])
@@ -114,7 +165,8 @@ def describe(task: Task) -> str:
 
 
 @lru_cache(maxsize=64)
-def _landscape(task: Task) -> Landscape:
+def _landscape(beta: float, prior: str, q_star: float | None, channel: Channel) -> Landscape:
+    task = Task(alpha=ALPHA_FIRST, beta=beta, prior=prior, q_star=q_star, channel=channel)
     base = equations_of(task)
 
     def family(c: float) -> Equations:
@@ -136,9 +188,9 @@ def _top_curve(family: Family, known: list[Stretch]) -> Curve | None:
     """The curve through perfect overlap, from its largest alpha down, unless it is the `known` one from alpha -> 0."""
     for c in _TOPS:
         root = attempt(family(c), high_start(family(c)))
-        if root is None or not root.converged or root.sweep.before.uncertainty < _CLEAR * EDGE:
+        if root is None or not root.converged or root.image.before.uncertainty < _CLEAR * EDGE:
             continue
-        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.sweep.y).max() < 1e-2 for s in known):
+        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.image.y).max() < 1e-2 for s in known):
             return None
         down = curve_from(family, root, c, -1.0, ALPHA_FIRST, ALPHA_LAST)
         if c == ALPHA_LAST:
@@ -153,6 +205,4 @@ def landscape(task: Task) -> Landscape:
 
     It depends on the task's beta, prior, q_star and channel; it is traced once for each of these and kept.
     """
-    return _landscape(
-        Task(alpha=ALPHA_FIRST, beta=task.beta, prior=task.prior, q_star=task.q_star, channel=task.channel)
-    )
+    return _landscape(task.beta, task.prior, task.q_star, cast(Hashable, task.channel))

@@ -12,12 +12,15 @@ import numpy as np
 from ..orders import Hats
 from ..problem import Task, refuse_replay
 from ..solution import BRANCHES, ConvergenceError, Solution, Status
-from ..validation import check_choice
-from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, landscape
+from ..validation import check_choice, check_number
+from .landscape import ALPHA_FIRST, ALPHA_LAST, Near, Stretch, describe, landscape
 from .saddle import EDGE, Equations, certify, equations_of, failure, high_start, low_start, multiplier, newton
 
 CERTIFIED_ALPHA = 3.0
 CERTIFIED_BETA = (1.0, 200.0)
+# Where Newton's method finds digits: far outside of what is certified, well inside of what a double holds.
+_BETAS = (1e-5, 1e5)
+_Q_STARS = (1e-4, 1.0 - 1e-6)
 
 
 def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solution]:
@@ -30,10 +33,10 @@ def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solu
         only = replace(_at_zero(task), coexisting=0, thermodynamic=True)
         return [only] if branch == "all" else only
     equations = equations_of(task)
-    solutions = [_finish(task, equations, y, on_failure) for y in starts(task, equations, branch)]
+    solutions = [_finish(task, equations, start, on_failure) for start in _near(task, equations, branch)]
     others: list[Solution] = []
     if branch in ("low", "high") and ALPHA_FIRST <= task.alpha <= ALPHA_LAST:
-        others = [_finish(task, equations, y, "return") for y in starts(task, equations, "all")]
+        others = [_finish(task, equations, start, "return") for start in _near(task, equations, "all")]
     chosen = select(solutions, branch, others)
     return chosen if branch == "all" else chosen[0]
 
@@ -76,17 +79,21 @@ def best_of(solutions: Sequence[Solution]) -> Solution:
 
 def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
     """Where Newton's method begins for each solution asked for."""
+    return [start.y for start in _near(task, equations, branch)]
+
+
+def _near(task: Task, equations: Equations, branch: str) -> list[Near]:
     alpha = task.alpha
     if alpha < ALPHA_FIRST:
-        return [low_start(equations)]  # the only solution there
+        return [Near(low_start(equations))]  # the only solution there
     land = landscape(task)
     if branch == "low":
         low = land.low()
         if alpha > low.high and not (low.high >= ALPHA_LAST - 1e-6):
             raise ValueError(f"branch 'low' ends at alpha = {low.high:.6g}, got alpha {alpha!r}; {_ending(low)}")
         if alpha > ALPHA_LAST and low is land.top():
-            return [high_start(equations)]
-        return [low.start(alpha)]
+            return [Near(high_start(equations))]
+        return [low.near(alpha)]
     if branch == "high":
         top = land.top()
         if top is None:
@@ -95,11 +102,11 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
             raise ValueError(f"branch 'high' ends at alpha = {top.low:.6g}, got alpha {alpha!r}; use a larger alpha")
         if alpha > top.high and top.high < ALPHA_LAST - 1e-6:
             raise ValueError(f"branch 'high' ends at alpha = {top.high:.6g}, got alpha {alpha!r}; {_ending(top)}")
-        return [high_start(equations) if alpha > ALPHA_LAST else top.start(alpha)]
+        return [Near(high_start(equations)) if alpha > ALPHA_LAST else top.near(alpha)]
     if alpha > ALPHA_LAST:
         spanning = [s for s in land.stretches if s.high >= ALPHA_LAST - 1e-6]
-        beyond = [high_start(equations) if s is land.top() else s.start(alpha) for s in spanning]
-        return beyond or [high_start(equations)]
+        beyond = [Near(high_start(equations)) if s is land.top() else s.near(alpha) for s in spanning]
+        return beyond or [Near(high_start(equations))]
     covering = [stretch for stretch in land.stretches if stretch.low <= alpha <= stretch.high]
     if not covering:
         raise ConvergenceError(
@@ -107,19 +114,21 @@ def starts(task: Task, equations: Equations, branch: str) -> list[np.ndarray]:
             state=(math.nan, math.nan, math.nan),
             residual=math.nan,
         )
-    return [stretch.start(alpha) for stretch in covering]
+    return [stretch.near(alpha) for stretch in covering]
 
 
 def _ending(low: Stretch) -> str:
     return "there q_star reaches 1" if low.end == "edge" else "there it folds back"
 
 
-def _finish(task: Task, equations: Equations, y: np.ndarray, on_failure: str) -> Solution:
-    root = newton(equations, y, close=True)
+def _finish(task: Task, equations: Equations, start: Near, on_failure: str) -> Solution:
+    root = newton(equations, start.y, polish=True, jacobian=start.jacobian)
     if not root.converged:
-        root = newton(equations, y)
+        root = newton(equations, start.y)
     if not root.converged and on_failure == "raise":
-        raise failure(describe(task), root, "trace the branch from a nearby alpha")
+        far = task.alpha > 2.0 * CERTIFIED_ALPHA
+        outside = f"alpha lies too far outside [0, {CERTIFIED_ALPHA:g}]"
+        raise failure(describe(task), root, outside if far else "trace the branch from a nearby alpha")
     return certify(task, equations, root)
 
 
@@ -153,6 +162,10 @@ def _at_zero(task: Task) -> Solution:
 
 
 def warn_outside(task: Task, stacklevel: int = 4) -> None:
+    """Warn outside of what is certified; a ValueError where nothing could be computed."""
+    check_number("beta", task.beta, low=_BETAS[0], high=_BETAS[1])
+    if task.q_star is not None:
+        check_number("q_star", task.q_star, low=_Q_STARS[0], high=_Q_STARS[1])
     low, high = CERTIFIED_BETA
     if not low <= task.beta <= high:
         line = f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]"

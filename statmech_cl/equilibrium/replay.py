@@ -1,10 +1,10 @@
-"""The equations of a second task with replay: fresh patterns of task 1 are learned beside those of task 2.
+"""The equations of a later task with replay: fresh patterns of task 1 are learned beside the task's own.
 
 The replayed patterns are one more pattern term, with an overlap of their own, r_1 = E s_1 <m>:
 
     q_hat      = alpha q_hat(q, r, q_star) + replayed q_hat(q, r_1, q_star),        q_star_hat likewise
     r_hat      = alpha r_hat(q, r, q_star),     r_hat_1 = replayed r_hat(q, r_1, q_star)
-    b          = sqrt(q_hat) x + r_hat s_2 + r_hat_1 s_1 + the anchor's field
+    b          = sqrt(q_hat) x + r_hat s + r_hat_1 s_1 + the anchor's field
     Phi        = q_hat q / 2 - q_star_hat q_star - r_hat r - r_hat_1 r_1 + G_S + alpha G_E(r) + replayed G_E(r_1)
 
 with q_hat(...), r_hat(...), G_E of one pattern per weight. Teacher 1 is 1 in the gauge of a chain (s_1 = 1), so r_hat_1
@@ -22,7 +22,7 @@ from ..channels import PLAIN, Channel
 from ..orders import Hats, Orders, SiteAverages, to_orders, to_unknowns
 from ..sites import FieldSite
 from ..solution import Solution
-from .saddle import LARGEST_HATS, Equations, Replayed, Sweep
+from .saddle import LARGEST_HATS, Equations, Image, Replayed
 
 _TINY = 1e-12
 
@@ -72,19 +72,19 @@ class ReplayEquations(Equations):
         site = self._held(at.r_hat_1 or 0.0)
         return self.unknowns(site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0))
 
-    def site_at(self, sweep: Sweep) -> FieldSite:
-        assert sweep.replayed is not None
-        return self._held(sweep.replayed.r_hat)
+    def site_at(self, image: Image) -> FieldSite:
+        assert image.replayed is not None
+        return self._held(image.replayed.r_hat)
 
     def _held(self, r_hat_1: float) -> FieldSite:
         assert isinstance(self.site, FieldSite)
         return replace(self.site, offset=r_hat_1)
 
-    def distance(self, y: np.ndarray, sweep: Sweep) -> float:
-        assert sweep.replayed is not None
-        return max(super().distance(y, sweep), abs(self.of_first(y).r - sweep.replayed.before))
+    def distance(self, y: np.ndarray, image: Image) -> float:
+        assert image.replayed is not None
+        return max(super().distance(y, image), abs(self.of_first(y).r - image.replayed.before))
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Sweep:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Image:
         before, of_first = self.orders(y), self.of_first(y)
         own = self.channel.averages(before, self.beta, refine)
         old = self.first.averages(of_first, self.beta, refine)
@@ -97,13 +97,13 @@ class ReplayEquations(Equations):
         g_e = own.g_e + self.replayed / self.alpha * old.g_e  # what alpha G_E is to be
         if hats.q_hat < 0.0 or not hats.size + abs(r_hat_1) < LARGEST_HATS:
             seen = Replayed(of_first.r, of_first.r, r_hat_1)
-            return Sweep(y, np.full(4, math.inf), before, before, hats, g_e, math.nan, math.nan, seen)
+            return Image(y, np.full(4, math.inf), before, before, hats, g_e, math.nan, math.nan, seen)
         sites = self._held(r_hat_1).averages(hats, refine)
         assert sites.first is not None
         replicon = (self.alpha * own.bend + self.replayed * old.bend) * sites.spread
         seen = Replayed(of_first.r, sites.first[0], r_hat_1)
-        return Sweep(y, self.unknowns(sites) - y, before, sites.orders, hats, g_e, sites.g_s, replicon, seen)
+        return Image(y, self.unknowns(sites) - y, before, sites.orders, hats, g_e, sites.g_s, replicon, seen)
 
-    def free_entropy(self, at: Sweep) -> float:
+    def free_entropy(self, at: Image) -> float:
         assert at.replayed is not None
         return super().free_entropy(at) - at.replayed.r_hat * at.replayed.before

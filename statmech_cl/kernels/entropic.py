@@ -1,4 +1,4 @@
-"""Conjugates -> order parameters: one sweep over the entropic integrals, for any local measure of one site.
+"""Conjugates -> order parameters: one pass over the entropic integrals, for any local measure of one site.
 
     <.> = Int_{-1}^{1} dm (.) exp[ a m^2 + b m + kappa Ent(m) ] / same without (.)
     Ent(m) = ln 2 - KL(q_theta || uniform) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
@@ -104,7 +104,7 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
     n = 2 * half + 1
     theta = np.empty(n)
     m = np.empty(n)
-    short = np.empty(n)
+    shortfall = np.empty(n)
     sech2 = np.empty(n)
     base = np.empty(n)
     x = 0.0
@@ -121,16 +121,16 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
             theta[j] = x if j >= half else -x
             m[j] = tanh if j >= half else -tanh
             sech2[j] = edge
-            short[j] = edge / (1.0 + tanh)
+            shortfall[j] = edge / (1.0 + tanh)
             base[j] = value
-    return theta, m, short, sech2, base
+    return theta, m, shortfall, sech2, base
 
 
 @njit
 def half_nodes(a, kappa, root_c, slope, refine):
     """Nodes of the half line m > 0 (composite Gauss-Legendre in tau), each (n,): theta, m and the log-weights.
 
-    The panels next to m = 0 are as short as exp(-slope m) asks for: there ends what a strong field pushes away.
+    The panels next to m = 0 are as shortfall as exp(-slope m) asks for: there ends what a strong field pushes away.
     """
     root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
     rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
@@ -205,7 +205,7 @@ def window(base, m, low, high):
 
 
 @njit_sums
-def _weighted(exponents, top, m, short, sech2, centre, near, side):
+def _weighted(exponents, top, m, shortfall, sech2, centre, near, side):
     """Sums over nodes of exp(exponent - top) times 1, gap, gap^2 and sech2; gap is the distance to m = centre, taken
     between distances to the edge where that keeps digits."""
     z = 0.0
@@ -214,7 +214,7 @@ def _weighted(exponents, top, m, short, sech2, centre, near, side):
     edge = 0.0
     for k in range(m.size):
         weight = exp(exponents[k] - top)
-        gap = side * (near - short[k]) if m[k] * side >= 0.0 else m[k] - centre
+        gap = side * (near - shortfall[k]) if m[k] * side >= 0.0 else m[k] - centre
         z += weight
         first += weight * gap
         second += weight * gap * gap
@@ -232,7 +232,7 @@ def total_weight(exponents, top):
 
 
 @njit
-def local_moments(b, m, short, sech2, base, exponents):
+def local_moments(b, m, shortfall, sech2, base, exponents):
     """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
     top = log_weights(b, m, base, exponents)
     at = 0
@@ -240,9 +240,9 @@ def local_moments(b, m, short, sech2, base, exponents):
         at += 1
     # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
     centre = m[at]
-    near = short[at]
+    near = shortfall[at]
     side = 1.0 if centre >= 0.0 else -1.0
-    z, first, second, edge = _weighted(exponents, top, m, short, sech2, centre, near, side)
+    z, first, second, edge = _weighted(exponents, top, m, shortfall, sech2, centre, near, side)
     first /= z
     to_edge = near - side * first  # 1 - side <m>
     above = to_edge if side > 0.0 else 2.0 - to_edge
@@ -385,16 +385,16 @@ def graded_nodes(low, high, smooth, a, refine):
 
 
 @njit
-def field_nodes(mean, variance, a, whole, refine):
+def field_nodes(mean, variance, a, far_tails, refine):
     """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
 
-    With `whole` the range includes b = 0, however deep in the Gaussian's tail it lies.
+    With `far_tails` the range includes b = 0, however deep in the Gaussian's tail it lies.
     """
     sd = math.sqrt(variance)
     reach = math.sqrt(2.0 * _DROP * refine)
     low = mean - reach * sd
     high = mean + reach * sd
-    if whole:
+    if far_tails:
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = max(min(low, -reach * width), mean - _UNDERFLOW * sd)
         high = min(max(high, reach * width), mean + _UNDERFLOW * sd)
@@ -408,18 +408,18 @@ def field_nodes(mean, variance, a, whole, refine):
 
 @njit
 def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
-    """One sweep: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
+    """One pass: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
     deficit = np.empty(b.size)
     q = 0.0
     r = 0.0
     r_deficit = 0.0
-    v = 0.0
-    d = 0.0
+    fluctuation = 0.0
+    uncertainty = 0.0
     g_s = 0.0
     spread = 0.0
     norm = 0.0
@@ -428,24 +428,24 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
         if k % TOGETHER == 0:
             i, j = window(base, m, b[k], b[min(k + TOGETHER, b.size) - 1])
         log_norm, mean, deficit[k], _, edge, variance = local_moments(
-            b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+            b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
         )
         norm += weight[k]
         q += weight[k] * mean * mean
         r += weight[k] * mean
         r_deficit += weight[k] * deficit[k]
-        d += weight[k] * edge
-        v += weight[k] * variance
+        uncertainty += weight[k] * edge
+        fluctuation += weight[k] * variance
         g_s += weight[k] * log_norm
         spread += weight[k] * variance * variance
     r_deficit /= norm
-    u = 0.0
+    perpendicular = 0.0
     for k in range(b.size):
         gap = deficit[k] - r_deficit
-        u += weight[k] * gap * gap
+        perpendicular += weight[k] * gap * gap
     if r > 0.5:  # digits of 1 - r near perfect overlap, of r itself for small alpha
         r = 1.0 - r_deficit
-    return q, r, v, d, u, g_s, spread
+    return q, r, fluctuation, uncertainty, perpendicular, g_s, spread
 
 
 @njit

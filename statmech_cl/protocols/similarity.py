@@ -26,6 +26,7 @@ from ..solution import ConvergenceError, Solution, Status
 from ..validation import check_choice, check_count, check_number
 
 PARAMETERS = ("overlap", "alpha_2", "gamma")
+_GRIDS = ("forgetting", "transfer", "eps_1", "eps_2", "alone", "replicon")
 
 _QUADRATURE_WANTED = 1e-9
 _SAME = 1e-5  # between two roots, in the unknowns
@@ -70,6 +71,25 @@ class SimilarityMap:
     @property
     def transfer(self) -> np.ndarray:
         return self.alone - self.eps_2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: x, y, xs, ys, before, the grids (row by row of ys, None where nothing is certified), lines."""
+        grids = {
+            name: [[float(v) if np.isfinite(v) else None for v in row] for row in getattr(self, name)]
+            for name in _GRIDS
+        }
+        reason = self.reason.tolist()
+        plain = {"x": self.x, "y": self.y, "xs": self.xs.tolist(), "ys": self.ys.tolist(), "before": self.before}
+        return {**plain, **grids, "reason": reason, "lines": self.lines}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each point."""
+        plain = self.to_dict()
+        return [
+            {self.x: x, self.y: y, **{name: plain[name][j][i] for name in (*_GRIDS, "reason")}}
+            for j, y in enumerate(plain["ys"])
+            for i, x in enumerate(plain["xs"])
+        ]
 
     def __repr__(self) -> str:
         """Short: the plane, and how much of it is certified."""
@@ -174,8 +194,8 @@ def _at(chain: Chain, values: dict[str, float]) -> Chain:
 @lru_cache(maxsize=4096)
 def _alone(task: Task) -> Solution:
     """Task 2 without a past: a first task does not read its anchor."""
-    found: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0, replay={}), "best", "return")
-    return found
+    solutions: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0, replay={}), "best", "return")
+    return solutions
 
 
 def _point(chain: Chain, values: dict[str, float], starts: Sequence[Callable[[Any], Root | None]]) -> _Point:
@@ -187,12 +207,12 @@ def _point(chain: Chain, values: dict[str, float], starts: Sequence[Callable[[An
     roots: list[Root] = []
     for start in starts:
         root = start(equations)
-        fresh = root is not None and all(np.abs(root.sweep.y - other.sweep.y).max() > _SAME for other in roots)
+        fresh = root is not None and all(np.abs(root.image.y - other.image.y).max() > _SAME for other in roots)
         if root is not None and root.converged and fresh:
             roots.append(root)
     if not roots:
         return _nothing("no fixed point was reached")
-    kept = tuple(root.sweep.y for root in roots)
+    kept = tuple(root.image.y for root in roots)
     best = select([certify(task, equations, root) for root in roots], "best")[0]
     alone = _alone(task)
     for name, solution in (("task 2", best), ("task 2 alone", alone)):
@@ -234,7 +254,7 @@ def _column(item: tuple[Chain, str, float, str, np.ndarray]) -> list[_Point]:
             root = root or _from_top(equations)
         except ConvergenceError:
             root = None
-        known = (root.sweep.y,) if root is not None and root.converged else ()
+        known = (root.image.y,) if root is not None and root.converged else ()
         down.append(known)
     points: list[_Point] = []
     before: tuple[np.ndarray, ...] = ()
@@ -254,15 +274,15 @@ def _column(item: tuple[Chain, str, float, str, np.ndarray]) -> list[_Point]:
 def _edges(columns: list[list[_Point]], values: tuple[np.ndarray, np.ndarray]) -> list[tuple[Any, ...]]:
     """Neighbouring certified points with transfers of opposite signs: (x, y), (x, y), roots of both."""
     xs, ys = values
-    found = []
+    edges = []
     for i, column in enumerate(columns):
         for j, here in enumerate(column):
             for k, m in ((i + 1, j), (i, j + 1)):
                 if k < xs.size and m < ys.size and here.transfer * columns[k][m].transfer < 0.0:
                     there = columns[k][m]
                     ends = (xs[i], ys[j]), (xs[k], ys[m])
-                    found.append((*ends, here.transfer, (*here.roots, *there.roots)))
-    return found
+                    edges.append((*ends, here.transfer, (*here.roots, *there.roots)))
+    return edges
 
 
 def _crossing(item: tuple[Any, ...]) -> dict[str, Any] | None:
