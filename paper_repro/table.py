@@ -37,6 +37,7 @@ from . import (
     spectral,
     switch,
     tree_b,
+    tree_gibbs,
     two_tasks,
 )
 from .figure import Context, Data, Figure, Verdict
@@ -154,6 +155,9 @@ _TABLE = (
         "trees of 0 to 3 hidden layers: forgetting and gain against the teachers' overlap, by theory",
         "11 s",
         "11 s",
+    ),
+    _of(
+        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "8 min", "~3 h"
     ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
