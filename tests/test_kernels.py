@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statmech_cl.kernels.energetic import energetic, tilted
-from statmech_cl.kernels.entropic import entropic, flipped, half_nodes, local_moments, local_nodes, negative_share
+from statmech_cl.kernels.entropic import entropic, flipped, local_moments, negative_share
 from statmech_cl.kernels.gaussian import TABLE
+from statmech_cl.kernels.nodes import half_nodes, local_nodes
 from statmech_cl.kernels.vector import exp as vector_exp
 
 # Order parameters by their small differences: 1 - q_star, (q_star - q) / q_star, (q - r^2) / q.
