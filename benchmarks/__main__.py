@@ -34,10 +34,10 @@ def rows_of(script: Path) -> list[Row]:
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise ValueError(lines[-1])
-        found = [Row(**row) for row in json.loads(done.stdout)]
+        rows = [Row(**row) for row in json.loads(done.stdout)]
     except (ValueError, TypeError) as error:
         return [Row(what=f"{name}: failed", seconds=math.nan, note=str(error))]
-    return [Row(**{**vars(row), "what": f"{name}: {row.what}"}) for row in found]
+    return [Row(**{**vars(row), "what": f"{name}: {row.what}"}) for row in rows]
 
 
 def main() -> int:
@@ -55,8 +55,8 @@ def main() -> int:
     for name in arguments.names or scripts:
         started = time.monotonic()
         print(f"{name} ...", end="", file=sys.stderr, flush=True)
-        found = rows_of(scripts[name])
-        rows += found
+        new = rows_of(scripts[name])
+        rows += new
         print(f" {time.monotonic() - started:.0f} s", file=sys.stderr)
     print(text_of(rows))
     lines = [record(row) for row in rows]

@@ -21,7 +21,7 @@ from statmech_cl import Task
 from statmech_cl.problem import Chain
 from statmech_cl.simulations.perceptron.descent import DescentSettings
 from statmech_cl.simulations.perceptron.loss import Anchor
-from statmech_cl.simulations.perceptron.training import Disorder, train
+from statmech_cl.simulations.perceptron.training import Disorder, Patterns, Signed, train
 
 N, ALPHA, SEEDS, BATCH, PROBLEMS = 1000, 2.0, 20, 32, 6
 
@@ -48,15 +48,15 @@ def plain_epoch(signed: torch.Tensor) -> Callable[[], None]:
     return run
 
 
-def package_epoch(signed: torch.Tensor, batch: int | None) -> Callable[[], None]:
+def package_epoch(patterns: Patterns, batch: int | None, device: torch.device) -> Callable[[], None]:
     """One epoch of all seeds by this package."""
-    theta = 0.7 * torch.randn(SEEDS, 1, N, device=signed.device)
+    theta = 0.7 * torch.randn(SEEDS, 1, N, device=device)
     order = torch.Generator().manual_seed(0)
     anchor = Anchor(Task(alpha=ALPHA), None)
     settings = DescentSettings(epochs=1, batch=batch)
 
     def run() -> None:
-        train(theta, signed, anchor, settings, order, q_star=None, on_epoch=lambda epoch: None)
+        train(theta, patterns, anchor, settings, order, on_epoch=lambda epoch: None)
 
     return run
 
@@ -67,12 +67,12 @@ def second_task_epoch(count: int, device: torch.device) -> Callable[[], None]:
     chains = [Chain((Task(alpha=ALPHA), task), overlaps=r0) for r0, task in tasks]
     settings = DescentSettings(epochs=1)
     data = Disorder(chains, N, range(SEEDS), settings, device)
-    signed, flips = data.patterns(1, round(ALPHA * N), torch.float32)
+    patterns = data.task(1, torch.float32)
     theta = 0.7 * torch.randn(SEEDS, count, N, device=device)
     anchor, order = Anchor([task for _, task in tasks], theta.clone()), torch.Generator().manual_seed(0)
 
     def run() -> None:
-        train(theta, signed, anchor, settings, order, flips=flips, on_epoch=lambda epoch: None)
+        train(theta, patterns, anchor, settings, order, on_epoch=lambda epoch: None)
 
     return run
 
@@ -94,8 +94,8 @@ def rows(device: torch.device, epochs: int) -> Iterator[Row]:
     signed, _ = data.patterns(0, round(ALPHA * N), torch.float32)
     steps = -(-signed.shape[1] // BATCH)
     plain = fastest(plain_epoch(signed), epochs) / steps
-    batched = timed(package_epoch(signed, BATCH), 10 * epochs) / steps
-    full = timed(package_epoch(signed, None), 5)
+    batched = timed(package_epoch(Signed(signed), BATCH, device), 10 * epochs) / steps
+    full = timed(package_epoch(Signed(signed), None, device), 5)
     triad = triad_rate(device, clock)
     compared = {"reference": "DataLoader, loop over seeds", "reference_seconds": plain}
     for name, seconds, patterns, against in (

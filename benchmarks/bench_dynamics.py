@@ -31,8 +31,8 @@ SETTINGS = DescentSettings(batch=None, epochs=EPOCHS, records=1, test_patterns=0
 def timed(work: Callable[[], LearningCurve]) -> tuple[float, LearningCurve]:
     """Seconds, and what came out."""
     started = time.process_time()
-    found = work()
-    return time.process_time() - started, found
+    result = work()
+    return time.process_time() - started, result
 
 
 def said(curve: LearningCurve) -> str:
@@ -40,7 +40,7 @@ def said(curve: LearningCurve) -> str:
     bias = curve.bias()
     parts = [f"eps_g {curve.estimate('eps_g')}, q_star {curve.estimate('q_star')}"]
     parts.append(f"{curve.batches} batches of {curve.samples}")
-    parts += [f"bias from {kind} at most {found['eps_g']:.2g}" for kind, found in bias.items() if found]
+    parts += [f"bias from {kind} at most {largest['eps_g']:.2g}" for kind, largest in bias.items() if largest]
     return "; ".join(parts)
 
 

@@ -82,7 +82,8 @@ def rows(steps: int, length: int) -> Iterator[Row]:
         )
     generator = torch.Generator().manual_seed(1)
     for n in (200_704, length):
-        w, w_prev = torch.randn(n, generator=generator).requires_grad_(), torch.randn(n, generator=generator)
+        w, w_prev = (torch.randn(1, n, generator=generator) for _ in range(2))
+        w.requires_grad_()
         both: dict[str, Callable[[], Tensor]] = {
             "package": lambda w=w, p=w_prev: spectral.regulariser({"w": w}, {"w": p}, LAM, ETA),
             "complex FFTs": lambda w=w, p=w_prev: by_definition(w, p),

@@ -110,11 +110,11 @@ def parser_of(document: str | None) -> argparse.ArgumentParser:
 
 def show(rows: Iterable[Row], *, as_json: bool) -> None:
     """Print the rows: for a reader with their notes below, or as JSON."""
-    found = list(rows)
+    all_rows = list(rows)
     if as_json:
-        print(json.dumps([asdict(row) for row in found]))
+        print(json.dumps([asdict(row) for row in all_rows]))
     else:
-        print(text_of(found))
+        print(text_of(all_rows))
 
 
 def text_of(rows: Sequence[Row]) -> str:

@@ -1,10 +1,11 @@
-"""Write what the README, the gallery and the table of verdicts say about the figures: `make pages`.
+"""Write what the README, the gallery, the table of verdicts and the table of searched settings say: `make pages`.
 
 `python docs/pages.py results/fig2b.json ...` first keeps the verdicts of these runs in docs/verdicts.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -31,7 +32,7 @@ def gallery() -> str:
     """The gallery: every figure with its command and, where docs/images has one, its picture."""
     parts = [
         "# Gallery\n\nEvery figure at scale quick, as its command draws it; `--scale paper` uses the paper's sizes.\n"
-        "Theory | simulation (error) | z is printed by the command and stands in `report.html`.\n"
+        "Theory | simulation (error) | z is printed by the command and shown in `report.html`.\n"
     ]
     for entry in FIGURES.values():
         picture = f"![{entry.id}](images/{entry.id}.png)\n\n" * (ROOT / f"docs/images/{entry.id}.png").is_file()
@@ -68,8 +69,8 @@ def verdicts() -> str:
     standing = [verdict for verdict in kept if verdict["holds"]]
     missing = [f"`{figure}`" for figure in FIGURES if figure not in {verdict["figure"] for verdict in kept}]
     parts = [
-        "# Verdicts\n\nEvery figure ends in a verdict: does its claim hold, and why. The rules stand in the code, and "
-        "stood there before\nthe runs that they judge ([when a verdict holds](simulations.md#when-a-verdict-holds))."
+        "# Verdicts\n\nEvery figure ends in a verdict: does its claim hold, and why. The rules are in the code, and "
+        "were there before\nthe runs that they judge ([when a verdict holds](simulations.md#when-a-verdict-holds))."
         "\n\n"
         "A verdict counts for the seed and the version that it names. The sentences are those of the runs. "
         f"{len(standing)} of\n{len(kept)} verdicts hold.\n",
@@ -81,6 +82,29 @@ def verdicts() -> str:
             "## Not judged here\n\nNo run of these figures is kept; their commands make the verdict: "
             f"{', '.join(missing)}.\n"
         )
+    return "\n".join(parts)
+
+
+def searched() -> str:
+    """Every setting that the search of the deep methods tried, the best of each method first: docs/search/*.csv, which
+    `statmech-cl search` wrote."""
+    with (ROOT / "docs" / "search" / "permuted-mnist.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    hours = sum(float(row["seconds"]) for row in rows) / 3600.0
+    parts = [
+        "# Settings that were searched\n\nWhat `statmech-cl search permuted-mnist` tried for each method of "
+        "[deep networks](deep-networks.md#one-search-at-equal-care),\nits best setting first. Options that are not "
+        "named have their defaults. Five permuted tasks, 784-512-512-10, batches of 64,\nseed 0, permutations of "
+        "seed 1000, judged on 2,000 held-out training images: sign weights of binary methods. Short is\n120 batches a "
+        "task, full 500. "
+        f"{len(rows)} runs, {hours:.1f} hours of training on one busy core.\n"
+    ]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        parts.append(f"## {method}\n\n| setting | length | average | just learned |\n|---|---|---|---|")
+        mine = [row for row in rows if row["method"] == method]
+        for row in sorted(mine, key=lambda row: (row["length"], -float(row["average"]))):
+            parts.append(f"| `{row['setting']}` | {row['length']} | {row['average']} | {row['learned']} |")
+        parts.append("")
     return "\n".join(parts)
 
 
@@ -100,3 +124,4 @@ if __name__ == "__main__":
     (ROOT / "README.md").write_text(readme())
     (ROOT / "docs" / "gallery.md").write_text(gallery())
     (ROOT / "docs" / "verdicts.md").write_text(verdicts())
+    (ROOT / "docs" / "deep-search.md").write_text(searched())

@@ -53,11 +53,11 @@ def picture(beta: float, prior: str) -> Picture:
 
 def branches(state: State) -> dict[str, Any]:
     """The picture's SVG, where its lines stand, folds and transitions in words, command and Python."""
-    found, drawn = branches_of(state.beta, state.prior), picture(state.beta, state.prior)
-    events = [f"fold at α = {fold['alpha']:.6g}" for fold in found.folds]
-    events += [f"replicon crosses 1 at α = {value:.6g}" for value in found.stability]
-    events += [f"free entropies cross at α = {value:.6g}" for value in found.transitions]
-    events += ["a curve was lost: the part beyond is missing" for end in found.ends if end == "lost"]
+    traced, drawn = branches_of(state.beta, state.prior), picture(state.beta, state.prior)
+    events = [f"fold at α = {fold['alpha']:.6g}" for fold in traced.folds]
+    events += [f"replicon crosses 1 at α = {value:.6g}" for value in traced.stability]
+    events += [f"free entropies cross at α = {value:.6g}" for value in traced.transitions]
+    events += ["a curve was lost: the part beyond is missing" for end in traced.ends if end == "lost"]
     low, high = (_text(end) for end in ALPHA_SPAN)
     along = f'parameter="alpha", span={ALPHA_SPAN}'
     return {
@@ -75,10 +75,10 @@ def solutions(state: State) -> dict[str, Any]:
 
     Columns are in order of rising overlap.
     """
-    found = sorted(solve(state.first(), branch="all"), key=lambda solution: solution.r)
+    coexisting = sorted(solve(state.first(), branch="all"), key=lambda solution: solution.r)
     return {
-        "columns": [_column(solution) for solution in found],
-        "told": _told(found),
+        "columns": [_column(solution) for solution in coexisting],
+        "told": _told(coexisting),
         "command": f"statmech-cl solve --alpha {_text(state.alpha)} --beta {_text(state.beta)} --prior {state.prior} "
         "--branch all",
         "python": "from statmech_cl import Task, solve\n"
@@ -88,7 +88,7 @@ def solutions(state: State) -> dict[str, Any]:
 
 def forgetting(state: State) -> dict[str, Any]:
     """The chain's forgetting matrix, what is lost, what is known beforehand, average accuracy, command and Python."""
-    found: ChainSolution = solve(state.chain())
+    solution: ChainSolution = solve(state.chain())
     later = state.tasks - 1
     alphas = " ".join(f"--alpha {_text(alpha)}" for alpha in (state.alpha, *[state.alpha_2] * later))
     priors = f"--prior {state.prior}" + " --prior none" * later * (state.prior != "none")
@@ -98,11 +98,11 @@ def forgetting(state: State) -> dict[str, Any]:
     first = _task(alpha=state.alpha, beta=state.beta, prior=state.prior)
     second = _task(alpha=state.alpha_2, beta=state.beta, **strength, anchor=state.anchor)
     return {
-        "eps_g": found.eps_g.tolist(),
-        "forgetting": found.forgetting.tolist(),
-        "transfer": found.transfer.tolist(),
-        "average_accuracy": found.average_accuracy,
-        "unstable": [number for number, task in enumerate(found.tasks, start=1) if not task.replica_stable],
+        "eps_g": solution.eps_g.tolist(),
+        "forgetting": solution.forgetting.tolist(),
+        "transfer": solution.transfer.tolist(),
+        "average_accuracy": solution.average_accuracy,
+        "unstable": [number for number, task in enumerate(solution.tasks, start=1) if not task.replica_stable],
         "command": f"statmech-cl chain {alphas} --beta {_text(state.beta)} {priors} {tie}",
         "python": "from statmech_cl import Chain, Task, solve\n"
         f"later = {second}\nsolve(Chain(({first}, *[later] * {later}), overlaps={state.overlap!r}))",
@@ -117,10 +117,10 @@ def _column(solution: Solution) -> dict[str, str]:
     return {**column, "quadrature_error": f"{solution.quadrature_error:.1g}", "status": str(solution.status)}
 
 
-def _told(found: list[Solution]) -> str:
-    if len(found) == 1:
+def _told(solutions: list[Solution]) -> str:
+    if len(solutions) == 1:
         return "One solution here."
-    return f"{len(found)} solutions coexist here; the thermodynamic one has the largest free entropy."
+    return f"{len(solutions)} solutions coexist here; the thermodynamic one has the largest free entropy."
 
 
 def _text(value: float) -> str:

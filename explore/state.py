@@ -57,8 +57,8 @@ class State:
     def __post_init__(self) -> None:
         for name, slider in SLIDERS.items():
             value = check_number(name, getattr(self, name), low=slider.low, high=slider.high)
-            whole = name == "tasks"
-            object.__setattr__(self, name, check_count(name, _whole(value), low=2) if whole else value)
+            is_count = name == "tasks"
+            object.__setattr__(self, name, check_count(name, _whole(value), low=2) if is_count else value)
         check_choice("prior", self.prior, PRIORS)
         check_choice("anchor", self.anchor, anchors.names())
 

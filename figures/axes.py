@@ -114,16 +114,16 @@ def curve(
     x = x or "alpha"
     horizontal, vertical = _values(source, x), _values(source, y)
     options.setdefault("color", COLORS.get(y))
-    whole = _stability(source, horizontal.size) if stable is None else np.asarray(stable, bool)
+    stable_at = _stability(source, horizontal.size) if stable is None else np.asarray(stable, bool)
     if horizontal.size == 1:
         ax.plot(horizontal, vertical, marker="o", linestyle="none", label=label, **options)
         return _named(ax, x, y)
     # A segment is drawn as stable when both its ends are; the two styles meet at shared points.
-    edges = np.flatnonzero(np.diff(whole.astype(int))) + 1
-    for start, stop in zip((0, *edges), (*edges, whole.size), strict=True):
-        solid = bool(whole[start])
+    edges = np.flatnonzero(np.diff(stable_at.astype(int))) + 1
+    for start, stop in zip((0, *edges), (*edges, stable_at.size), strict=True):
+        solid = bool(stable_at[start])
         # An unstable stretch reaches over to its stable neighbours, so that no gap is left.
-        first, last = (start, stop) if solid else (max(start - 1, 0), min(stop + 1, whole.size))
+        first, last = (start, stop) if solid else (max(start - 1, 0), min(stop + 1, stable_at.size))
         line = "-" if solid else "--"
         ax.plot(horizontal[first:last], vertical[first:last], line, label=label, **options)
         label = None
@@ -137,6 +137,12 @@ def _stability(source: Any, size: int) -> np.ndarray:
     except (ValueError, KeyError, AttributeError, TypeError):
         return np.ones(size, bool)
     return np.isnan(values) | (values > 0.0)
+
+
+def band(ax: Axes, x: Any, y: Any, error: Any, color: Any) -> None:
+    """One standard error to both sides of a line."""
+    y, error = np.asarray(y, dtype=float), np.asarray(error, dtype=float)
+    ax.fill_between(x, y - error, y + error, color=color, alpha=0.25, linewidth=0)
 
 
 def points(

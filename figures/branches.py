@@ -13,28 +13,30 @@ if TYPE_CHECKING:
     from statmech_cl.equilibrium.trace import Branch
 
 
-def branches(found: Branch) -> Figure:
+def branches(branch: Branch) -> Figure:
     """Order parameters, and eps_g with the folds (circles) and transitions (dotted), against the parameter followed."""
     figure, (left, right) = new(1, 2)
     for name, label in (("q_star", r"$q_\star$"), ("q", "$q$"), ("r", "$r$")):
-        branch_lines(left, found, name, label=label)
+        branch_lines(left, branch, name, label=label)
     left.set_ylabel("order parameters")
     left.legend(title="dashed: replicon > 1, or a saddle", title_fontsize=6)
-    branch_lines(right, found, "eps_g")
-    for fold in found.folds:
+    branch_lines(right, branch, "eps_g")
+    for fold in branch.folds:
         for name in ("q_star", "q", "r"):
-            left.plot(fold[found.parameter], fold[name], "o", color=COLORS[name], markersize=3, markerfacecolor="white")
+            left.plot(
+                fold[branch.parameter], fold[name], "o", color=COLORS[name], markersize=3, markerfacecolor="white"
+            )
     for ax in (left, right):
-        for at in found.transitions:
+        for at in branch.transitions:
             ax.axvline(at, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
     return figure
 
 
-def branch_lines(ax: Axes, found: Branch, y: str, *, label: str | None = None) -> Axes:
-    """Column `y` of every curve of `found`; a colour for the quantity, a dash where replicon > 1 and on saddles."""
-    for start, stop in found.curves:
-        rows = found.points[start:stop]
+def branch_lines(ax: Axes, branch: Branch, y: str, *, label: str | None = None) -> Axes:
+    """Column `y` of every curve of `branch`; a colour for the quantity, a dash where replicon > 1 and on saddles."""
+    for start, stop in branch.curves:
+        rows = branch.points[start:stop]
         stable = [point.replicon < 1.0 + 1e-6 and not point.saddle for point in rows]
-        curve(ax, rows, y, x=found.parameter, stable=stable, label=label)
+        curve(ax, rows, y, x=branch.parameter, stable=stable, label=label)
         label = None
     return ax

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from .axes import band
+
 
 def learning_curve(ax: Axes, told: Mapping[str, Any]) -> Axes:
     """eps_g of every teacher against the epoch, tasks side by side, with a band of one standard error.
@@ -22,7 +24,7 @@ def learning_curve(ax: Axes, told: Mapping[str, Any]) -> Axes:
         eps = np.concatenate([stages[k]["eps_g"][teacher] for k in later])
         error = np.concatenate([stages[k]["eps_g_error"][teacher] for k in later])
         ax.plot(epoch, eps, color=f"C{teacher}", label=rf"$\epsilon_{teacher + 1}$")
-        ax.fill_between(epoch, eps - error, eps + error, color=f"C{teacher}", alpha=0.25, linewidth=0)
+        band(ax, epoch, eps, error, f"C{teacher}")
     for start in starts[1:-1]:
         ax.axvline(start, color="0.6", linewidth=0.6)
     ax.set(xlabel="epoch", ylabel=r"$\epsilon_g$")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .axes import new
+from .axes import band, new
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -54,11 +54,11 @@ def accuracy_against_task(rows: Rows, *, window: int = 5, title: str = "") -> Fi
     for method in methods:
         mine = [row for row in rows if row["method"] == method]
         view = mine[0]["view"]
-        found: dict[tuple[int, int], list[float]] = {}
+        by_place: dict[tuple[int, int], list[float]] = {}
         for row in mine:
             if row["view"] == view and row["end"] and row["after_task"] > 0:
-                found.setdefault((row["after_task"], row["on_task"]), []).append(row["accuracy"])
-        mean = {place: float(np.mean(values)) for place, values in found.items()}
+                by_place.setdefault((row["after_task"], row["on_task"]), []).append(row["accuracy"])
+        mean = {place: float(np.mean(values)) for place, values in by_place.items()}
         tasks = range(1, n_tasks + 1)
         latest = {t: [mean.get((t, on), np.nan) for on in range(t - window + 1, t + 1)] for t in tasks if t >= window}
         series = (
@@ -84,15 +84,15 @@ def accuracy_panel(ax: Axes, rows: Rows) -> Axes:
     """One line for each task from the epoch in which it is first learned, a band of one standard error over seeds."""
     epochs = max(row["epoch"] for row in rows)
     for on in sorted({row["on_task"] for row in rows}):
-        found: dict[int, list[float]] = {}
+        by_epoch: dict[int, list[float]] = {}
         for row in rows:
             if row["on_task"] == on and row["after_task"] >= on:
-                found.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row["accuracy"])
-        when = np.array(sorted(found))
-        mean = np.array([np.mean(found[epoch]) for epoch in when])
-        error = np.array([np.std(v, ddof=1) / np.sqrt(len(v)) if len(v := found[e]) > 1 else 0.0 for e in when])
+                by_epoch.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row["accuracy"])
+        when = np.array(sorted(by_epoch))
+        mean = np.array([np.mean(by_epoch[epoch]) for epoch in when])
+        error = np.array([np.std(v, ddof=1) / np.sqrt(len(v)) if len(v := by_epoch[e]) > 1 else 0.0 for e in when])
         (line,) = ax.plot(when, mean, marker=".", markersize=3, label=str(on))
-        ax.fill_between(when, mean - error, mean + error, color=line.get_color(), alpha=0.25, linewidth=0)
+        band(ax, when, mean, error, line.get_color())
     for border in range(1, max(row["after_task"] for row in rows)):
         ax.axvline(border * epochs + 0.5, color="0.8", linewidth=0.5, zorder=0)
     return ax
@@ -113,12 +113,18 @@ def uncertainty(rows: Rows, *, epochs: int) -> Figure:
     for ax, (name, label) in zip(axes[0], labels.items(), strict=False):
         for method in methods:
             mine = [row for row in rows if row["kind"] == "epoch" and row["method"] == method]
-            found: dict[int, list[float]] = {}
+            by_epoch: dict[int, list[float]] = {}
             for row in mine:
                 if name == "kl" and row["after_task"] == 1:
                     continue  # there is no task before the first
-                found.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row[name])
-            ax.plot(list(found), [np.mean(values) for values in found.values()], marker=".", markersize=3, label=method)
+                by_epoch.setdefault((row["after_task"] - 1) * epochs + row["epoch"], []).append(row[name])
+            ax.plot(
+                list(by_epoch),
+                [np.mean(values) for values in by_epoch.values()],
+                marker=".",
+                markersize=3,
+                label=method,
+            )
         ax.set_xlabel("epoch")
         ax.set_ylabel(label)
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _NAMES = {"overlap": "$r_0$", "alpha_2": r"$\alpha_2$", "gamma": r"$\gamma$"}
 
 
-def similarity_map(found: SimilarityMap | Mapping[str, Any]) -> Figure:
+def similarity_map(source: SimilarityMap | Mapping[str, Any]) -> Figure:
     """Two panels, forgetting and transfer, of a SimilarityMap or a dict of its attributes; blank where it has nan.
 
     Where transfer changes sign: black points where it vanishes, red ones where it jumps between branches.
     """
-    content = found if isinstance(found, Mapping) else _plain(found)
+    content = source if isinstance(source, Mapping) else _plain(source)
     figure, axes = new(1, 2, width=3.4, height=2.8, sharey=True)
     xs, ys = np.asarray(content["xs"]), np.asarray(content["ys"])
     for ax, name, colors in zip(axes, ("forgetting", "transfer"), ("viridis", "RdBu"), strict=True):
@@ -44,5 +44,5 @@ def similarity_map(found: SimilarityMap | Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _plain(found: SimilarityMap) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in ("x", "y", "xs", "ys", "forgetting", "transfer", "lines")}
+def _plain(source: SimilarityMap) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in ("x", "y", "xs", "ys", "forgetting", "transfer", "lines")}

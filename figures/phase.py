@@ -23,9 +23,9 @@ _LOGARITHMIC = 4.0  # ratio of the ends of beta or gamma from which an axis is l
 _WRITTEN = 0.02  # share of the box from which a region has room for words
 
 
-def phase_diagram(found: PhaseDiagram | Mapping[str, Any]) -> Figure:
+def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
     """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels."""
-    content: Mapping[str, Any] = found if isinstance(found, Mapping) else found.to_dict()
+    content: Mapping[str, Any] = source if isinstance(source, Mapping) else source.to_dict()
     x, y = content["x"], content["y"]
     figure, ax = new(width=4.4, height=3.4)
     others = iter(_OTHERS)

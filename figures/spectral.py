@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from .axes import new, points
+from .axes import band, new, points
 
 Rows = Sequence[Mapping[str, Any]]
 _COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73")
@@ -82,12 +82,14 @@ def _style(index: int) -> dict[str, Any]:
 
 def _theory(ax: Axes, rows: Rows) -> None:
     line = sorted(_of(rows, "theory"), key=lambda row: row["alpha_2"])
-    found = _of(rows, "perceptron")
+    perceptrons = _of(rows, "perceptron")
     for task, dash in ((1, "-"), (2, "--")):
         x, y = [row["alpha_2"] for row in line], [row[f"eps_{task}"] for row in line]
         ax.plot(x, y, dash, color="0.5", label=rf"theory, $\epsilon_{task}$")
-        for index, label in enumerate(_labels(found)):
-            mine = [{**row, "at": row["alpha_2"] * (1.0 + 0.03 * index)} for row in found if row["label"] == label]
+        for index, label in enumerate(_labels(perceptrons)):
+            mine = [
+                {**row, "at": row["alpha_2"] * (1.0 + 0.03 * index)} for row in perceptrons if row["label"] == label
+            ]
             options = {"color": _COLORS[index], "fmt": "os^v"[index], "label": label if task == 1 else None}
             points(ax, mine, f"eps_{task}", x="at", **options)
     ax.set_xlabel(r"$\alpha_2$ (points of one $\alpha_2$ drawn side by side)")
@@ -98,9 +100,9 @@ def _theory(ax: Axes, rows: Rows) -> None:
 
 
 def _trade_off(ax: Axes, rows: Rows, published: tuple[float, float]) -> None:
-    found = _of(rows, "trade-off")
-    for index, label in enumerate(_labels(found)):
-        mine = [row for row in found if row["label"] == label]
+    chosen = _of(rows, "trade-off")
+    for index, label in enumerate(_labels(chosen)):
+        mine = [row for row in chosen if row["label"] == label]
         ax.errorbar(
             [row["a"] for row in mine],
             [row["b"] for row in mine],
@@ -126,9 +128,9 @@ def _trade_off(ax: Axes, rows: Rows, published: tuple[float, float]) -> None:
 def _layers(ax: Axes, rows: Rows) -> None:
     line = sorted(_of(rows, "chance"), key=lambda row: row["n"])
     ax.plot([row["n"] for row in line], [row["coherence"] for row in line], color="0.5", label="random weights, rms")
-    found = _of(rows, "layer")
-    for index, method in enumerate(dict.fromkeys(row["method"] for row in found)):
-        mine = [row for row in found if row["method"] == method]
+    layers = _of(rows, "layer")
+    for index, method in enumerate(dict.fromkeys(row["method"] for row in layers)):
+        mine = [row for row in layers if row["method"] == method]
         x = [row["n"] * (1.0 + 0.04 * (index - 6)) for row in mine]
         ax.plot(x, [row["coherence"] for row in mine], linestyle="none", markersize=2, **_style(index))
     ax.set_xscale("log")
@@ -142,13 +144,13 @@ def _layers(ax: Axes, rows: Rows) -> None:
 def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
     """`name` against the epoch of the task, with bands of one standard error: the first task once, the second under
     each anchor. Its start is drawn at 1/2."""
-    found = _of(rows, "along")
-    cases = list(dict.fromkeys((row["anchor"], row["strength"], row["lam"]) for row in found))
+    along = _of(rows, "along")
+    cases = list(dict.fromkeys((row["anchor"], row["strength"], row["lam"]) for row in along))
     drawn = [(1, cases[0])] * (name != "beta") + [(2, case) for case in cases]
     seen: dict[tuple[str, bool], int] = {}
     for task, case in drawn:
         anchor, strength, lam = case
-        mine = [row for row in found if (row["anchor"], row["strength"], row["lam"]) == case]
+        mine = [row for row in along if (row["anchor"], row["strength"], row["lam"]) == case]
         mine = [row for row in mine if row["after_task"] == task and (name, row["epoch"]) != ("beta", 0)]  # BB = 0
         x = np.maximum([row["epoch"] for row in mine], 0.5)
         y, error = (np.array([row[column] for row in mine], dtype=float) for column in (name, f"{name}_error"))
@@ -164,7 +166,7 @@ def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
             if lam:
                 label += rf", $\lambda={'' if lam == 1.0 else format(lam, 'g')}N$"
         ax.plot(x, y, linewidth=0.9, label=label, **style)
-        ax.fill_between(x, y - error, y + error, color=style["color"], alpha=0.25, linewidth=0)
+        band(ax, x, y, error, style["color"])
     ax.set_xscale("log")
     if name != "eps_1":
         ax.set_yscale("log")
@@ -175,10 +177,10 @@ def _along_descent(ax: Axes, rows: Rows, name: str) -> None:
 
 
 def _along_training(ax: Axes, rows: Rows, name: str) -> None:
-    found = _of(rows, "epoch")
-    for index, method in enumerate(dict.fromkeys(row["method"] for row in found)):
-        for label in _labels([row for row in found if row["method"] == method]):
-            mine = [row for row in found if row["label"] == label and row.get(name) is not None]
+    measured = _of(rows, "epoch")
+    for index, method in enumerate(dict.fromkeys(row["method"] for row in measured)):
+        for label in _labels([row for row in measured if row["method"] == method]):
+            mine = [row for row in measured if row["label"] == label and row.get(name) is not None]
             epochs = sorted({row["epoch"] for row in mine})
             mean = np.array([np.mean([row[name] for row in mine if row["epoch"] == epoch]) for epoch in epochs])
             ax.plot(epochs, mean * (100.0 if name == "fall" else 1.0), markersize=2, linewidth=0.7, **_style(index))
@@ -189,10 +191,10 @@ def _along_training(ax: Axes, rows: Rows, name: str) -> None:
 
 
 def _fields(ax: Axes, rows: Rows) -> None:
-    found = _of(rows, "fields")
-    for index, alpha in enumerate(sorted({row["alpha_2"] for row in found})):
+    fields = _of(rows, "fields")
+    for index, alpha in enumerate(sorted({row["alpha_2"] for row in fields})):
         for anchor, marker in (("l2", "o"), ("kl", "x")):
-            mine = [row for row in found if row["alpha_2"] == alpha and row["anchor"] == anchor]
+            mine = [row for row in fields if row["alpha_2"] == alpha and row["anchor"] == anchor]
             x, y = [row["beta"] for row in mine], [row["forgetting"] for row in mine]
             style = {**_style(index), "marker": marker}
             label = rf"{anchor.upper()}, $\alpha_2={alpha:g}$"
@@ -205,9 +207,9 @@ def _fields(ax: Axes, rows: Rows) -> None:
 
 
 def _beside_forgetting(ax: Axes, rows: Rows, name: str) -> None:
-    found = _of(rows, "run")
-    for index, method in enumerate(dict.fromkeys(row["method"] for row in found)):
-        mine = [row for row in found if row["method"] == method]
+    runs = _of(rows, "run")
+    for index, method in enumerate(dict.fromkeys(row["method"] for row in runs)):
+        mine = [row for row in runs if row["method"] == method]
         x, y = [row[name] for row in mine], [100.0 * row["forgetting"] for row in mine]
         ax.plot(x, y, linestyle="none", markersize=2.5, **_style(index))
     ax.set_xscale("log")

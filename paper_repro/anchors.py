@@ -49,8 +49,8 @@ def compute(context: Context) -> Data:
         for anchor, gammas in {"none": [0.0], **size["gamma"]}.items()
         for gamma in gammas
     ]
-    found = context.points(point, grid, "theory")
-    return Data([{**where, **what} for where, what in zip(grid, found, strict=True)], dict(size))
+    solved = context.points(point, grid, "theory")
+    return Data([{**where, **what} for where, what in zip(grid, solved, strict=True)], dict(size))
 
 
 def draw(data: Data) -> Any:
@@ -86,7 +86,7 @@ def verdict(data: Data) -> Verdict:
         for r0 in sizes["r0"]:
             (free,) = data.select(alpha_2=a, r0=r0, anchor="none")
             for level in _LEVELS:
-                found = {}
+                eps_2_of = {}
                 for name in sizes["gamma"]:
                     eps_2 = at_forgetting(
                         [free, *data.select(alpha_2=a, r0=r0, anchor=name)], level * free["forgetting"]
@@ -95,8 +95,8 @@ def verdict(data: Data) -> Verdict:
                         Row(f"alpha_2={a:g} r0={r0:g} forgetting {level:g} of gamma=0, {name}: eps_2", eps_2, None)
                     )
                     if eps_2 is not None:
-                        found[name] = eps_2
-                least.append(min(found, key=lambda name: found[name]) if found else "none")
+                        eps_2_of[name] = eps_2
+                least.append(min(eps_2_of, key=lambda name: eps_2_of[name]) if eps_2_of else "none")
     counts = ", ".join(f"{name} {least.count(name)}" for name in sizes["gamma"])
     worst = max(row["quadrature_error"] for row in data.rows)
     sentence = (

@@ -1,8 +1,8 @@
-"""A chain of a user's own beside equilibrium theory: what the command `compare` computes, judges and draws.
+"""A chain, or a tree, of a user's own beside equilibrium: what the command `compare` computes, judges and draws.
 
-The rule is that of `agreement`, on the overlaps p_k with every teacher k after the last task. A point decides where the
-theory has one solution (saddles left out), its replicon is below 1 and, for the sampler, the draws are in equilibrium.
-Nothing is extrapolated: N is the user's. Other observables stand in the table and decide nothing.
+The rule is that of `agreement`, on the overlaps p_k with every teacher k after the last task (p of one task). A point
+decides where the theory has one solution (saddles left out), its replicon is below 1 and, for the sampler, the draws
+are in equilibrium. Nothing is extrapolated: N is the user's. Other observables stand in the table and decide nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def compute(
 ) -> Data:
     """Rows "solution" (every solution of each chain) and the simulated points.
 
-    problems : (what is swept, chain). points : the parameters of `problem_row` for each of them.
+    problems : (what is swept, task or chain). points : the parameters of `problem_row` for each of them.
     """
     from statmech_cl.simulations.perceptron.problem_rows import problem_row
 
@@ -34,8 +34,8 @@ def compute(
     rows: list[dict[str, Any]] = []
     wanted = [{"problem": to_dict(problem)} for _, problem in problems]
     theory = context.points(solutions_row, wanted, "theory")
-    found = context.points(problem_row, points, method)
-    for (swept, problem), told, simulated in zip(problems, theory, found, strict=True):
+    simulations = context.points(problem_row, points, method)
+    for (swept, problem), told, simulated in zip(problems, theory, simulations, strict=True):
         at = dict(swept)
         label = " ".join(f"{name}={value:g}" for name, value in at.items())
         rows += [{"kind": "solution", "label": label, **at, **solution} for solution in told["solutions"]]
@@ -47,7 +47,9 @@ def compute(
 def _plain(row: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     """The simulated row without single seeds, under the names of the theory (eps_1, p_1, ... after the last task)."""
     plain = {name: value for name, value in row.items() if not isinstance(value, list)}
-    last = len(problem.tasks) if isinstance(problem, Chain) else 1
+    if not isinstance(problem, Chain):
+        return plain
+    last = len(problem.tasks)
     plain = {name: value for name, value in plain.items() if "_after_" not in name}
     for end in ("", "_error"):
         for on in range(1, last + 1):
@@ -61,7 +63,10 @@ _SHORT = {"eps": "eps_g", "p": "p"}
 
 def observables(data: Data) -> tuple[list[str], list[str]]:
     """(what decides, what else is compared)."""
-    numbers = range(1, len(data.parameters["problems"][0]["chain"]["tasks"]) + 1)
+    problem = data.parameters["problems"][0]
+    if "task" in problem:
+        return ["p"], ["q", "r", "q_star", "eps_g"]
+    numbers = range(1, len(problem["chain"]["tasks"]) + 1)
     return [f"p_{k}" for k in numbers], ["q_star", *(f"eps_{k}" for k in numbers)]
 
 

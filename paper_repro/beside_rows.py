@@ -16,11 +16,11 @@ def solutions_row(*, problem: Mapping[str, Any]) -> dict[str, Any]:
     """
     from statmech_cl import solve
 
-    whole = from_dict(problem)
-    found: Any = solve(whole, branch="all")
+    task_or_chain = from_dict(problem)
+    solutions: Any = solve(task_or_chain, branch="all")
     rows = []
-    for solution in found:
-        tasks = [solution] if isinstance(whole, Task) else solution.tasks
+    for solution in solutions:
+        tasks = [solution] if isinstance(task_or_chain, Task) else solution.tasks
         last = tasks[-1]
         if last.saddle:
             continue

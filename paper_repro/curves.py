@@ -50,14 +50,14 @@ def compute(
     rows = []
     for case, row in zip(cases, theory, strict=True):
         rows += _flat("dynamics", case, row["stages"], row["batches"], last)
-    found: dict[int, list[dict[str, Any]]] = {}
+    by_size: dict[int, list[dict[str, Any]]] = {}
     for n, n_seeds in size["sizes"]:
         grid = [
             {**case, "n": n, "seeds": seeds_of(context.seed, n, n_seeds, case), "device": context.device, **settings}
             for case in cases
         ]
-        found[n] = context.groups(descent_curves, grid, f"descent, N = {n}", together=together)
-        for case, row in zip(cases, found[n], strict=True):
+        by_size[n] = context.groups(descent_curves, grid, f"descent, N = {n}", together=together)
+        for case, row in zip(cases, by_size[n], strict=True):
             rows += [{**flat, "n": n} for flat in _flat("descent", case, row["stages"], n_seeds, last, n)]
     return rows + _limits(rows)
 
@@ -128,10 +128,10 @@ def _limits(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             estimates = {row["n"]: Estimate(row[name], row[f"{name}_error"], row["count"]) for row in members}
             if not all(one.error > 0.0 for one in estimates.values()):
                 continue
-            found = at_infinite_n(estimates)
-            limit |= {name: found.mean, f"{name}_error": found.error, f"{name}_n": found.n}
+            extrapolated = at_infinite_n(estimates)
+            limit |= {name: extrapolated.mean, f"{name}_error": extrapolated.error, f"{name}_n": extrapolated.n}
             if name.startswith("p_"):
-                limit |= _eps(int(name[2:]), found.mean, found.error)
+                limit |= _eps(int(name[2:]), extrapolated.mean, extrapolated.error)
         limits.append(limit)
     return limits
 

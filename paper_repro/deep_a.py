@@ -34,16 +34,16 @@ def draw(data: Data) -> Any:
 def verdict(data: Data) -> Verdict:
     """The paper's claim: variational learning in field space keeps earlier tasks better than metaplasticity."""
     methods = list(data.parameters["methods"])
-    found = {method: final(data, method) for method in methods}
+    finals = {method: final(data, method) for method in methods}
     rows = []
     for method in methods:
         for name in ("average", "forgotten"):
-            rows.append(Row(f"{method}: {name}", None, Estimate.from_samples(found[method][name])))
-    base = found["metaplasticity"]["average"]
-    gains = {method: difference(found[method]["average"], base) for method in ("vcl", "vcl-sgd")}
+            rows.append(Row(f"{method}: {name}", None, Estimate.from_samples(finals[method][name])))
+    base = finals["metaplasticity"]["average"]
+    gains = {method: difference(finals[method]["average"], base) for method in ("vcl", "vcl-sgd")}
     for method, gain in gains.items():
         rows.append(Row(f"{method} - metaplasticity: average", None, gain))
-    kept = difference(found["metaplasticity"]["forgotten"], found["vcl"]["forgotten"])
+    kept = difference(finals["metaplasticity"]["forgotten"], finals["vcl"]["forgotten"])
     rows.append(Row("metaplasticity - vcl: forgotten", None, kept))
     holds = kept.mean > 2.0 * kept.error and gains["vcl"].mean > 2.0 * gains["vcl"].error
     sentence = (

@@ -33,12 +33,12 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """The paper's claim: variational learning forgets MNIST less than metaplasticity does."""
-    found = {method: final(data, method) for method in data.parameters["methods"]}
+    finals = {method: final(data, method) for method in data.parameters["methods"]}
     rows = []
-    for method, numbers in found.items():
+    for method, numbers in finals.items():
         rows.append(Row(f"{method}: average of both", None, Estimate.from_samples(numbers["average"])))
         rows.append(Row(f"{method}: MNIST forgotten", None, Estimate.from_samples(numbers["forgotten"])))
-    kept = {m: difference(found["metaplasticity"]["forgotten"], found[m]["forgotten"]) for m in ("vcl", "vcl-sgd")}
+    kept = {m: difference(finals["metaplasticity"]["forgotten"], finals[m]["forgotten"]) for m in ("vcl", "vcl-sgd")}
     for method, gain in kept.items():
         rows.append(Row(f"metaplasticity - {method}: forgotten", None, gain))
     holds = kept["vcl"].mean > 2.0 * kept["vcl"].error

@@ -51,9 +51,9 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
         "heads": "single",
         "validation": False,
         "network": "mlp",
-        "look_back": None,
-        "test_images": 0,
-        "curve": True,
+        "look_back": sizes.get("look_back"),
+        "test_images": sizes.get("test_images", 0),
+        "curve": sizes.get("curve", True),
     }
     points = [
         {
@@ -70,9 +70,9 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
     checkpoints = context.store.path.parent / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     with Store(context.store.path) as store:
-        found = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
+        finished = dict(context.bar(runs.run_points(store, points, checkpoints=checkpoints), figure, total=len(points)))
     for number in range(len(points)):
-        yield found[number]
+        yield finished[number]
 
 
 def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
@@ -85,22 +85,30 @@ def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
     return Data(rows, dict(context.parameters))
 
 
+def matrices(data: Data, method: str) -> tuple[str, list[np.ndarray]]:
+    """The first view of `method`, and accuracy[after_task, on_task] of it for each seed (nan: not measured)."""
+    found = _by_seed(data, method)
+    view = str(found[0].rows[0]["view"])
+    return view, [result.matrix(view) for result in found]
+
+
 def final(data: Data, method: str) -> dict[str, np.ndarray]:
     """Over seeds: `average` accuracy at the end, accuracy just `learned`, and `forgotten` since; of the first view."""
+    metrics = [result.metrics(str(result.rows[0]["view"])) for result in _by_seed(data, method)]
+    return {
+        "average": np.array([m["average"] for m in metrics]),
+        "learned": np.array([m["learned"] for m in metrics]),
+        "forgotten": np.array([-m["backward_transfer"] for m in metrics]),
+    }
+
+
+def _by_seed(data: Data, method: str) -> list[Any]:
     from statmech_cl.simulations.deep.results import RunResult
 
     rows = data.select(method=method)
-    seeds = sorted({row["seed"] for row in rows})
-    view = rows[0]["view"]
     n_tasks = max(row["on_task"] for row in rows)
-    found = [
-        RunResult(method, seed, {}, n_tasks, [r for r in rows if r["seed"] == seed]).metrics(view) for seed in seeds
-    ]
-    return {
-        "average": np.array([m["average"] for m in found]),
-        "learned": np.array([m["learned"] for m in found]),
-        "forgotten": np.array([-m["backward_transfer"] for m in found]),
-    }
+    seeds = sorted({row["seed"] for row in rows})
+    return [RunResult(method, seed, {}, n_tasks, [r for r in rows if r["seed"] == seed]) for seed in seeds]
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> Estimate:

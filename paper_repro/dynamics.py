@@ -31,17 +31,17 @@ def compute(context: Context) -> Data:
 
     prepare()
     size = context.parameters
-    whole = curves.whole_batch(epochs=size["epochs"], records=12)
+    full_batch = curves.whole_batch(epochs=size["epochs"], records=12)
     cut = curves.whole_batch(epochs=size["groups_epochs"], records=8)
     case = {"alpha": size["alpha"], "samples": size["samples"], "batches": size["batches"], "seed": context.seed}
-    grid = [{**case, "memory": memory, **whole} for memory in (True, False)]
+    grid = [{**case, "memory": memory, **full_batch} for memory in (True, False)]
     exact, without = context.points(kernels_row, grid, "dynamics")
     (grouped,) = context.points(groups_row, [{**case, "groups": size["groups"], **cut}], "groups")
     rows = [*_told("dynamics", exact), *_told("no memory", without), *_told("groups", grouped)]
-    rows += _limits(context, "limit", whole, 1) + _limits(context, "groups limit", cut, size["groups"])
+    rows += _limits(context, "limit", full_batch, 1) + _limits(context, "groups limit", cut, size["groups"])
     for name in _MAPS:
         rows += [{"kind": name, "time": t, "values": line} for t, line in enumerate(exact[name])]
-    return Data(rows, {**size, "descent": whole, "grouped": cut})
+    return Data(rows, {**size, "descent": full_batch, "grouped": cut})
 
 
 def _told(kind: str, row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -74,8 +74,8 @@ def _limits(context: Context, kind: str, settings: Mapping[str, Any], groups: in
                 mean, error = (stage[f"{name}{end}"] for end in ("", "_error"))
                 mean, error = (mean[0], error[0]) if name == "p" else (mean, error)
                 at[n] = Estimate(mean[index], error[index], seeds[n])
-            found = at_infinite_n(at)
-            limit |= {name: found.mean, f"{name}_error": found.error, f"{name}_n": found.n}
+            extrapolated = at_infinite_n(at)
+            limit |= {name: extrapolated.mean, f"{name}_error": extrapolated.error, f"{name}_n": extrapolated.n}
         rows.append(limit)
     return rows
 

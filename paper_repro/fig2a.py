@@ -2,7 +2,7 @@
 
 Descent minimises E and stops where its fields happen to be; equilibrium theory is about exp(-beta E), which Hamiltonian
 Monte Carlo samples. The sampler is run where the replicon is below 1: beyond, equilibrium theory with one overlap does
-not claim to hold, and chains of any affordable length disagree.
+not claim to hold, and walkers of any affordable length disagree.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """Descent beside its dynamical theory, the sampler beside equilibrium: both are judged."""
-    found = one_task.verdict(data, NAMES)
+    judged = one_task.verdict(data, NAMES)
     sampled = one_task.beside_equilibrium(data, NAMES)
     sentence, agrees = agreement(sampled, "Equilibrium", "the sampler")
-    return Verdict([*found.rows, *sampled], f"{found.sentence} {sentence}", found.holds and agrees)
+    return Verdict([*judged.rows, *sampled], f"{judged.sentence} {sentence}", judged.holds and agrees)

@@ -36,9 +36,9 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """p at every simulated alpha, and the exponent that the paper quotes."""
-    found = one_task.verdict(data, ("p",))
+    judged = one_task.verdict(data, ("p",))
     power = Row("d ln eps_g / d ln alpha", exponent(data), None, f"high branch near alpha = 2; paper: {_PAPER_POWER}")
-    return Verdict([*found.rows, power], found.sentence, found.holds)
+    return Verdict([*judged.rows, power], judged.sentence, judged.holds)
 
 
 def exponent(data: Data) -> float | None:

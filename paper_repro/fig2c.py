@@ -48,19 +48,19 @@ def compute(context: Context) -> Data:
 
     given = points(**size["dynamics"], seed=context.seed)
     theory = context.groups(theory_curves, given, "dynamics", together=["alpha_1"])
-    found: dict[int, list[dict[str, Any]]] = {}
+    by_size: dict[int, list[dict[str, Any]]] = {}
     for n, n_seeds in size["sizes"]:
         given = points(n=n, device=context.device)
         given = [{**one, "seeds": curves.seeds_of(context.seed, n, n_seeds, one)} for one in given]
-        found[n] = context.groups(descent_curves, given, f"descent, N = {n}", together=["alpha_1"])
+        by_size[n] = context.groups(descent_curves, given, f"descent, N = {n}", together=["alpha_1"])
     rows: list[dict[str, Any]] = []
     for index, alpha in enumerate(size["alphas"]):
         (stage,) = theory[index]["stages"]
-        recorded = found[size["sizes"][0][0]][index]["stages"][0]["epochs"]
+        recorded = by_size[size["sizes"][0][0]][index]["stages"][0]["epochs"]
         loss = np.array(stage["loss_batches"]).T[recorded]
         rows.append(_row("dynamics", alpha, None, _time(recorded, loss, size["tolerance"]), stage["p"][0][-1]))
         times = {}
-        for n, lines in found.items():
+        for n, lines in by_size.items():
             (seen,) = lines[index]["stages"]
             times[n] = _time(seen["epochs"], np.array(seen["loss_seeds"]), size["tolerance"])
             rows.append(_row("descent", alpha, n, times[n], seen["p"][0][-1]))
@@ -73,8 +73,8 @@ def _time(epochs: Sequence[int], loss: np.ndarray, tolerance: float) -> Estimate
     a rounding, interval / sqrt 12."""
     from statmech_cl.simulations.perceptron.records import convergence_epochs
 
-    found = convergence_epochs(np.array(epochs), loss, tolerance=tolerance).astype(float)
-    estimate = Estimate.from_samples(found)
+    times = convergence_epochs(np.array(epochs), loss, tolerance=tolerance).astype(float)
+    estimate = Estimate.from_samples(times)
     return Estimate(estimate.mean, max(estimate.error, (epochs[1] - epochs[0]) / math.sqrt(12.0)), estimate.n)
 
 

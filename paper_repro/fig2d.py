@@ -60,11 +60,11 @@ def compute(context: Context) -> Data:
     for index, level in enumerate(size["q_stars"]):
         values = {"p_1": line["p"][index], "p_1_error": line["p_error"][index]}
         rows.append({"kind": "ramp", "q_star": level, **values, **curves.eps_of(1, values)})
-        found = {
+        by_size = {
             n: Estimate(seen[n]["p"][index], max(seen[n]["p_error"][index], 2.0 / (n * n_seeds)), n_seeds)
             for n, n_seeds in size["sizes"]
         }
-        limit = at_infinite_n(found)
+        limit = at_infinite_n(by_size)
         values = {"p_1": limit.mean, "p_1_error": limit.error, "p_1_n": limit.n}
         rows.append({"kind": "ramp limit", "q_star": level, **values, **curves.eps_of(1, values)})
     levels = sorted({*size["q_stars"], *size["fine"]})

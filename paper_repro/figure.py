@@ -78,9 +78,9 @@ class Context:
         for members in self.bar(groups.values(), label):
             missing = [index for index in members if rows[index] is None]
             if missing:
-                found = dict(zip(members, function([grid[index] for index in members]), strict=True))
+                computed = dict(zip(members, function([grid[index] for index in members]), strict=True))
                 for index in missing:
-                    rows[index] = self.store.put(name, grid[index], found[index], version=version)
+                    rows[index] = self.store.put(name, grid[index], computed[index], version=version)
         return rows
 
     def bar(self, items: Iterable[Any], label: str, *, total: int | None = None) -> Iterable[Any]:

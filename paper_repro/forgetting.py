@@ -27,11 +27,11 @@ def compute(context: Context) -> Data:
     """One matrix for each gamma, a row for each of its entries."""
     size = context.parameters
     grid = [{**{name: size[name] for name in ("alpha", "beta", "r0")}, "gamma": gamma} for gamma in size["gamma"]]
-    found = context.points(matrix_row, grid, "theory")
+    matrices = context.points(matrix_row, grid, "theory")
     rows = [
         {"gamma": where["gamma"], "after_task": after + 1, "on_task": on + 1, "eps_g": value}
         | {"quadrature_error": what["quadrature_error"]}
-        for where, what in zip(grid, found, strict=True)
+        for where, what in zip(grid, matrices, strict=True)
         for after, line in enumerate(what["eps_g"])
         for on, value in enumerate(line)
     ]

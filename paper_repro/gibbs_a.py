@@ -44,10 +44,10 @@ def compute(context: Context) -> Data:
         names = _TWO if two else _ONE
         physics = {name: value for name, value in case.items() if name not in ("sizes", *_SAMPLER)}
         sampler = {name: case[name] for name in _SAMPLER if name in case} | {"leapfrogs": size["leapfrogs"]}
-        found = context.points(
+        theory = context.points(
             two_task_theory_row if two else theory_row, [{**physics, "beta": size["beta"]}], "theory"
         )
-        rows.append({"kind": "theory", "case": label, **{name: found[0][name] for name in names}})
+        rows.append({"kind": "theory", "case": label, **{name: theory[0][name] for name in names}})
         estimates: dict[str, list[Estimate]] = {name: [] for name in names}
         for index, (n, n_seeds) in enumerate(zip(case["sizes"], size["n_seeds"], strict=True)):
             # different sizes see different disorder: their estimates are independent

@@ -1,4 +1,4 @@
-"""What the sampler sees along alpha, started from the prior: order parameters, and whether the chains agree (R-hat)
+"""What the sampler sees along alpha, started from the prior: order parameters, and whether the walkers agree (R-hat)
 where the replicon exceeds 1."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .theory_rows import theory_row
 
 _NAMES = ("q", "r", "q_star", "p")
 _FINITE_SIZE = 0.01  # corrections of order 1/N to the order parameters, at N = 200 and more
-_APART = 1.2  # R-hat beyond which the chains of a seed do not sample one and the same region
+_APART = 1.2  # R-hat beyond which the walkers of a seed do not sample one and the same region
 _SHARED = {
     "beta": 20.0,
     "fine": np.round(np.arange(0.05, 1.901, 0.05), 2).tolist(),
@@ -35,14 +35,14 @@ def compute(context: Context) -> Data:
     size = context.parameters
     sampler = {name: size[name] for name in ("warmup", "draws", "leapfrogs", "n", "beta")}
     grid = [{"alpha": a, "seeds": seeds(context), "device": context.device, **sampler} for a in size["alphas"]]
-    found = context.points(gibbs_row, grid, "sampler")
+    sampled = context.points(gibbs_row, grid, "sampler")
     grid = [
         {"alpha": alpha, "beta": size["beta"], "branch": "low"} for alpha in sorted({*size["fine"], *size["alphas"]})
     ]
     theory = context.points(theory_row, grid, "theory")
     named = ("alpha", *_NAMES, "eps_g", "replicon")
     rows: list[dict[str, Any]] = [{"kind": "theory", **{name: row[name] for name in named}} for row in theory]
-    for row in found:
+    for row in sampled:
         kept = without_seeds(row)
         rows.append({"kind": "gibbs", **kept})
     return Data(rows, dict(size))
@@ -62,7 +62,7 @@ def draw(data: Data) -> Any:
     left.set_ylim(0.0, 1.02)
     left.legend(title=f"points: Gibbs, $N={data.parameters['n']}$", title_fontsize=7)
     right.plot(
-        [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the chains"
+        [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the walkers"
     )
     right.plot([row["alpha"] for row in theory], [row["replicon"] for row in theory], color="#D55E00", label="replicon")
     right.axhline(1.0, color="0.5", linewidth=0.6, linestyle=":")
@@ -73,7 +73,7 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """Where the ansatz is stable, sampler and theory should agree (3 standard errors and a finite-N allowance) and the
-    chains with each other; where it is not, the table shows what the sampler sees."""
+    walkers with each other; where it is not, the table shows what the sampler sees."""
     from statmech_cl.estimate import Estimate
 
     rows: list[Row] = []
@@ -97,7 +97,7 @@ def verdict(data: Data) -> Verdict:
         apart = [row["alpha"] for row, name, _ in unstable if name == "q" and row["rhat"] > _APART]
         worst, name, gap = max(unstable, key=lambda item: abs(item[2]))
         sentence += (
-            f" Where it is above, the chains of a seed stay apart (R-hat above {_APART:g}) at alpha = "
+            f" Where it is above, the walkers of a seed stay apart (R-hat above {_APART:g}) at alpha = "
             f"{', '.join(f'{alpha:g}' for alpha in apart) or 'none'}, and the replica-symmetric low branch is off by "
             f"up to {abs(gap):.2f} ({name} at alpha={worst['alpha']:g}, where p = {worst['p']:.2f})."
         )

@@ -22,20 +22,20 @@ SCALES: dict[str, dict[str, Any]] = {
 def compute(context: Context) -> Data:
     """A row for each point of the map, each place on the line, and each solve that judges them."""
     size = dict(context.parameters)
-    (found,) = context.points(map_row, [size], "map")
+    (mapped,) = context.points(map_row, [size], "map")
     rows: list[dict[str, Any]] = []
     names = ("forgetting", "transfer", "eps_1", "eps_2", "replicon")
-    for j, alpha_2 in enumerate(found["ys"]):
-        for i, overlap in enumerate(found["xs"]):
-            values = {name: found[name][j][i] for name in names}
-            note = found["reason"][j][i]
+    for j, alpha_2 in enumerate(mapped["ys"]):
+        for i, overlap in enumerate(mapped["xs"]):
+            values = {name: mapped[name][j][i] for name in names}
+            note = mapped["reason"][j][i]
             rows.append({"kind": "map", "overlap": overlap, "alpha_2": alpha_2, **values, "note": note})
     blank = dict.fromkeys(names)
-    for line in found["lines"]:
+    for line in mapped["lines"]:
         rows.append({"kind": "line", "overlap": line["x"], "alpha_2": line["y"], **blank, "note": line["kind"]})
-    spread = [sorted({round(share * (len(found[name]) - 1)) for share in (0.1, 0.5, 0.9)}) for name in ("xs", "ys")]
-    asked = [(found["xs"][i], found["ys"][j]) for i in spread[0] for j in spread[1]]
-    asked += [(line["x"], line["y"]) for line in found["lines"] if line["kind"] == "zero"]
+    spread = [sorted({round(share * (len(mapped[name]) - 1)) for share in (0.1, 0.5, 0.9)}) for name in ("xs", "ys")]
+    asked = [(mapped["xs"][i], mapped["ys"][j]) for i in spread[0] for j in spread[1]]
+    asked += [(line["x"], line["y"]) for line in mapped["lines"] if line["kind"] == "zero"]
     fixed = {name: size[name] for name in ("alpha_1", "beta", "gamma")}
     grid = [{"overlap": overlap, "alpha_2": alpha_2, **fixed} for overlap, alpha_2 in asked]
     for point, solved in zip(grid, context.points(solved_row, grid, "solves"), strict=True):

@@ -59,8 +59,8 @@ def theory(context: Context, *, alphas: Sequence[float], beta: float, prior: str
         (line,) = context.points(line_row, [{"to": max(alphas), **problem}], "line of theory")
         rows += [{"kind": "line", **point} for point in line["points"]]
         rows += [{"kind": "event", **event} for event in line["events"]]
-    found = context.points(all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
-    return rows + [{"kind": "solution", **solution} for row in found for solution in row["solutions"]]
+    solved = context.points(all_row, [{"alpha": alpha, **problem} for alpha in alphas], "theory")
+    return rows + [{"kind": "solution", **solution} for row in solved for solution in row["solutions"]]
 
 
 def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
@@ -72,11 +72,13 @@ def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[
     for point in points:
         where = {"alpha_1": point["alpha"]}
         grid = [{**point, "n": n, "seeds": curves.seeds_of(context.seed, n, k, where)} for n, k in sizes]
-        found = context.points(gibbs_row, grid, f"sampler, alpha = {point['alpha']:g}")
-        rows += [{"kind": "gibbs", **without_seeds(row)} for row in found]
+        by_size = context.points(gibbs_row, grid, f"sampler, alpha = {point['alpha']:g}")
+        rows += [{"kind": "gibbs", **without_seeds(row)} for row in by_size]
         limit: dict[str, Any] = {"kind": "gibbs limit", "alpha": point["alpha"]}
         for name in GIBBS_OBSERVABLES:
-            one = at_infinite_n({row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in found})
+            one = at_infinite_n(
+                {row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in by_size}
+            )
             limit |= {name: one.mean, f"{name}_error": one.error, f"{name}_n": one.n}
         rows.append(limit)
     return rows

@@ -37,14 +37,14 @@ def diagram_row(**size: Any) -> dict[str, Any]:
     from statmech_cl import phase_diagram
 
     (x, *x_span), (y, *y_span) = size["x"], size["y"]
-    found = phase_diagram(_problem(size), x, y, (x_span, y_span))
+    diagram = phase_diagram(_problem(size), x, y, (x_span, y_span))
     crossings = [
         {"event": line.event, "x": value}
-        for line in found.curves
+        for line in diagram.curves
         if line.event in ("fold", "replicon", "maxwell")
         for value in line.crossing(y, size["at"])
     ]
-    return {"diagram": found.to_dict(), "crossings": crossings}
+    return {"diagram": diagram.to_dict(), "crossings": crossings}
 
 
 def traced_row(**size: Any) -> dict[str, Any]:
@@ -52,8 +52,12 @@ def traced_row(**size: Any) -> dict[str, Any]:
     from statmech_cl import trace
 
     name, low, high = size["x"]
-    found = trace(_problem(size, size["at"]), parameter=name, span=(low, high))
-    events = {"fold": [fold[name] for fold in found.folds], "replicon": found.stability, "maxwell": found.transitions}
+    traced = trace(_problem(size, size["at"]), parameter=name, span=(low, high))
+    events = {
+        "fold": [fold[name] for fold in traced.folds],
+        "replicon": traced.stability,
+        "maxwell": traced.transitions,
+    }
     return {"crossings": [{"event": event, "x": x} for event, values in events.items() for x in sorted(values)]}
 
 
@@ -79,8 +83,8 @@ def compute(context: Context) -> Data:
         rows.append({"kind": "region", "event": None, x: region[x], y: region[y], **empty, **kept})
     for kind, source in (("crossing", drawn), ("traced", traced)):
         rows += [
-            {"kind": kind, "event": found["event"], x: found["x"], y: size["at"], **empty}
-            for found in source["crossings"]
+            {"kind": kind, "event": crossing["event"], x: crossing["x"], y: size["at"], **empty}
+            for crossing in source["crossings"]
         ]
     return Data(rows, dict(size))
 

@@ -29,10 +29,10 @@ def compute(context: Context) -> Data:
     size = dict(context.parameters)
     fixed = {name: size[name] for name in ("alpha_1", "alpha_2", "beta", "overlap", "gamma")}
     grid = [{"replayed": replayed, "anchor": anchor, **fixed} for anchor in _ANCHORS for replayed in size["replayed"]]
-    found = context.points(replay_row, grid, "replay")
+    solved = context.points(replay_row, grid, "replay")
     rows: list[dict[str, Any]] = [
         {"kind": "replay", "anchor": point["anchor"], "replayed": point["replayed"], "same_gamma": None, **row}
-        for point, row in zip(grid, found, strict=True)
+        for point, row in zip(grid, solved, strict=True)
     ]
     held = [row for row in rows if row["anchor"] == "kl"]
     asked = [{"eps_1": row["eps_1"], **fixed} for row in held]

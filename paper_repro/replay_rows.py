@@ -14,10 +14,10 @@ def _solved(replayed: float, anchor: str, gamma: float, size: dict[str, Any]) ->
 
     second = Task(alpha=size["alpha_2"], beta=size["beta"], gamma=gamma, anchor=anchor, replay={1: replayed})
     chain = Chain((Task(alpha=size["alpha_1"], beta=size["beta"]), second), overlaps=size["overlap"])
-    found = solve(chain, branch="thermodynamic")
-    last = found.tasks[1]
+    solution = solve(chain, branch="thermodynamic")
+    last = solution.tasks[1]
     certificate = {name: getattr(last, name) for name in ("replicon", "residual", "quadrature_error")}
-    return {"eps_1": float(found.eps_g[1, 0]), "eps_2": float(found.eps_g[1, 1]), **certificate}
+    return {"eps_1": float(solution.eps_g[1, 0]), "eps_2": float(solution.eps_g[1, 1]), **certificate}
 
 
 def replay_row(*, replayed: float, anchor: str, gamma: float, **size: Any) -> dict[str, Any]:

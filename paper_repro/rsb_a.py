@@ -86,13 +86,15 @@ def sampled(context: Context) -> list[dict[str, Any]]:
                  "device": context.device, "beta_low": case["beta_low"], "rungs": rungs, "warmup": size["warmup"],
                  "draws": size["draws"]}
             )  # fmt: skip
-        found = context.points(exchange_row, grid, f"replica exchange, alpha = {case['alpha']:g}")
-        rows += [{"kind": "sampler", **without_seeds(row)} for row in found]
+        by_size = context.points(exchange_row, grid, f"replica exchange, alpha = {case['alpha']:g}")
+        rows += [{"kind": "sampler", **without_seeds(row)} for row in by_size]
         limit: dict[str, Any] = {"kind": "limit", "alpha": case["alpha"]}
-        limit["rhat_median"] = max(row["rhat_median"] for row in found)
-        limit["round_trips"] = min(row["round_trips"] for row in found)
+        limit["rhat_median"] = max(row["rhat_median"] for row in by_size)
+        limit["round_trips"] = min(row["round_trips"] for row in by_size)
         for name in (*_NAMES, "q", "eps_g"):
-            one = at_infinite_n({row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in found})
+            one = at_infinite_n(
+                {row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in by_size}
+            )
             limit |= {name: one.mean, f"{name}_error": one.error, f"{name}_n": one.n}
         rows.append(limit)
     return rows

@@ -56,15 +56,15 @@ def draw(data: Data) -> Any:
 
 def verdict(data: Data) -> Verdict:
     """The mean overlap, judged; the width of P(q), shown."""
-    found = rsb_a.judge(data, ("q",))
-    rows = list(found.rows)
+    judged = rsb_a.judge(data, ("q",))
+    rows = list(judged.rows)
     for alpha in data.column("alpha", kind="limit"):
         (told,) = data.select(kind="theory", alpha=alpha, rsb=1)
         mean = float(np.dot(told["weights"], told["overlaps"]))
         width = math.sqrt(float(np.dot(told["weights"], (np.array(told["overlaps"]) - mean) ** 2)))
         seen = [f"N = {row['n']}: {_width(row['histogram']):.4f}" for row in data.select(kind="sampler", alpha=alpha)]
         rows.append(Row(f"width of P(q), alpha = {alpha:g}, k = 1", width, None, ", ".join(seen), judged=False))
-    return Verdict(rows, found.sentence, found.holds)
+    return Verdict(rows, judged.sentence, judged.holds)
 
 
 def _width(histogram: list[float]) -> float:

@@ -15,10 +15,10 @@ def step_row(*, alpha: float, beta: float, rsb: int, branch: str) -> dict[str, A
     from statmech_cl import ConvergenceError, solve
 
     try:
-        found: Any = solve(Task(alpha=alpha, beta=beta), rsb=rsb, branch=branch)
+        solution: Any = solve(Task(alpha=alpha, beta=beta), rsb=rsb, branch=branch)
     except (ValueError, ConvergenceError) as error:
         return {"alpha": alpha, "rsb": rsb, "branch": branch, "missing": str(error)}
-    return {"alpha": alpha, "rsb": rsb, "branch": branch, "missing": None, **_kept(found)}
+    return {"alpha": alpha, "rsb": rsb, "branch": branch, "missing": None, **_kept(solution)}
 
 
 def held_row(*, alpha: float, beta: float, parisi: float | None) -> dict[str, Any]:
@@ -26,11 +26,11 @@ def held_row(*, alpha: float, beta: float, parisi: float | None) -> dict[str, An
     of a single family, Phi - Sigma / x_1."""
     from statmech_cl import solve
 
-    found: Any = solve(Task(alpha=alpha, beta=beta), rsb=1, branch="low", parisi=parisi)
-    row = {"alpha": alpha, "held": parisi is not None, "x": found.parisi[0], **_kept(found)}
-    return row | {"family": found.free_entropy - found.complexity / found.parisi[0]}
+    solution: Any = solve(Task(alpha=alpha, beta=beta), rsb=1, branch="low", parisi=parisi)
+    row = {"alpha": alpha, "held": parisi is not None, "x": solution.parisi[0], **_kept(solution)}
+    return row | {"family": solution.free_entropy - solution.complexity / solution.parisi[0]}
 
 
-def _kept(found: Any) -> dict[str, Any]:
-    row = found.to_dict()
-    return {name: row[name] for name in _KEPT} | {"weights": list(found.weights)}
+def _kept(solution: Any) -> dict[str, Any]:
+    row = solution.to_dict()
+    return {name: row[name] for name in _KEPT} | {"weights": list(solution.weights)}

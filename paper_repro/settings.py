@@ -48,12 +48,12 @@ def compute(context: Context) -> Data:
         {"alpha": alpha, **common, **settings(records=1, replicas=2, test_patterns=0, **change)}
         for alpha, _, change in cases
     ]
-    found = context.points(descent_row, grid, "descent")
+    descended = context.points(descent_row, grid, "descent")
     grid = [{"alpha": alpha, "beta": size["beta"], "branch": "low"} for alpha in size["alphas"]]
     theory = context.points(theory_row, grid, "theory")
     named = ("alpha", "q", "r", "q_star", "eps_g", "replicon")
     rows: list[dict[str, Any]] = [{"kind": "theory", **{name: row[name] for name in named}} for row in theory]
-    for (_, name, _), row in zip(cases, found, strict=True):
+    for (_, name, _), row in zip(cases, descended, strict=True):
         kept = without_seeds(row)
         rows.append({"kind": "descent", "setting": name, **kept})
     return Data(rows, {**size, "descent": settings()})

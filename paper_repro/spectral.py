@@ -17,7 +17,7 @@ from statmech_cl.spectral import random_coherence
 
 from .agreement import agreement
 from .figure import Context, Data, Row, Verdict
-from .perceptron_runs import prepare, settings
+from .perceptron_runs import prepare, settings, without_seeds
 from .theory_rows import two_task_theory_row
 
 PUBLISHED = (71.16, 86.69)  # digits 0-4 retained, digits 5-9, at lam = 1, eta = 3
@@ -58,7 +58,7 @@ _PERCEPTRON = {
     },
     "epochs": 200,
 }
-SCALES = {
+SCALES: dict[str, dict[str, Any]] = {
     "quick": {
         "subset": True,
         "perceptron": {**_PERCEPTRON, "n": 300, "n_seeds": 6},
@@ -78,9 +78,15 @@ def compute(context: Context) -> Data:
     """Theory, perceptrons, split MNIST, and every method on two permuted tasks."""
     prepare()
     rows = [*_theory(context), *_perceptrons(context), *_along(context), *_trade_off(context), *_deep(context)]
-    for what, found in _correlations(rows).items():
+    for what, estimate in _correlations(rows).items():
         rows.append(
-            {"kind": "correlation", "what": what, "value": found.mean, "value_error": found.error, "n": found.n}
+            {
+                "kind": "correlation",
+                "what": what,
+                "value": estimate.mean,
+                "value_error": estimate.error,
+                "n": estimate.n,
+            }
         )
     return Data(rows, dict(context.parameters))
 
@@ -89,10 +95,10 @@ def _theory(context: Context) -> list[dict[str, Any]]:
     p = context.parameters["perceptron"]
     shared = {"alpha_1": p["alpha_1"], "r0": p["r0"], "beta": p["beta"], "gamma": p["eta"], "anchor": "l2"}
     grid = [{**shared, "alpha_2": a} for a in p["alpha_2"]]
-    found = context.points(two_task_theory_row, grid, "theory")
+    solved = context.points(two_task_theory_row, grid, "theory")
     return [
         {"kind": "theory", "alpha_2": point["alpha_2"], **{name: row[name] for name in ("eps_1", "eps_2")}}
-        for point, row in zip(grid, found, strict=True)
+        for point, row in zip(grid, solved, strict=True)
     ]
 
 
@@ -112,9 +118,9 @@ def _perceptrons(context: Context) -> list[dict[str, Any]]:
     for anchor, eta, a in product(p["anchors"], p["etas"], p["alpha_2"]):
         grid.append({**shared, "alpha_2": a, "eta": eta, "anchor": anchor, "lam_per_weight": 0.0})
         about.append({"kind": "fields", "anchor": anchor, "strength": eta, "alpha_2": a})
-    found = context.points(perceptron_row, grid, "perceptrons")
+    trained = context.points(perceptron_row, grid, "perceptrons")
     rows: list[dict[str, Any]] = []
-    for place, row in zip(about, found, strict=True):
+    for place, row in zip(about, trained, strict=True):
         if place["kind"] == "perceptron":
             kept = ("eps_1", "eps_2", "coherence", "coherence_before", "beta", "forgetting")
             numbers = {k: row[k] for name in kept for k in (name, f"{name}_error")}
@@ -140,15 +146,14 @@ def _along(context: Context) -> list[dict[str, Any]]:
     ]
     steps = {*range(11), *np.geomspace(10, p["epochs"], 16).round().astype(int).tolist()}
     rows: list[dict[str, Any]] = []
-    for (anchor, strength, lam), found in zip(
+    for (anchor, strength, lam), trained in zip(
         cases, context.points(perceptron_row, grid, "epoch by epoch"), strict=True
     ):
         place = {"kind": "along", "alpha_2": alpha_2, "anchor": anchor, "strength": strength, "lam": lam}
-        for line in found["along"]:
+        for line in trained["along"]:
             epoch = line["epoch"] - (line["after_task"] - 1) * p["epochs"]
             if epoch in steps:
-                numbers = {k: v for k, v in line.items() if not k.endswith("_seeds")}
-                rows.append({**place, **numbers, "epoch": epoch, "n_seeds": found["n_seeds"]})
+                rows.append({**place, **without_seeds(line), "epoch": epoch, "n_seeds": trained["n_seeds"]})
     return rows
 
 
@@ -203,12 +208,12 @@ def _deep(context: Context) -> list[dict[str, Any]]:
     ]
     rows: list[dict[str, Any]] = []
     sizes: set[int] = set()
-    for point, found in zip(grid, context.points(deep_row, grid, "methods"), strict=True):
+    for point, trained in zip(grid, context.points(deep_row, grid, "methods"), strict=True):
         label = " ".join([point["method"], *(f"{value:g}" for value in point["options"].values())])
         who = {"label": label, "method": point["method"], "seed": point["seed"]}
         who |= {"strength": next(iter(point["options"].values()), None)}
-        learned = next(line["accuracy_1"] for line in found["epochs"] if line["epoch"] == d["epochs"])
-        for line in found["epochs"]:
+        learned = next(line["accuracy_1"] for line in trained["epochs"] if line["epoch"] == d["epochs"])
+        for line in trained["epochs"]:
             layer = {k: line[k] for k in ("tensor", "n", "coherence", "beta", "relative_beta") if k in line}
             epoch = (line["after_task"] - 1) * d["epochs"] + line["epoch"]
             whole = line["tensor"] == "all"
@@ -218,7 +223,7 @@ def _deep(context: Context) -> list[dict[str, Any]]:
             if epoch == 2 * d["epochs"]:
                 rows.append({"kind": "run" if whole else "layer", **who, **layer})
                 if whole:
-                    rows[-1] |= {"forgetting": found["forgetting"], "average": found["average"]}
+                    rows[-1] |= {"forgetting": trained["forgetting"], "average": trained["average"]}
                 else:
                     sizes.add(line["n"])
     rows += [{"kind": "chance", "n": n, "coherence": random_coherence(n)} for n in sorted(sizes)]
@@ -256,21 +261,21 @@ def _correlations(rows: list[dict[str, Any]]) -> dict[str, Estimate]:
         "methods without 1 - Phi": [row for row in runs if row["method"] not in _PUSHED],
         "methods that forget on average": [row for row in runs if lost[row["method"]] > 0.0],
     }
-    found: dict[str, Estimate] = {}
+    correlations: dict[str, Estimate] = {}
     for name in ("coherence", "relative_beta"):
-        found |= {f"{name}, {what}": _correlation(mine, name) for what, mine in some.items() if mine}
+        correlations |= {f"{name}, {what}": _correlation(mine, name) for what, mine in some.items() if mine}
         within = {method: _within(runs, method, name) for method in _STRENGTHS}
         each = {method: value for method, value in within.items() if value is not None}
-        found |= {f"{name}, within {method}": value for method, value in each.items()}
+        correlations |= {f"{name}, within {method}": value for method, value in each.items()}
         if len(each) > 1:
             means = np.array([value.mean for value in each.values()])
-            found[f"{name}, mean within a method"] = Estimate.from_samples(means)
+            correlations[f"{name}, mean within a method"] = Estimate.from_samples(means)
     for name in ("coherence", "beta"):
         for anchor in dict.fromkeys(row["anchor"] for row in fields):
             mine = [row for row in fields if row["anchor"] == anchor]
-            found[f"{name}, perceptrons {anchor}"] = _correlation(mine, name)
-        found[f"{name}, perceptrons"] = _correlation(fields, name)
-    return found
+            correlations[f"{name}, perceptrons {anchor}"] = _correlation(mine, name)
+        correlations[f"{name}, perceptrons"] = _correlation(fields, name)
+    return correlations
 
 
 def _correlation(rows: list[dict[str, Any]], name: str) -> Estimate:
@@ -290,7 +295,7 @@ def _within(runs: list[dict[str, Any]], method: str, name: str) -> Estimate | No
     return Estimate.from_samples(np.array(values))
 
 
-def _found_correlations(data: Data) -> dict[str, Estimate]:
+def _kept_correlations(data: Data) -> dict[str, Estimate]:
     rows = data.select(kind="correlation")
     return {row["what"]: Estimate(row["value"], row["value_error"], row["n"]) for row in rows}
 
@@ -299,14 +304,14 @@ def draw(data: Data) -> Any:
     """Twelve panels."""
     from statmech_cl.figures.spectral import overview
 
-    found = _found_correlations(data)
+    correlations = _kept_correlations(data)
     notes = {}
     for name in ("coherence", "relative_beta"):
-        notes[name] = f"rank correlation: all {found[f'{name}, all methods']}"
-        if f"{name}, mean within a method" in found:
-            notes[name] += f", within {found[f'{name}, mean within a method']}"
+        notes[name] = f"rank correlation: all {correlations[f'{name}, all methods']}"
+        if f"{name}, mean within a method" in correlations:
+            notes[name] += f", within {correlations[f'{name}, mean within a method']}"
     anchors = data.parameters["perceptron"]["anchors"]
-    each = ", ".join(f"{anchor.upper()} {found[f'beta, perceptrons {anchor}']}" for anchor in anchors)
+    each = ", ".join(f"{anchor.upper()} {correlations[f'beta, perceptrons {anchor}']}" for anchor in anchors)
     notes["fields"] = f"perceptrons, rank correlation: {each}"
     return overview(data.rows, published=PUBLISHED, notes=notes)
 
@@ -341,15 +346,18 @@ def verdict(data: Data) -> Verdict:
             else:
                 rows.append(Row(name, None, estimate, judged=False))
         reached |= row["a"] >= PUBLISHED[0] and row["b"] >= PUBLISHED[1]
-    found = _found_correlations(data)
-    rows += [Row(f"rank correlation of forgetting with {what}", None, e, judged=False) for what, e in found.items()]
+    correlations = _kept_correlations(data)
+    rows += [
+        Row(f"rank correlation of forgetting with {what}", None, e, judged=False) for what, e in correlations.items()
+    ]
     met = "is met" if reached else "is not met"
     told, holds = agreement(near, "Strengths 1 and N of 1 - Phi beside the L2 anchor alone")
     sentence = (
         f"{told} The published pair A {PUBLISHED[0]:g}, B {PUBLISHED[1]:g} {met} at any "
         f"eta tried at this scale; over all methods and strengths, forgetting has rank correlation "
-        f"{found['relative_beta, all methods']} with BB / (1/2)||W_prev||^2 and {found['coherence, all methods']} with "
-        f"Phi; over perceptrons with BB {found['beta, perceptrons l2']} under the L2 anchor and "
-        f"{found['beta, perceptrons kl']} under the KL anchor."
+        f"{correlations['relative_beta, all methods']} with BB / (1/2)||W_prev||^2 and "
+        f"{correlations['coherence, all methods']} with Phi; over perceptrons with BB "
+        f"{correlations['beta, perceptrons l2']} under the L2 anchor and "
+        f"{correlations['beta, perceptrons kl']} under the KL anchor."
     )
     return Verdict([*rows, *near], sentence, holds)

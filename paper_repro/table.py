@@ -10,6 +10,8 @@ from . import (
     deep_a,
     deep_b,
     deep_c,
+    deep_d,
+    deep_overlap,
     dynamics,
     fig1a,
     fig2a,
@@ -92,7 +94,7 @@ _TABLE = (
         alpha_1=1.4,
     ),
     _of(gibbs_a, "gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "4 min", "~45 min"),
-    _of(gibbs_b, "gibbs-b", "what the sampler sees along alpha; where chains disagree", "45 s", "~20 min"),
+    _of(gibbs_b, "gibbs-b", "what the sampler sees along alpha; where walkers disagree", "45 s", "~20 min"),
     _of(settings, "settings", "how descent's answer moves with its setting", "40 s", "~5 min"),
     _of(anchors, "anchors", "forgetting of task 1 against error on task 2, by theory", "2 min", "~10 min"),
     _of(forgetting, "forgetting", "forgetting matrix of five tasks at three gammas, by theory", "5 s", "5 s"),
@@ -146,6 +148,8 @@ _TABLE = (
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),
+    _of(deep_d, "deep-d", "permuted MNIST, many tasks: accuracy against the number of tasks", "2 min", "~2 h"),
+    _of(deep_overlap, "deep-overlap", "forgetting of deep networks against the overlap of their weights", "4 min", ""),
     _of(spectral, "spectral", "spectral coherence and Anastrophic Beta: theory, descent, forgetting", "4 min", ""),
 )
 FIGURES: dict[str, Figure] = {figure.id: figure for figure in _TABLE}

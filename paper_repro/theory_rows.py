@@ -23,8 +23,8 @@ def theory_row(
     """The replica-symmetric solution of one task."""
     from statmech_cl import solve
 
-    found: Any = solve(Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star), branch=branch)
-    return found.to_dict()
+    solution: Any = solve(Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star), branch=branch)
+    return solution.to_dict()
 
 
 def line_row(*, to: float, beta: float, prior: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _between(a: Any, b: Any) -> list[Any]:
     from statmech_cl import solve
 
     count = int(abs(b.task.alpha - a.task.alpha) / _LINE_STEP)
-    found = []
+    solutions = []
     for share in (k / (count + 1) for k in range(1, count + 1)):
         alpha = a.task.alpha + share * (b.task.alpha - a.task.alpha)
         guess = {name: (1 - share) * getattr(a, name) + share * getattr(b, name) for name in ("q", "r", "q_star")}
@@ -58,8 +58,8 @@ def _between(a: Any, b: Any) -> list[Any]:
             return sum(abs(getattr(solution, name) - value) for name, value in guess.items())
 
         candidates: Any = solve(dataclasses.replace(a.task, alpha=alpha), branch="all")
-        found.append(min(candidates, key=miss))
-    return found
+        solutions.append(min(candidates, key=miss))
+    return solutions
 
 
 def all_row(*, alpha: float, beta: float, prior: str) -> dict[str, Any]:
@@ -68,8 +68,8 @@ def all_row(*, alpha: float, beta: float, prior: str) -> dict[str, Any]:
     from statmech_cl import solve
 
     everything: Any = solve(Task(alpha=alpha, beta=beta, prior=prior), branch="all")
-    found = sorted(everything, key=lambda solution: solution.r)
-    best = max(solution.free_entropy for solution in found[::2])
+    solutions = sorted(everything, key=lambda solution: solution.r)
+    best = max(solution.free_entropy for solution in solutions[::2])
     return {
         "solutions": [
             {
@@ -78,7 +78,7 @@ def all_row(*, alpha: float, beta: float, prior: str) -> dict[str, Any]:
                 "between": number % 2 == 1,
                 "thermodynamic": solution.free_entropy == best,
             }
-            for number, solution in enumerate(found)
+            for number, solution in enumerate(solutions)
         ]
     }
 
@@ -95,10 +95,10 @@ def two_task_theory_row(**case: Any) -> dict[str, Any]:
     ------
     ValueError : several solutions coexist, or none was found.
     """
-    found = two_task_solutions_row(**case)["solutions"]
-    if len(found) != 1:
-        raise ValueError(f"alpha_2 and r0 must have one solution here, got {len(found)} at {case!r}")
-    return found[0]
+    solutions = two_task_solutions_row(**case)["solutions"]
+    if len(solutions) != 1:
+        raise ValueError(f"alpha_2 and r0 must have one solution here, got {len(solutions)} at {case!r}")
+    return solutions[0]
 
 
 def two_task_solutions_row(
@@ -154,9 +154,9 @@ def _second_task(solve: Callable[[], Any]) -> dict[str, Any]:
     from statmech_cl import ConvergenceError
 
     try:
-        found = solve()
+        solutions = solve()
     except ConvergenceError:
-        found = []
+        solutions = []
     named = ("q", "r", "q_star", "replicon", "free_entropy", "residual", "quadrature_error")
     rows = [
         {
@@ -166,7 +166,7 @@ def _second_task(solve: Callable[[], Any]) -> dict[str, Any]:
             "p_2": float(solution.p[1, 1]),
             **{name: float(getattr(solution.tasks[1], name)) for name in named},
         }
-        for solution in found
+        for solution in solutions
     ]
     # of three, the one in the middle separates the others: nothing ever rests there
     return {"solutions": sorted(rows, key=lambda row: row["r"])[::2]}

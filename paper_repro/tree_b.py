@@ -35,11 +35,11 @@ def compute(context: Context) -> Data:
     ]
     rows = [
         {"alpha": where["alpha"][0], "hidden_layers": where["hidden_layers"], "r0": where["r0"]}
-        | {"eps_first": found["eps_g"][0][0], "eps_1": found["eps_g"][1][0], "eps_2": found["eps_g"][1][1]}
-        | {"forgetting": found["forgetting"][0], "gain": found["gain"]}
-        | {"replicon_1": found["replicon"][0], "replicon_2": found["replicon"][1]}
-        | {name: found[name] for name in ("residual", "quadrature_error")}
-        for where, found in zip(grid, context.points(tree_chain_row, grid, "theory"), strict=True)
+        | {"eps_first": solved["eps_g"][0][0], "eps_1": solved["eps_g"][1][0], "eps_2": solved["eps_g"][1][1]}
+        | {"forgetting": solved["forgetting"][0], "gain": solved["gain"]}
+        | {"replicon_1": solved["replicon"][0], "replicon_2": solved["replicon"][1]}
+        | {name: solved[name] for name in ("residual", "quadrature_error")}
+        for where, solved in zip(grid, context.points(tree_chain_row, grid, "theory"), strict=True)
     ]
     return Data(rows, dict(size))
 
@@ -86,12 +86,12 @@ def verdict(data: Data) -> Verdict:
     for alpha in data.parameters["alpha"]:
         values = []
         for layers in depths:
-            (found,) = data.select(alpha=alpha, hidden_layers=layers, r0=r0)
-            values.append(found["forgetting"])
-            share = found["forgetting"] / (0.5 - found["eps_first"])
-            stable = max(found["replicon_1"], found["replicon_2"]) < 1.0
-            note = f"eps_g {found['eps_first']:.4f}, then {found['eps_1']:.4f} ({share:.1%} of what was known); "
-            note += f"gain {found['gain']:+.4f}; "
+            (row,) = data.select(alpha=alpha, hidden_layers=layers, r0=r0)
+            values.append(row["forgetting"])
+            share = row["forgetting"] / (0.5 - row["eps_first"])
+            stable = max(row["replicon_1"], row["replicon_2"]) < 1.0
+            note = f"eps_g {row['eps_first']:.4f}, then {row['eps_1']:.4f} ({share:.1%} of what was known); "
+            note += f"gain {row['gain']:+.4f}; "
             note += "replicons below 1" if stable else "a replicon above 1"
             rows.append(Row(f"forgetting, alpha={alpha:g}, hidden_layers={layers}, r0={r0:g}", values[-1], None, note))
         falls = all(b < a for a, b in pairwise(values))

@@ -19,13 +19,13 @@ def tree_chain_row(
     first, *later = alpha
     tasks = [Task(alpha=first, beta=beta, channel=channel)]
     tasks += [Task(alpha=a, beta=beta, channel=channel, anchor=anchor, gamma=gamma) for a in later]
-    found: Any = solve(Chain(tuple(tasks), overlaps=r0))
+    solution: Any = solve(Chain(tuple(tasks), overlaps=r0))
     alone: Any = solve(Task(alpha=alpha[-1], beta=beta, channel=channel))
     return {
-        "eps_g": found.eps_g.tolist(),
-        "forgetting": found.forgetting.tolist(),
-        "gain": float(alone.eps_g - found.eps_g[-1, -1]),
-        "replicon": [float(task.replicon) for task in found.tasks],
-        "residual": max(float(task.residual) for task in found.tasks),
-        "quadrature_error": max(float(task.quadrature_error) for task in found.tasks),
+        "eps_g": solution.eps_g.tolist(),
+        "forgetting": solution.forgetting.tolist(),
+        "gain": float(alone.eps_g - solution.eps_g[-1, -1]),
+        "replicon": [float(task.replicon) for task in solution.tasks],
+        "residual": max(float(task.residual) for task in solution.tasks),
+        "quadrature_error": max(float(task.quadrature_error) for task in solution.tasks),
     }

@@ -85,8 +85,8 @@ def compute(context: Context) -> Data:
         for gamma in size["gammas"]
         for r0 in size["r0"]
     ]
-    found = curves.compute(context, cases, descent, last=True)
-    rows += [row for row in found if row["gamma"] == size["gamma"]]
+    curved = curves.compute(context, cases, descent, last=True)
+    rows += [row for row in curved if row["gamma"] == size["gamma"]]
     if first["replicon"] < 1.0:
         rows += _sampled(context, {**case, "gamma": size["gamma"], "beta": size["beta"]})
     kept = {name: first[name] for name in ("q", "r", "q_star", "eps_g", "replicon")}
@@ -110,12 +110,12 @@ def _sampled(context: Context, case: dict[str, Any]) -> list[dict[str, Any]]:
                 {**point, **run, "n": n, "seeds": curves.seeds_of(context.seed, n, k, point), "device": context.device}
                 for n, k in size["gibbs"]["sizes"]
             ]
-            found = context.points(gibbs_two_task_row, grid, "gibbs")
-            rows += [{"kind": "gibbs", **point, **without_seeds(row)} for row in found]
+            sampled = context.points(gibbs_two_task_row, grid, "gibbs")
+            rows += [{"kind": "gibbs", **point, **without_seeds(row)} for row in sampled]
             limit: dict[str, Any] = {"kind": "gibbs limit", **point}
             for name in ("p_1", "p_2", "q_star"):
                 one = at_infinite_n(
-                    {row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in found}
+                    {row["n"]: Estimate(row[name], row[f"{name}_error"], row["n_seeds"]) for row in sampled}
                 )
                 limit |= {name: one.mean, f"{name}_error": one.error, f"{name}_n": one.n}
             rows.append(limit | curves.eps_of(1, limit) | curves.eps_of(2, limit))
@@ -199,11 +199,11 @@ def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:
 
 def _gaps(data: Data, tasks: tuple[int, ...]) -> list[float]:
     """How far descent lies from the nearest equilibrium solution."""
-    found = []
+    gaps = []
     for row in data.select(kind="limit"):
         for task in tasks:
             name = f"eps_{task}"
             solutions = data.column(name, kind="equilibrium", r0=row["r0"], alpha_2=row["alpha_2"])
             if solutions and name in row:
-                found.append(min(abs(row[name] - solution) for solution in solutions))
-    return found
+                gaps.append(min(abs(row[name] - solution) for solution in solutions))
+    return gaps

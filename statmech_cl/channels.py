@@ -27,7 +27,7 @@ class Channel(Protocol):
     kind: ClassVar[str]
 
     def averages(self, orders: Orders, beta: float, refine: float) -> PatternAverages:
-        """One sweep over the patterns at alpha = 1; `refine` divides the rule's steps and widens its windows."""
+        """One pass over the patterns at alpha = 1; `refine` divides the rule's steps and widens its windows."""
 
     def aligned(self, alpha: float, beta: float, kappa: float) -> Orders:
         """Order parameters near the solution of highest overlap at large alpha; kappa is the prior's strength."""
@@ -85,16 +85,16 @@ def sharp_overlap(alpha: float, beta: float, kappa: float) -> Orders:
     """
     c, h2 = 0.3810180748705, 0.3203492209950
     load = min(alpha * beta, 1e9)  # beyond it q_star is 1 to all digits, and squares would leave the range of floats
-    d = (2.0 / (load * c)) ** 2
+    uncertainty = (2.0 / (load * c)) ** 2
     for _ in range(50):
-        d = min(d, 0.5)
-        rate = load * c / math.sqrt(d) - 0.5 * kappa * math.log(4.0 / d)
-        d = math.exp(0.5 * (math.log(d) + math.log(2.0 / max(rate, 2.0))))
-    v = 0.25 * d * d
-    q_hat = 2.0 * load * beta * h2 / math.sqrt(2.0 * math.pi * d)
-    u = q_hat * v * v
-    q = 1.0 - d - v
-    return Orders(q=q, r=math.sqrt(max(q - u, 0.0)), fluctuation=v, uncertainty=d, perpendicular=u)
+        uncertainty = min(uncertainty, 0.5)
+        rate = load * c / math.sqrt(uncertainty) - 0.5 * kappa * math.log(4.0 / uncertainty)
+        uncertainty = math.exp(0.5 * (math.log(uncertainty) + math.log(2.0 / max(rate, 2.0))))
+    fluctuation = 0.25 * uncertainty * uncertainty
+    q_hat = 2.0 * load * beta * h2 / math.sqrt(2.0 * math.pi * uncertainty)
+    perpendicular = q_hat * fluctuation * fluctuation
+    q = 1.0 - uncertainty - fluctuation
+    return Orders(q, math.sqrt(max(q - perpendicular, 0.0)), fluctuation, uncertainty, perpendicular)
 
 
 def blunt_overlap(alpha: float, beta: float, flips: float) -> Orders:
@@ -110,10 +110,10 @@ def blunt_overlap(alpha: float, beta: float, flips: float) -> Orders:
         return -float(weight @ ((1.0 - flips) * log_ndtr(t * z) + flips * log_ndtr(-t * z)))
 
     t = math.exp(minimize_scalar(loss, bounds=(-5.0, 8.0), method="bounded").x)
-    d = 1.0 / (1.0 + t * t)
-    v = min(d / (1.0 + alpha * beta), 0.1 * (1.0 - d))
-    q = 1.0 - d - v
-    return Orders(q=q, r=math.sqrt(q - v * q), fluctuation=v, uncertainty=d, perpendicular=v * q)
+    uncertainty = 1.0 / (1.0 + t * t)
+    fluctuation = min(uncertainty / (1.0 + alpha * beta), 0.1 * (1.0 - uncertainty))
+    q = 1.0 - uncertainty - fluctuation
+    return Orders(q, math.sqrt(q - fluctuation * q), fluctuation, uncertainty, fluctuation * q)
 
 
 _KINDS: dict[str, type[Channel]] = {}
@@ -160,5 +160,5 @@ def from_dict(values: Mapping[str, Any]) -> Channel:
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in fields:
         check_choice(f"{kind.kind} field", name, known)
-    found: Channel = kind(**fields)
-    return found
+    channel: Channel = kind(**fields)
+    return channel

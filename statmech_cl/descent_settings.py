@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .validation import check_choice, check_count, check_number
 
 OPTIMIZERS = ("sgd", "adam")
+MOST = 1e6  # of a rate or a spread; far below, every run diverges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class DescentSettings:
     momentum : of SGD, or the first-moment decay of Adam, in [0, 1).
     batch : patterns in a mini-batch; None takes all P at once. The P patterns are cut into mini-batches once (they are
         independent draws), and every epoch visits the mini-batches in a fresh random order.
-    epochs : sweeps over the patterns, for each task.
+    epochs : passes over the patterns, for each task.
     weight_decay : strength of the (1/2) weight_decay sum theta^2 that is added to E of a task that neither a prior nor
         an anchor holds: the fields of such a task would grow for ever. Where a prior or an anchor stands it is left
         out, for the measure that the theory describes knows no such term.
@@ -47,14 +48,14 @@ class DescentSettings:
 
     def __post_init__(self) -> None:
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_number("learning_rate", self.learning_rate, low=0.0, open_low=True)
+        check_number("learning_rate", self.learning_rate, low=0.0, high=MOST, open_low=True)
         check_count("warmup", self.warmup, low=0)
         check_number("momentum", self.momentum, low=0.0, high=1.0, open_high=True)
         if self.batch is not None:
             check_count("batch", self.batch)
         check_count("epochs", self.epochs)
-        check_number("weight_decay", self.weight_decay, low=0.0)
-        check_number("start_spread", self.start_spread, low=0.0)
+        check_number("weight_decay", self.weight_decay, low=0.0, high=MOST)
+        check_number("start_spread", self.start_spread, low=0.0, high=MOST)
         check_count("records", self.records)
         if check_count("replicas", self.replicas) > 2:
             raise ValueError(f"replicas must be 1 or 2, got {self.replicas!r}")

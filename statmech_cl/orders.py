@@ -48,7 +48,7 @@ class Hats(NamedTuple):
 
 
 class PatternAverages(NamedTuple):
-    """One sweep over the patterns at alpha = 1: the hats, G_E, and 2 Int Dz H F''^2 of the replicon."""
+    """One pass over the patterns at alpha = 1: the hats, G_E, and 2 Int Dz H F''^2 of the replicon."""
 
     hats: Hats
     g_e: float
@@ -56,7 +56,7 @@ class PatternAverages(NamedTuple):
 
 
 class SiteAverages(NamedTuple):
-    """One sweep over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; where patterns of
+    """One pass over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; where patterns of
     task 1 may be replayed, E<m> and q - (E<m>)^2 besides."""
 
     orders: Orders

@@ -19,13 +19,16 @@ WIDTH = 100  # of a table on a terminal
 _ERRORS = ("residual", "quadrature_error")  # sizes, of which two digits say all
 
 
-def check_writable_file(path: str | Path) -> Path:
-    """Return `path` if a file can be written there; an OSError that says why not otherwise."""
+def check_writable_file(path: str | Path, name: str = "output") -> Path:
+    """Return `path` if a file can be written there; an OSError that says why not otherwise.
+
+    name : what the error calls it.
+    """
     path = Path(path)
     if path.is_dir():
-        raise IsADirectoryError(f"output {path} is a folder; give a file name")
+        raise IsADirectoryError(f"{name} must be a file, got {str(path)!r}, which is a folder")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"output folder {path.parent} does not exist")
+        raise FileNotFoundError(f"{name} must be in a folder that exists, got {str(path)!r}")
     _try_writing(path.parent)
     return path
 

@@ -75,8 +75,8 @@ class TaskPoint:
     def row(self) -> dict[str, Any]:
         from . import solve
 
-        found: Any = solve(self.task, branch=self.branch)
-        return dict(found.to_dict())
+        solution: Any = solve(self.task, branch=self.branch)
+        return dict(solution.to_dict())
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class ChainPoint:
     chain: Chain
 
     def values(self) -> dict[str, Any]:
-        whole = self.chain.to_dict()
+        content = self.chain.to_dict()
         named = {
             f"{name}_{number}": value
-            for number, task in enumerate(whole["tasks"], start=1)
+            for number, task in enumerate(content["tasks"], start=1)
             for name, value in task.items()
         }
-        if "law" in whole:
-            return {**named, "law": whole["law"]}
-        return named | {f"overlap_{number}": r0 for number, r0 in enumerate(whole["overlaps"], start=2)}
+        if "law" in content:
+            return {**named, "law": content["law"]}
+        return named | {f"overlap_{number}": r0 for number, r0 in enumerate(content["overlaps"], start=2)}
 
     def at(self, changes: Mapping[str, Any]) -> ChainPoint:
         values = self.values() | dict(changes)
@@ -115,19 +115,19 @@ class ChainPoint:
     def row(self) -> dict[str, Any]:
         from . import solve
 
-        found: Any = solve(self.chain)
-        return _chain_row(found.to_dict())
+        solution: Any = solve(self.chain)
+        return _chain_row(solution.to_dict())
 
 
-def _chain_row(found: Mapping[str, Any]) -> dict[str, Any]:
+def _chain_row(solved: Mapping[str, Any]) -> dict[str, Any]:
     """The forgetting matrix as `eps_g_after_t_on_k` and `p_after_t_on_k`, and each task's results as `q_t`, ..."""
     row: dict[str, Any] = {}
     for name in ("eps_g", "p"):
-        for after, values in enumerate(found[name], start=1):
+        for after, values in enumerate(solved[name], start=1):
             row.update((f"{name}_after_{after}_on_{on}", value) for on, value in enumerate(values, start=1))
-    for number, task in enumerate(found["tasks"], start=1):
+    for number, task in enumerate(solved["tasks"], start=1):
         names = ("q", "r", "q_star", "free_entropy", "replicon", "residual", "quadrature_error")
         row.update((f"{name}_{number}", task[name]) for name in names)
-    row.update((f"reference_overlap_{t}", value) for t, value in enumerate(found["reference_overlap"], start=2))
-    failed = [task["status"] for task in found["tasks"] if task["status"] != "converged"]
+    row.update((f"reference_overlap_{t}", value) for t, value in enumerate(solved["reference_overlap"], start=2))
+    failed = [task["status"] for task in solved["tasks"] if task["status"] != "converged"]
     return {**row, "status": failed[0] if failed else "converged"}

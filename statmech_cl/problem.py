@@ -80,14 +80,14 @@ class Task:
         except (TypeError, ValueError):
             raise ValueError(f"replay must map tasks to patterns per weight, got {given!r}") from None
         checked = {check_count("replay", k): check_number(f"replay[{k!r}]", v, low=0.0) for k, v in pairs.items()}
-        found = tuple((k, v) for k, v in sorted(checked.items()) if v > 0.0)
-        if found and anchors.get(self.anchor).curvature is not None:
+        kept = tuple((k, v) for k, v in sorted(checked.items()) if v > 0.0)
+        if kept and anchors.get(self.anchor).curvature is not None:
             raise ValueError(f"anchor must be kl or none with replay, got {self.anchor!r}")
-        if found and self.alpha == 0.0:
+        if kept and self.alpha == 0.0:
             raise ValueError("alpha must be > 0 with replay, got 0.0")
-        if found and self.q_star is not None:
+        if kept and self.q_star is not None:
             raise ValueError(f"q_star must be None with replay, got {self.q_star!r}")
-        return found
+        return kept
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as a plain value; `from_dict` reads it back."""

@@ -14,7 +14,7 @@ def bar(items: Iterable[T], label: str, *, total: int | None = None, quiet: bool
     from tqdm import tqdm
 
     class Steady(tqdm):
-        """tqdm by a clock that nobody sets: a jump of the wall clock neither freezes the bar nor spoils the time left.
+        """tqdm on the monotonic clock: a jump of the wall clock neither freezes the bar nor spoils the time left.
 
         Its monitor thread, which goes by the wall clock, is not needed where every step may draw.
         """

@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from . import anchors
-from .kernels.anchored_field import field_observables, field_sweep, next_density
-from .kernels.anchored_quadratic import quadratic_density, quadratic_observables, quadratic_sweep
+from .kernels.anchored_field import field_averages, field_observables, next_density
+from .kernels.anchored_quadratic import quadratic_averages, quadratic_density, quadratic_observables
 from .kernels.entropic import entropic, flipped
 from .orders import Hats, Orders, SiteAverages
 from .problem import Task
@@ -52,7 +52,7 @@ class FreeSite:
 
 
 def site_averages(swept: tuple[float, ...], constant: float) -> SiteAverages:
-    """A kernel's sweep (q, r, q_star - q, 1 - q_star, q - r^2, G_S, spread) by name; `constant` is added to G_S."""
+    """A kernel's pass (q, r, q_star - q, 1 - q_star, q - r^2, G_S, spread) by name; `constant` is added to G_S."""
     *orders, g_s, spread = swept
     return SiteAverages(Orders(*orders), g_s + constant, spread)
 
@@ -69,7 +69,7 @@ class FieldSite:
     offset: float = 0.0  # of the field: what replayed patterns of task 1 add
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
-        swept = field_sweep(self.theta, self.masses, self.scale, self.kappa, *hats, self.offset, refine)
+        swept = field_averages(self.theta, self.masses, self.scale, self.kappa, *hats, self.offset, refine)
         return site_averages(swept[:7], self.constant)._replace(first=swept[7:])
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
@@ -125,7 +125,7 @@ class QuadraticSite:
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
         if refine < 1.0:  # where only nearness is wanted, a still coarser rule: the cost goes with refine^3
             refine *= refine
-        swept = quadratic_sweep(self.theta, self.masses, self.curvature, self.centre, self.kappa, *hats, refine)
+        swept = quadratic_averages(self.theta, self.masses, self.curvature, self.centre, self.kappa, *hats, refine)
         return site_averages(swept, self.constant)
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
@@ -150,13 +150,13 @@ class QuadraticSite:
             after = np.column_stack([pieces[c] for c in range(signs.size)])
         return After(shares[0], shares[1], overlap, theta, after)
 
-    def _observables(self, hats: Hats, refine: float, whole: bool) -> np.ndarray:
-        """(3, 2, n): for each reference, computed once at each place: it costs as much as four sweeps."""
+    def _observables(self, hats: Hats, refine: float, far_tails: bool) -> np.ndarray:
+        """(3, 2, n): for each reference, computed once at each place: it costs as much as four passes."""
         refine = min(refine, 1.25)  # enough to tell the rule's error
-        key = (*hats, refine, whole)
+        key = (*hats, refine, far_tails)
         if key not in self.known:
             self.known[key] = quadratic_observables(
-                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, whole
+                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, far_tails
             )
         return self.known[key]
 

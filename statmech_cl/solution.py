@@ -30,7 +30,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """A fixed point of the replica-symmetric equations, with a word on how far to trust it.
+    """A fixed point of the replica-symmetric equations, with its error estimates.
 
     Attributes
     ----------
@@ -171,24 +171,24 @@ class ChainSolution:
         return frame(long_rows(self.to_dict()))
 
 
-def long_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def long_rows(solved: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row for each after_task and on_task, counted from 1, of the plain values of a ChainSolution."""
     return [
         {
             "after_task": after + 1,
             "on_task": on + 1,
-            "eps_g": found["eps_g"][after][on],
-            "p": found["p"][after][on],
+            "eps_g": solved["eps_g"][after][on],
+            "p": solved["p"][after][on],
             **{name: task[name] for name in ("free_entropy", "replicon", "quadrature_error")},
             **{name: task[name] for name in ("coexisting", "thermodynamic", "status")},
         }
-        for after, task in enumerate(found["tasks"])
-        for on in range(len(found["tasks"]))
+        for after, task in enumerate(solved["tasks"])
+        for on in range(len(solved["tasks"]))
     ]
 
 
 class InstabilityError(RuntimeError):
-    """A learning curve that left the finite numbers, or fails its own checks. Nothing of it is returned."""
+    """A learning curve whose numbers are not finite, or that fails its own checks. Nothing of it is returned."""
 
 
 class ConvergenceError(RuntimeError):

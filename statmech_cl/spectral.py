@@ -1,12 +1,12 @@
 """Phi(W) = |sum_j p_j exp(i arg What_j)|,  BB(W, W_prev) = (1/2) ||W - W_prev||^2,  R = lam (1 - Phi) + eta BB.
 
-The Anastrophic quantities of weight tensors (Zenodo, record 18699347). A tensor is flattened in C order to n entries,
-What = FFT(W) with What_j = sum_k W_k exp(-2 pi i j k / n), and p_j = |What_j|^2 / sum_j |What_j|^2. BB is defined as
-the mean over the 2n real and imaginary parts of (What - What_prev)^2; by Parseval, sum_j |What_j|^2 = n sum_k W_k^2,
-that is half the squared distance of the weights, and no transform is needed. (A transform divided by sqrt(n) would give
-1/n of it, and the same Phi.)
+The Anastrophic quantities of weight tensors (Zenodo, record 18699347). A tensor is real, flattened in C order to n
+entries, What = FFT(W) with What_j = sum_k W_k exp(-2 pi i j k / n), and p_j = |What_j|^2 / sum_j |What_j|^2. BB is
+defined as the mean over the 2n real and imaginary parts of (What - What_prev)^2; by Parseval, sum_j |What_j|^2 =
+n sum_k W_k^2, that is half the squared distance of the weights, and no transform is needed. (A transform divided by
+sqrt(n) would give 1/n of it, and the same Phi.)
 
-For real weights What_{n-j} is the conjugate of What_j, the imaginary parts cancel in pairs, and
+As weights are real, What_{n-j} is the conjugate of What_j, the imaginary parts cancel in pairs, and
 
     Phi = |s| / (n sum_k W_k^2),   s = sum_j |What_j| Re What_j,
 
@@ -16,7 +16,6 @@ a sum over the half spectrum of a real transform. W = 0 has no power to share ou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,20 +26,6 @@ from .validation import check_count, check_number
 Tensors: TypeAlias = "ArrayLike | Mapping[str, ArrayLike]"
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """The spectrum of one tensor of n entries, folded: j and n - j are one frequency. All of shape (n // 2 + 1,).
-
-    frequency : j / n, from 0 to 1/2 (for complex weights, which are not folded: (n,), 0 <= j / n < 1).
-    power : p_j, both halves together; sums to 1 (zeros at W = 0).
-    phase : arg What_j in (-pi, pi]; 0 where What_j = 0.
-    """
-
-    frequency: np.ndarray
-    power: np.ndarray
-    phase: np.ndarray
-
-
 def coherence(w: Tensors) -> float:
     """Phi(W) = |sum_j p_j exp(i arg What_j)|, in [0, 1]; of a mapping of tensors, the sum over its weight tensors.
 
@@ -49,18 +34,18 @@ def coherence(w: Tensors) -> float:
 
     Parameters
     ----------
-    w : a tensor of any shape, real or complex; or a mapping of names to tensors, such as a state dict, of which the
+    w : a real tensor of any shape; or a mapping of names to tensors, such as a state dict, of which the
         tensors of two or more dimensions count (biases are left out).
 
     Raises
     ------
-    ValueError : a tensor that is empty, not numeric or not finite; the line names it.
+    ValueError : a tensor that is empty, not real or not finite; the line names it.
     """
     return float(sum(_coherence(tensor) for tensor in _weights("w", w).values()))
 
 
 def anastrophic_beta(w: Tensors, w_prev: Tensors) -> float:
-    """BB(W, W_prev) = (1/2) sum |W - W_prev|^2; of mappings, the sum over their weight tensors.
+    """BB(W, W_prev) = (1/2) sum (W - W_prev)^2; of mappings, the sum over their weight tensors.
 
     w, w_prev : as in `coherence`, of the same shapes and names.
 
@@ -84,21 +69,6 @@ def regulariser(w: Tensors, w_prev: Tensors, lam: float = 1.0, eta: float = 3.0)
     lam, eta = check_number("lam", lam, low=0.0), check_number("eta", eta, low=0.0)
     pairs = _pairs(_weights("w", w), _weights("w_prev", w_prev), "w", "w_prev")
     return float(sum(lam * (1.0 - _coherence(now)) + eta * _beta(now, before) for now, before in pairs.values()))
-
-
-def spectrum(w: ArrayLike) -> Spectrum:
-    """Power and phase of one tensor against frequency.
-
-    Raises
-    ------
-    ValueError : an empty, not numeric or not finite tensor.
-    """
-    return _spectrum(_tensor("w", w))
-
-
-def spectra(state_dict: Mapping[str, ArrayLike]) -> dict[str, Spectrum]:
-    """The spectrum of each weight tensor (two or more dimensions) of a model, by name. Errors as `coherence`."""
-    return {name: _spectrum(tensor) for name, tensor in _weights("state_dict", state_dict).items()}
 
 
 def random_coherence(n: int) -> float:
@@ -151,10 +121,7 @@ def _coherence(tensor: np.ndarray) -> float:
         return 0.0
     # Phi does not depend on the scale; at scale 1 no square overflows or vanishes.
     flat = tensor.ravel() / largest
-    power = np.vdot(flat, flat).real
-    if np.iscomplexobj(flat):
-        transform = np.fft.fft(flat)
-        return float(abs((np.abs(transform) * transform).sum()) / (flat.size * power))
+    power = flat @ flat
     transform = np.fft.rfft(flat)
     terms = np.abs(transform) * transform.real
     s = 2.0 * terms.sum() - terms[0] - (terms[-1] if flat.size % 2 == 0 else 0.0)
@@ -163,39 +130,26 @@ def _coherence(tensor: np.ndarray) -> float:
 
 def _beta(tensor: np.ndarray, previous: np.ndarray) -> float:
     gap = (tensor - previous).ravel()
-    return float(0.5 * np.vdot(gap, gap).real)
-
-
-def _spectrum(tensor: np.ndarray) -> Spectrum:
-    n = tensor.size
-    flat = tensor.ravel() / (float(np.abs(tensor).max()) or 1.0)
-    if np.iscomplexobj(flat):
-        transform = np.fft.fft(flat)
-        power = np.abs(transform) ** 2
-    else:
-        transform = np.fft.rfft(flat)
-        power = 2.0 * np.abs(transform) ** 2
-        power[0] /= 2.0
-        if n % 2 == 0 and n > 1:
-            power[-1] /= 2.0
-    return Spectrum(np.arange(power.size) / n, power / (power.sum() or 1.0), np.angle(transform))
+    return float(0.5 * (gap @ gap))
 
 
 def _tensor(name: str, value: Any) -> np.ndarray:
-    """`value` as a float64 or complex128 array, or a ValueError that names it."""
+    """`value` as a float64 array, or a ValueError that names it."""
     if hasattr(value, "detach"):  # a torch tensor, wherever it lives
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) in ("torch.bfloat16", "torch.float16") else value
     try:
         array = np.asarray(value)
-        array = array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+        array = array if np.iscomplexobj(array) else array.astype(np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a tensor of finite numbers, got {type(value).__name__}") from None
+        raise ValueError(f"{name} must be a tensor of finite real numbers, got {type(value).__name__}") from None
+    if np.iscomplexobj(array):
+        raise ValueError(f"{name} must be a tensor of finite real numbers, got complex ones")
     if array.size == 0:
         raise ValueError(f"{name} must have at least one entry, got shape {array.shape}")
     if not np.isfinite(array).all():
         bad = array.ravel()[np.flatnonzero(~np.isfinite(array).ravel())[0]]
-        raise ValueError(f"{name} must be a tensor of finite numbers, got {bad} among its {array.size} entries")
+        raise ValueError(f"{name} must be a tensor of finite real numbers, got {bad} among its {array.size} entries")
     return array
 
 

@@ -86,9 +86,9 @@ class Store:
             raise self._explained(error) from error
         try:
             self._connection.execute("PRAGMA synchronous = FULL")
-            found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise sqlite3.DatabaseError(found)
+            verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
             # IMMEDIATE takes the write lock: a read-only file or folder shows here, not after the first point.
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(_SCHEMA)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import nullcontext
 from pathlib import Path
@@ -70,7 +70,7 @@ def points(
                 raise ValueError(f"{axis}[{name!r}] must hold at least one value, got none")
     twice = [name for name in together if name in values]
     if twice:
-        raise ValueError(f"{twice[0]} must stand in one of grid and zipped, got it in both")
+        raise ValueError(f"{twice[0]} must be in only one of grid and zipped, got it in both")
     lengths = {name: len(given) for name, given in together.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"zipped must hold lists of one length, got lengths {lengths}")
@@ -91,6 +91,7 @@ def sweep(
     executor: Executor | None = None,
     store: str | Path | None = None,
     quiet: bool = False,
+    on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> pandas.DataFrame:
     """Compute `problem` at every point of the Cartesian product of `grid`, and of what is `zipped`.
 
@@ -103,6 +104,8 @@ def sweep(
         Default: one spawned process for each core, one thread each (a script needs `if __name__ == "__main__":`).
     store : file of the result store; finished points go there at once and are found there.
     quiet : no progress bar.
+    on_row : called with each line of the table (name -> value) as soon as it is there: those of the store first, then
+        each computed point as it is done, once it is stored. What it raises ends the sweep; finished points stay.
 
     Returns
     -------
@@ -121,20 +124,26 @@ def sweep(
     wanted = points(problem, crossed, together)
     listed = crossed | together
     kind, version = wanted[0].kind, code_version(type(wanted[0]).__module__)
-    rows: dict[int, dict[str, Any]] = {}
+    lines: dict[int, dict[str, Any]] = {}
+
+    def finish(index: int, row: dict[str, Any]) -> None:
+        lines[index] = _tidy(wanted[index].values(), listed, row)
+        if on_row is not None:
+            on_row(dict(lines[index]))
+
     with Store(store, version=version) if store is not None else nullcontext() as opened:
         if opened is not None:
             for index, point in enumerate(wanted):
-                found = opened.get(f"sweep/{kind}", point.to_dict())
-                if found is not None:
-                    rows[index] = found
-        missing = {index: point for index, point in enumerate(wanted) if index not in rows}
+                stored = opened.get(f"sweep/{kind}", point.to_dict())
+                if stored is not None:
+                    finish(index, stored)
+        missing = {index: point for index, point in enumerate(wanted) if index not in lines}
         finished = _finished(missing, executor)
         for index, row in bar(finished, "sweep", total=len(missing), quiet=quiet):
             if opened is not None and row.get("status") != "failed":
                 row = opened.put(f"sweep/{kind}", wanted[index].to_dict(), row)
-            rows[index] = row
-    table = pandas.DataFrame([_tidy(point.values(), listed, rows[index]) for index, point in enumerate(wanted)])
+            finish(index, row)
+    table = pandas.DataFrame([lines[index] for index in range(len(wanted))])
     fixed = {name: value for name, value in wanted[0].values().items() if name not in listed}
     table.attrs.update(kind=kind, parameters=fixed, version=version)
     return table

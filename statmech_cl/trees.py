@@ -31,12 +31,12 @@ from .validation import check_choice, check_count
 
 _X, _W = (rule.tolist() for rule in np.polynomial.legendre.leggauss(12))  # on an arc of at most pi / 2
 _NEAR_ONE = 0.7  # above, kappa(r^2) - kappa(r)^2 is formed from what is missing to 1
-_START_RULE = 0.65  # refine of the sweeps that look for a start
+_START_RULE = 0.65  # refine of the passes that look for a start
 _LEAST = 1e-9  # 1 - q_star at which the search for perfect overlap begins; what is followed ends earlier
 
 
 class Activation(Protocol):
-    """kappa of an activation, with its differences. `a`, `b`, `c` are overlaps, `short_c` is 1 - c."""
+    """kappa of an activation, with its differences. `a`, `b`, `c` are overlaps, `shortfall_c` is 1 - c."""
 
     @property
     def odd(self) -> bool:
@@ -45,16 +45,16 @@ class Activation(Protocol):
     def value(self, c: float) -> float:
         """kappa(c), with its relative precision for small c."""
 
-    def gap(self, a: float, short_a: float, b: float, short_b: float, difference: float) -> float:
+    def gap(self, a: float, shortfall_a: float, b: float, shortfall_b: float, difference: float) -> float:
         """kappa(a) - kappa(b) for a >= b >= 0 whose difference is given."""
 
-    def spread(self, r: float, short: float) -> float:
+    def spread(self, r: float, shortfall: float) -> float:
         """kappa(r^2) - kappa(r)^2 >= 0 for r >= 0: what a teacher's overlap r alone leaves unexplained."""
 
-    def slope(self, c: float, short: float) -> float:
+    def slope(self, c: float, shortfall: float) -> float:
         """kappa'(c)."""
 
-    def bend(self, c: float, short: float) -> float:
+    def bend(self, c: float, shortfall: float) -> float:
         """kappa''(c)."""
 
 
@@ -67,29 +67,29 @@ class Linear:
     def value(self, c: float) -> float:
         return c
 
-    def gap(self, a: float, short_a: float, b: float, short_b: float, difference: float) -> float:
+    def gap(self, a: float, shortfall_a: float, b: float, shortfall_b: float, difference: float) -> float:
         return difference
 
-    def spread(self, r: float, short: float) -> float:
+    def spread(self, r: float, shortfall: float) -> float:
         return 0.0
 
-    def slope(self, c: float, short: float) -> float:
+    def slope(self, c: float, shortfall: float) -> float:
         return 1.0
 
-    def bend(self, c: float, short: float) -> float:
+    def bend(self, c: float, shortfall: float) -> float:
         return 0.0
 
 
-def _cosine(s: float, c: float, short: float) -> float:
-    """sqrt(1 - s^2 c^2), short = 1 - c."""
-    return math.sqrt((1.0 - s * s) + s * s * short * (1.0 + c))
+def _cosine(s: float, c: float, shortfall: float) -> float:
+    """sqrt(1 - s^2 c^2), shortfall = 1 - c."""
+    return math.sqrt((1.0 - s * s) + s * s * shortfall * (1.0 + c))
 
 
-def _turn(s: float, a: float, short_a: float, b: float, short_b: float, difference: float) -> float:
+def _turn(s: float, a: float, shortfall_a: float, b: float, shortfall_b: float, difference: float) -> float:
     """arcsin(s a) - arcsin(s b) for a >= b >= 0, without cancellation: an angle by its sine and its cosine."""
     if difference == 0.0:
         return 0.0
-    cos_a, cos_b = _cosine(s, a, short_a), _cosine(s, b, short_b)
+    cos_a, cos_b = _cosine(s, a, shortfall_a), _cosine(s, b, shortfall_b)
     sine = s * difference * (a + b) / (a * cos_b + b * cos_a)
     return math.atan2(sine, cos_a * cos_b + s * s * a * b)
 
@@ -104,25 +104,25 @@ class Arcsine:
     def value(self, c: float) -> float:
         return math.asin(self.s * min(max(c, -1.0), 1.0)) / math.asin(self.s)
 
-    def gap(self, a: float, short_a: float, b: float, short_b: float, difference: float) -> float:
-        return _turn(self.s, a, short_a, b, short_b, difference) / math.asin(self.s)
+    def gap(self, a: float, shortfall_a: float, b: float, shortfall_b: float, difference: float) -> float:
+        return _turn(self.s, a, shortfall_a, b, shortfall_b, difference) / math.asin(self.s)
 
-    def spread(self, r: float, short: float) -> float:
+    def spread(self, r: float, shortfall: float) -> float:
         if r < _NEAR_ONE:
             return self.value(r * r) - self.value(r) ** 2
         if self.s == 1.0:
-            lacks, square = self.gap(1.0, 0.0, r, short, short), short * (1.0 + r)
+            lacks, square = self.gap(1.0, 0.0, r, shortfall, shortfall), shortfall * (1.0 + r)
             return lacks * (2.0 - lacks) - self.gap(1.0, 0.0, r * r, square, square)
-        # The variance of r^k where k has the shares of kappa's power series, all positive: of order short^2 near r = 1.
+        # The variance of r^k where k has the shares of kappa's power series, all positive: of order shortfall^2 near 1.
         k, share = _series(self.s)
-        power = np.expm1(k * math.log1p(-short))
+        power = np.expm1(k * math.log1p(-shortfall))
         return float(share @ (power - share @ power) ** 2)
 
-    def slope(self, c: float, short: float) -> float:
-        return self.s / (_cosine(self.s, c, short) * math.asin(self.s))
+    def slope(self, c: float, shortfall: float) -> float:
+        return self.s / (_cosine(self.s, c, shortfall) * math.asin(self.s))
 
-    def bend(self, c: float, short: float) -> float:
-        return self.s**3 * c / (_cosine(self.s, c, short) ** 3 * math.asin(self.s))
+    def bend(self, c: float, shortfall: float) -> float:
+        return self.s**3 * c / (_cosine(self.s, c, shortfall) ** 3 * math.asin(self.s))
 
 
 @lru_cache
@@ -134,9 +134,9 @@ def _series(s: float) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(1, 60, 2), np.array(terms) / math.asin(s)
 
 
-def _arc(short: float) -> float:
-    """arccos(1 - short)."""
-    return 2.0 * math.asin(math.sqrt(0.5 * min(short, 2.0)))
+def _arc(shortfall: float) -> float:
+    """arccos(1 - shortfall)."""
+    return 2.0 * math.asin(math.sqrt(0.5 * min(shortfall, 2.0)))
 
 
 def _area(phi: float, turn: float) -> float:
@@ -156,26 +156,28 @@ class Relu:
         c = min(max(c, -1.0), 1.0)
         return (c * (0.5 * math.pi + math.asin(c)) - c * c / (1.0 + math.sqrt(1.0 - c * c))) / (math.pi - 1.0)
 
-    def gap(self, a: float, short_a: float, b: float, short_b: float, difference: float) -> float:
+    def gap(self, a: float, shortfall_a: float, b: float, shortfall_b: float, difference: float) -> float:
         # (pi - 1) dkappa = pi dc - phi sin(phi) dphi with c = cos phi; the second part is at most half of the first
-        area = _area(_arc(short_a), _turn(1.0, a, short_a, b, short_b, difference))
+        area = _area(_arc(shortfall_a), _turn(1.0, a, shortfall_a, b, shortfall_b, difference))
         return (math.pi * difference - area) / (math.pi - 1.0)
 
-    def spread(self, r: float, short: float) -> float:
+    def spread(self, r: float, shortfall: float) -> float:
         if r < _NEAR_ONE:
             return self.value(r * r) - self.value(r) ** 2
-        # 2 (1 - kappa(r)) - (1 - kappa(r^2)) - (1 - kappa(r))^2, the terms of order short taken away by hand
-        areas = _area(0.0, _arc(short * (1.0 + r))) - 2.0 * _area(0.0, _arc(short))
-        return (math.pi * short * short + areas) / (math.pi - 1.0) - self.gap(1.0, 0.0, r, short, short) ** 2
+        # 2 (1 - kappa(r)) - (1 - kappa(r^2)) - (1 - kappa(r))^2, the terms of order shortfall taken away by hand
+        areas = _area(0.0, _arc(shortfall * (1.0 + r))) - 2.0 * _area(0.0, _arc(shortfall))
+        lacks = self.gap(1.0, 0.0, r, shortfall, shortfall)
+        return (math.pi * shortfall * shortfall + areas) / (math.pi - 1.0) - lacks**2
 
-    def slope(self, c: float, short: float) -> float:
-        return (math.pi - _arc(short)) / (math.pi - 1.0)
+    def slope(self, c: float, shortfall: float) -> float:
+        return (math.pi - _arc(shortfall)) / (math.pi - 1.0)
 
-    def bend(self, c: float, short: float) -> float:
-        return 1.0 / ((math.pi - 1.0) * _cosine(1.0, c, short))
+    def bend(self, c: float, shortfall: float) -> float:
+        return 1.0 / ((math.pi - 1.0) * _cosine(1.0, c, shortfall))
 
 
 _ACTIVATIONS: dict[str, Activation] = {"sign": Arcsine(1.0), "erf": Arcsine(0.5), "relu": Relu(), "linear": Linear()}
+MOST_LAYERS = 100  # after far fewer nothing is left of an overlap below 1
 ACTIVATIONS = tuple(_ACTIVATIONS)
 
 
@@ -190,24 +192,26 @@ class Slopes(NamedTuple):
 
 def compose(activation: Activation, before: Orders) -> tuple[Orders, Slopes]:
     """kappa of the three overlaps with their differences, and its derivatives there; q, q_star >= 0."""
-    q, r, v, d, u = before
-    short_q, r_squared = d + v, r * r
-    short_r = 1.0 - r if r < 0.0 else (short_q + u) / (1.0 + r)
-    after_d, after_v = activation.gap(1.0, 0.0, 1.0 - d, d, d), activation.gap(1.0 - d, d, q, short_q, v)
+    q, r, fluctuation, uncertainty, perpendicular = before
+    shortfall_q, r_squared = uncertainty + fluctuation, r * r
+    shortfall_r = 1.0 - r if r < 0.0 else (shortfall_q + perpendicular) / (1.0 + r)
+    after_uncertainty = activation.gap(1.0, 0.0, 1.0 - uncertainty, uncertainty, uncertainty)
+    after_fluctuation = activation.gap(1.0 - uncertainty, uncertainty, q, shortfall_q, fluctuation)
     # kappa of an overlap near 1 from what it lacks: the overlap itself is rounded there
-    after_q = activation.value(q) if q < _NEAR_ONE else 1.0 - after_d - after_v
-    after_r = activation.value(r) if r < _NEAR_ONE else 1.0 - activation.gap(1.0, 0.0, r, short_r, short_r)
+    after_q = activation.value(q) if q < _NEAR_ONE else 1.0 - after_uncertainty - after_fluctuation
+    after_r = activation.value(r) if r < _NEAR_ONE else 1.0 - activation.gap(1.0, 0.0, r, shortfall_r, shortfall_r)
     if r >= 0.0 or activation.odd:
-        short = short_r if r >= 0.0 else (short_q + u) / (1.0 - r)
-        perpendicular = activation.gap(q, short_q, r_squared, short_q + u, u) + activation.spread(abs(r), short)
+        shortfall = shortfall_r if r >= 0.0 else (shortfall_q + perpendicular) / (1.0 - r)
+        after_perpendicular = activation.gap(q, shortfall_q, r_squared, shortfall_q + perpendicular, perpendicular)
+        after_perpendicular += activation.spread(abs(r), shortfall)
     else:
-        perpendicular = activation.value(q) - after_r * after_r
-    after = Orders(q=after_q, r=after_r, fluctuation=after_v, uncertainty=after_d, perpendicular=perpendicular)
+        after_perpendicular = activation.value(q) - after_r * after_r
+    after = Orders(after_q, after_r, after_fluctuation, after_uncertainty, after_perpendicular)
     slopes = Slopes(
-        activation.slope(q, short_q),
-        activation.slope(r, short_r),
-        activation.slope(1.0 - d, d),
-        activation.bend(q, short_q),
+        activation.slope(q, shortfall_q),
+        activation.slope(r, shortfall_r),
+        activation.slope(1.0 - uncertainty, uncertainty),
+        activation.bend(q, shortfall_q),
     )
     return after, slopes
 
@@ -231,7 +235,7 @@ class Tree:
     flips: float = 0.0
 
     def __post_init__(self) -> None:
-        layers = check_count("hidden_layers", self.hidden_layers, low=0)
+        layers = check_count("hidden_layers", self.hidden_layers, low=0, high=MOST_LAYERS)
         if layers == 0 and self.activation is not None:
             raise ValueError(f"activation must come with hidden_layers of 1 or more, got {self.activation!r}")
         if layers > 0:
@@ -274,11 +278,11 @@ class Tree:
 
         from scipy.optimize import brentq  # it takes longer to load than a Task may
 
-        def excess(log_d: float) -> float:
-            d = math.exp(log_d)
-            hats = self.averages(_exponential(d, 0.0), beta, _START_RULE).hats
-            rate = alpha * (2.0 * hats.q_star_hat - hats.q_hat + hats.r_hat) - 0.5 * kappa * math.log(4.0 / d)
-            return math.log(max(rate, 1e-300) * d / 2.0)
+        def excess(log_uncertainty: float) -> float:
+            uncertainty = math.exp(log_uncertainty)
+            hats = self.averages(_exponential(uncertainty, 0.0), beta, _START_RULE).hats
+            rate = alpha * (2.0 * hats.q_star_hat - hats.q_hat + hats.r_hat) - 0.5 * kappa * math.log(4.0 / uncertainty)
+            return math.log(max(rate, 1e-300) * uncertainty / 2.0)
 
         grid = np.linspace(math.log(_LEAST), math.log(0.5), 24).tolist()
         low = grid[0]
@@ -288,37 +292,40 @@ class Tree:
                     low = float(brentq(excess, low, high, xtol=1e-2))
                     break
                 low = high
-        d = math.exp(low)
-        return _exponential(d, alpha * self.averages(_exponential(d, 0.0), beta, _START_RULE).hats.q_hat)
+        uncertainty = math.exp(low)
+        q_hat = alpha * self.averages(_exponential(uncertainty, 0.0), beta, _START_RULE).hats.q_hat
+        return _exponential(uncertainty, q_hat)
 
     def _blunt(self, alpha: float, beta: float) -> Orders:
         """m = c W at large alpha where labels are flipped: the c that minimises the mean loss."""
 
         from scipy.optimize import minimize_scalar
 
-        def loss(logit_d: float) -> float:
-            d = 1.0 / (1.0 + math.exp(-logit_d))
-            v = 1e-9 * d * (1.0 - d)
-            at = Orders(q=1.0 - d - v, r=math.sqrt(1.0 - d - 2.0 * v), fluctuation=v, uncertainty=d, perpendicular=v)
+        def loss(logit_uncertainty: float) -> float:
+            uncertainty = 1.0 / (1.0 + math.exp(-logit_uncertainty))
+            fluctuation = 1e-9 * uncertainty * (1.0 - uncertainty)
+            q = 1.0 - uncertainty - fluctuation
+            r = math.sqrt(1.0 - uncertainty - 2.0 * fluctuation)
+            at = Orders(q, r, fluctuation, uncertainty, fluctuation)
             return -self.averages(at, beta, _START_RULE).g_e
 
-        d = 1.0 / (1.0 + math.exp(-minimize_scalar(loss, bounds=(-14.0, 8.0), method="bounded").x))
-        v = min(d / (1.0 + alpha * beta), 0.1 * (1.0 - d))
-        q = 1.0 - d - v
-        return Orders(q=q, r=math.sqrt(q - v * q), fluctuation=v, uncertainty=d, perpendicular=v * q)
+        uncertainty = 1.0 / (1.0 + math.exp(-minimize_scalar(loss, bounds=(-14.0, 8.0), method="bounded").x))
+        fluctuation = min(uncertainty / (1.0 + alpha * beta), 0.1 * (1.0 - uncertainty))
+        q = 1.0 - uncertainty - fluctuation
+        return Orders(q, math.sqrt(q - fluctuation * q), fluctuation, uncertainty, fluctuation * q)
 
     def eps_g(self, flipped: float) -> float:
-        p, short = 1.0 - 2.0 * flipped, 2.0 * flipped
+        p, shortfall = 1.0 - 2.0 * flipped, 2.0 * flipped
         for _ in range(self.hidden_layers):
             activation = _ACTIVATIONS[str(self.activation)]
             value = activation.value(p)
-            p, short = value, activation.gap(1.0, 0.0, p, short, short) if p >= 0.0 else 1.0 - value
-        return angle(0.5 * short)
+            p, shortfall = value, activation.gap(1.0, 0.0, p, shortfall, shortfall) if p >= 0.0 else 1.0 - value
+        return angle(0.5 * shortfall)
 
 
-def _exponential(d: float, q_hat: float) -> Orders:
-    """Orders where 1 - m is exponential with mean d / 2 at every site, spread by the field's variance q_hat."""
-    v = 0.25 * d * d
-    u = (q_hat if q_hat > 0.0 else 1.0) * v * v
-    q = 1.0 - d - v
-    return Orders(q=q, r=math.sqrt(max(q - u, 0.0)), fluctuation=v, uncertainty=d, perpendicular=u)
+def _exponential(uncertainty: float, q_hat: float) -> Orders:
+    """Orders where 1 - m is exponential of mean uncertainty / 2 at every site, spread by the field's variance q_hat."""
+    fluctuation = 0.25 * uncertainty * uncertainty
+    perpendicular = (q_hat if q_hat > 0.0 else 1.0) * fluctuation * fluctuation
+    q = 1.0 - uncertainty - fluctuation
+    return Orders(q, math.sqrt(max(q - perpendicular, 0.0)), fluctuation, uncertainty, perpendicular)

@@ -9,6 +9,8 @@ from numbers import Real
 
 import numpy as np
 
+LARGEST = 2**63 - 1  # a whole number that every library takes
+
 
 def check_number(
     name: str,
@@ -33,10 +35,13 @@ def check_number(
     return number
 
 
-def check_count(name: str, value: object, *, low: int = 1) -> int:
-    """Return `value` as an int >= low, or raise a ValueError that names it, quotes it and says what is allowed."""
+def check_count(name: str, value: object, *, low: int = 1, high: int = LARGEST) -> int:
+    """Return `value` as an int in [low, high], or raise a ValueError that names it, quotes it and says what is
+    allowed."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
         raise ValueError(f"{name} must be a whole number >= {low}, got {value!r}")
+    if value > high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
     return int(value)
 
 

@@ -3,4 +3,5 @@
 from hypothesis import settings
 
 settings.register_profile("no-deadline", deadline=None)
+settings.register_profile("wide", deadline=None, max_examples=2_000)  # pytest --hypothesis-profile=wide
 settings.load_profile("no-deadline")

@@ -26,13 +26,13 @@ class Hats(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """q, r, and the small differences v = q_star - q, d = 1 - q_star, u = q - r^2."""
+    """q, r, and the small differences q_star - q, 1 - q_star and q - r^2."""
 
     q: float
     r: float
-    v: float
-    d: float
-    u: float
+    fluctuation: float
+    uncertainty: float
+    perpendicular: float
 
 
 def integrate(
@@ -174,14 +174,14 @@ def local(a: float, b: float, kappa: float) -> tuple[float, float, float, float,
             rise = (s - peak) * (a * (s + peak - 2.0) - side * b)
             weight = np.exp(rise + kappa * (entropy(s) - entropy(peak)) + exponent(side, peak) - y - top)
             gap = side0 * (s0 - s) if side == side0 else side * (1.0 - s) - side0 * (1.0 - s0)
-            short = s if side > 0.0 else 2.0 - s
-            return weight * np.array([np.ones_like(s), short, s * (2.0 - s), gap, gap * gap])
+            shortfall = s if side > 0.0 else 2.0 - s
+            return weight * np.array([np.ones_like(s), shortfall, s * (2.0 - s), gap, gap * gap])
 
         peak = -math.log(grid[at])
         parts.append(integrate(integrand, [0.0, y_end, *ladder(0.0, y_end, peak)], tolerance))
     both = parts[0] + parts[1]
-    _, short, edge, gap, square = both / both[0]
-    return top + math.log(both[0]), short, edge, square - gap * gap, parts[1][0] / both[0]
+    _, shortfall, edge, gap, square = both / both[0]
+    return top + math.log(both[0]), shortfall, edge, square - gap * gap, parts[1][0] / both[0]
 
 
 def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
@@ -192,14 +192,10 @@ def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
     def integrand(zs: np.ndarray) -> np.ndarray:
         rows = []
         for z in zs:
-            log_z, short, edge, variance, negative = local(a, root * z + hats.r_hat, kappa)
+            log_z, shortfall, edge, variance, negative = local(a, root * z + hats.r_hat, kappa)
             gauss = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-            rows.append(
-                [
-                    gauss * f
-                    for f in (1.0, (1.0 - short) ** 2, short, short**2, edge, variance, log_z, variance**2, negative)
-                ]
-            )
+            averaged = (shortfall, shortfall**2, edge, variance, log_z, variance**2, negative)
+            rows.append([gauss * f for f in (1.0, (1.0 - shortfall) ** 2, *averaged)])
         return np.array(rows).T
 
     noise = 10.0 * (_TOLERANCE + 1e-14 * math.sqrt(abs(a)))  # of the inner integrals
@@ -210,11 +206,11 @@ def entropic(hats: Hats, kappa: float) -> tuple[Orders, float, float, float]:
     for field in (0.0, 2.0 * a, -2.0 * a):
         centre = zero + field / root
         breaks += [centre + k * width for k in (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)]
-    norm, q, short, short2, d, v, g_s, spread, share = integrate(
+    norm, q, shortfall, shortfall2, d, v, g_s, spread, share = integrate(
         integrand, [b for b in breaks if low <= b <= 9.5], noise
     )
     assert abs(norm - 1.0) < 1e-12
-    return Orders(q, 1.0 - short, v, d, short2 - short * short), g_s, spread, share
+    return Orders(q, 1.0 - shortfall, v, d, shortfall2 - shortfall * shortfall), g_s, spread, share
 
 
 def free_entropy(q: float, r: float, q_star: float, hats: Hats, alpha: float, beta: float, kappa: float) -> float:

@@ -22,7 +22,7 @@ def s_curve():
 
 
 def gap(y, alpha: float) -> np.ndarray:
-    return equations_of(Task(alpha=alpha)).sweep(np.asarray(y, dtype=float)).gap
+    return equations_of(Task(alpha=alpha)).image(np.asarray(y, dtype=float)).gap
 
 
 def unknowns(s) -> np.ndarray:
@@ -65,9 +65,9 @@ def test_fold_is_the_extreme_alpha_at_given_overlap(s_curve, which):
         def equations(x):
             return gap([x[0], x[1], y3], x[2])
 
-        found = root(equations, [start[0], start[1], node.task.alpha], tol=1e-11)
-        assert np.abs(equations(found.x)).max() < 1e-9
-        return float(found.x[2])
+        solved = root(equations, [start[0], start[1], node.task.alpha], tol=1e-11)
+        assert np.abs(equations(solved.x)).max() < 1e-9
+        return float(solved.x[2])
 
     sign = -1.0 if which == 0 else 1.0
     # offset by 0.01, so that the search does not begin at the answer
@@ -99,9 +99,9 @@ def test_transition_by_equal_free_entropies():
     def difference(alpha: float) -> float:
         values = []
         for start in y.values():
-            found = root(lambda x: gap(x, alpha), start, tol=1e-11)
+            solved = root(lambda x: gap(x, alpha), start, tol=1e-11)
             equations = equations_of(Task(alpha=alpha))
-            values.append(equations.free_entropy(equations.sweep(found.x)))
+            values.append(equations.free_entropy(equations.image(solved.x)))
         return values[0] - values[1]
 
     assert brentq(difference, 1.6, 1.7, xtol=1e-10) == pytest.approx(TRANSITION, abs=1e-8)
@@ -131,15 +131,15 @@ def test_forward_and_backward_agree():
 
 
 def test_continuation_in_beta_meets_the_fold_in_alpha():
-    found = trace(Task(alpha=FOLDS[0]), parameter="beta", span=(15.0, 30.0))
-    assert [fold["beta"] for fold in found.folds] == pytest.approx([20.0], abs=1e-6)
+    branch = trace(Task(alpha=FOLDS[0]), parameter="beta", span=(15.0, 30.0))
+    assert [fold["beta"] for fold in branch.folds] == pytest.approx([20.0], abs=1e-6)
 
 
 def test_continuation_in_q_star_passes_the_free_solution():
-    found = trace(Task(alpha=2.0), parameter="q_star", span=(0.95, 0.99))
+    branch = trace(Task(alpha=2.0), parameter="q_star", span=(0.95, 0.99))
     free = solve(Task(alpha=2.0), branch="high")
     # At the free solution q_star_hat is 2 alpha Int dF/dq_star, so that dPhi/dq_star = 0: the free entropy peaks there.
-    high = [p for p in found.points if p.r > 0.95]
+    high = [p for p in branch.points if p.r > 0.95]
     best = max(high, key=lambda p: p.free_entropy)
     assert best.free_entropy <= free.free_entropy + 1e-10
     again = solve(Task(alpha=2.0, q_star=free.q_star), branch="all")
@@ -199,11 +199,11 @@ def test_bad_input(options, message):
 def test_nothing_known_beyond_the_edge_is_said():
     # Between the ends of two curves may lie none that is followed: an error with advice, not a wrong number.
     try:
-        found = solve(Task(alpha=2.36, beta=60.0), branch="all")
+        solutions = solve(Task(alpha=2.36, beta=60.0), branch="all")
     except ConvergenceError as error:
         assert "1 - q_star" in str(error)
     else:
-        assert all(s.residual < 1e-10 for s in found)
+        assert all(s.residual < 1e-10 for s in solutions)
 
 
 # The command line
@@ -213,13 +213,13 @@ def test_command(capsys, tmp_path):
     picture = tmp_path / "branches.svg"
     arguments = ["branches", "--beta", "20", "--alpha", "1.2:2.2", "--json", "--plot", str(picture)]
     assert cli.main(arguments) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["parameter"] == "alpha"
-    assert [fold["alpha"] for fold in found["folds"]] == pytest.approx(FOLDS, abs=1e-8)
-    assert set(found["folds"][0]) == {"alpha", "q", "r", "q_star"}
-    assert found["transitions"] == pytest.approx([TRANSITION], abs=1e-8)
-    assert found["stability"] == pytest.approx([1.505293], abs=1e-5)
-    assert all(point["residual"] < 1e-10 for point in found["points"])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["parameter"] == "alpha"
+    assert [fold["alpha"] for fold in printed["folds"]] == pytest.approx(FOLDS, abs=1e-8)
+    assert set(printed["folds"][0]) == {"alpha", "q", "r", "q_star"}
+    assert printed["transitions"] == pytest.approx([TRANSITION], abs=1e-8)
+    assert printed["stability"] == pytest.approx([1.505293], abs=1e-5)
+    assert all(point["residual"] < 1e-10 for point in printed["points"])
     first = picture.read_bytes()
     assert b"<svg" in first
     assert cli.main(arguments) == 0

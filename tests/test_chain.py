@@ -27,9 +27,9 @@ def hats(solution: Solution) -> slow.Hats:
 
 def deviation(problem: Chain, *, pairs: bool) -> float:
     """Largest distance of (q, r, q_star, p1, p2, overlap) from one slow application of the map at the hats."""
-    found = solve(problem)
-    assert isinstance(found, ChainSolution)
-    first, last = found.tasks
+    solution = solve(problem)
+    assert isinstance(solution, ChainSolution)
+    first, last = solution.tasks
     task = last.task
     assert problem.overlaps is not None
     (r0,) = problem.overlaps
@@ -40,7 +40,7 @@ def deviation(problem: Chain, *, pairs: bool) -> float:
         after, _ = slow.by_pairs(reference, hats(last), prior, task.anchor, strength, task.memory)
     else:
         after, _ = slow.by_field(reference, hats(last), prior + strength, strength * task.memory)
-    expected = (last.q, last.r, last.q_star, found.p[1, 0], found.p[1, 1], found.reference_overlap[0])
+    expected = (last.q, last.r, last.q_star, solution.p[1, 0], solution.p[1, 1], solution.reference_overlap[0])
     slowly = (after.q, after.r, after.q_star, after.p_first, after.p, after.overlap)
     assert last.residual < 1e-10 and last.quadrature_error < 1e-9
     return max(abs(a - b) for a, b in zip(expected, slowly, strict=True))
@@ -89,23 +89,23 @@ def test_check_points(alpha: float, r0: float, eps_1: float, eps_2: float) -> No
 
 def test_third_task_by_slow_integration() -> None:
     problem = Chain((Task(alpha=1.2), Task(alpha=1.0, gamma=0.3), Task(alpha=0.8, gamma=0.2)), overlaps=(0.2, -0.4))
-    found = solve(problem)
-    one, last = found.tasks[0], found.tasks[2]
+    solution = solve(problem)
+    one, last = solution.tasks[0], solution.tasks[2]
     reference = slow.first_reference(hats(one), 0.0, 0.2)
-    _, after = slow.by_field(reference, hats(found.tasks[1]), 20.0 * 0.3, 20.0 * 0.3)
+    _, after = slow.by_field(reference, hats(solution.tasks[1]), 20.0 * 0.3, 20.0 * 0.3)
     signs = np.array([1.0, -1.0])  # of the second teacher, in the columns of `after`; the third's are independent
     columns = [after.masses @ np.ones(2), after.masses @ signs]  # plain, and weighted by s_2
     third = [slow.Reference(after.theta, c[:, None] * np.array([0.3, 0.7])) for c in columns]
     plain, _ = slow.by_field(third[0], hats(last), 20.0 * 0.2, 20.0 * 0.2)
     assert abs(plain.q - last.q) + abs(plain.r - last.r) + abs(plain.q_star - last.q_star) < 1e-9
-    assert abs(plain.p_first - found.p[2, 0]) + abs(plain.p - found.p[2, 2]) < 1e-9
-    assert abs(plain.overlap - found.reference_overlap[1]) < 1e-9
+    assert abs(plain.p_first - solution.p[2, 0]) + abs(plain.p - solution.p[2, 2]) < 1e-9
+    assert abs(plain.overlap - solution.reference_overlap[1]) < 1e-9
     # p[2, 1] = E s_2 <sign m_3>: the difference of the two columns of sites
     by_sign = [
         slow.by_field(slow.Reference(after.theta, np.outer(c, [0.3, 0.7])), hats(last), 4.0, 4.0)[0].p_first
         for c in after.masses.T
     ]
-    assert abs(by_sign[0] - by_sign[1] - found.p[2, 1]) < 1e-9
+    assert abs(by_sign[0] - by_sign[1] - solution.p[2, 1]) < 1e-9
 
 
 # --- identities -------------------------------------------------------------------------------------------------------
@@ -146,9 +146,9 @@ def test_strong_anchor_without_patterns_returns_the_reference(anchor: str) -> No
     first = Task(alpha=0.5)
     gaps = []
     for gamma in (5.0, 50.0):
-        found = solve(two(0.0, r0=0.3, first=first, gamma=gamma, anchor=anchor))
-        gaps.append(found.eps_g[1] - found.eps_g[0])
-        assert abs(found.reference_overlap[0] - found.tasks[0].q_star) < 0.1 / gamma
+        solution = solve(two(0.0, r0=0.3, first=first, gamma=gamma, anchor=anchor))
+        gaps.append(solution.eps_g[1] - solution.eps_g[0])
+        assert abs(solution.reference_overlap[0] - solution.tasks[0].q_star) < 0.1 / gamma
     assert np.all(gaps[1] > 0.0) and np.all(gaps[1] < 0.2 * gaps[0]) and np.all(gaps[1] < 1e-4)
 
 
@@ -170,10 +170,10 @@ def test_ewc_is_kl_to_second_order() -> None:
 
 
 def test_a_third_task_without_patterns_and_anchor_forgets_everything() -> None:
-    found = solve(Chain((FIRST, Task(alpha=1.0), Task(alpha=0.0, gamma=0.0)), overlaps=(0.5, 0.2)))
-    assert np.abs(found.p[2]).max() < 1e-12
-    assert np.abs(found.eps_g[2] - 0.5).max() < 1e-12
-    assert abs(found.tasks[2].q_star - 1.0 / 3.0) < 1e-12
+    solution = solve(Chain((FIRST, Task(alpha=1.0), Task(alpha=0.0, gamma=0.0)), overlaps=(0.5, 0.2)))
+    assert np.abs(solution.p[2]).max() < 1e-12
+    assert np.abs(solution.eps_g[2] - 0.5).max() < 1e-12
+    assert abs(solution.tasks[2].q_star - 1.0 / 3.0) < 1e-12
 
 
 def test_independent_law_is_overlaps() -> None:
@@ -206,26 +206,26 @@ def test_sign_of_the_overlap_is_a_gauge_of_task_one() -> None:
 
 
 def test_identical_teachers_have_equal_errors() -> None:
-    found = solve(two(1.0, r0=1.0, gamma=0.3))
-    assert found.eps_g[1, 0] == pytest.approx(found.eps_g[1, 1], abs=1e-12)
-    assert found.eps_g[1, 1] < 0.2 * solve(Task(alpha=1.0)).eps_g  # the reference helps
+    solution = solve(two(1.0, r0=1.0, gamma=0.3))
+    assert solution.eps_g[1, 0] == pytest.approx(solution.eps_g[1, 1], abs=1e-12)
+    assert solution.eps_g[1, 1] < 0.2 * solve(Task(alpha=1.0)).eps_g  # the reference helps
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.1, 1.0, 5.0])
 @pytest.mark.parametrize("r0", [-0.9, 0.0, 0.9])
 def test_bounds(gamma: float, r0: float) -> None:
-    found = solve(two(0.8, r0=r0, gamma=gamma))
-    last = found.tasks[1]
+    solution = solve(two(0.8, r0=r0, gamma=gamma))
+    last = solution.tasks[1]
     assert last.r**2 <= last.q <= last.q_star < 1.0
-    assert np.all(np.abs(found.p) <= 1.0) and np.all((found.eps_g >= 0.0) & (found.eps_g <= 1.0))
+    assert np.all(np.abs(solution.p) <= 1.0) and np.all((solution.eps_g >= 0.0) & (solution.eps_g <= 1.0))
     assert last.residual < 1e-10 and last.quadrature_error < 1e-9
-    assert np.allclose(found.eps_g, np.arccos(found.p) / math.pi, atol=1e-8)
+    assert np.allclose(solution.eps_g, np.arccos(solution.p) / math.pi, atol=1e-8)
 
 
 def test_rare_signs_keep_their_digits() -> None:
-    found = solve(two(5.0, r0=0.5, gamma=0.1))
-    assert 0.0 < found.eps_g[1, 1] < 1e-15
-    assert found.tasks[1].quadrature_error < 1e-12
+    solution = solve(two(5.0, r0=0.5, gamma=0.1))
+    assert 0.0 < solution.eps_g[1, 1] < 1e-15
+    assert solution.tasks[1].quadrature_error < 1e-12
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
@@ -264,11 +264,11 @@ def test_a_reference_that_does_not_converge_is_refused(monkeypatch: pytest.Monke
 def test_all_branches_and_the_best_of_them() -> None:
     """At gamma = 0.1, r0 = -1/2, alpha_2 = 2 two solutions and the saddle between them coexist."""
     problem = two(2.0, r0=-0.5, gamma=0.1)
-    found = solve(problem, branch="all")
-    assert len(found) == 3 and all(one.tasks[1].residual < 1e-10 for one in found)
-    errors = sorted(one.eps_g[1, 1] for one in found)
+    solutions = solve(problem, branch="all")
+    assert len(solutions) == 3 and all(one.tasks[1].residual < 1e-10 for one in solutions)
+    errors = sorted(one.eps_g[1, 1] for one in solutions)
     assert errors[0] < 0.005 and errors[1] > 0.2
-    best = max((one for one in found if one.tasks[1].stable), key=lambda one: one.tasks[1].free_entropy)
+    best = max((one for one in solutions if one.tasks[1].stable), key=lambda one: one.tasks[1].free_entropy)
     assert solve(problem).eps_g[1, 1] == pytest.approx(best.eps_g[1, 1], abs=1e-10)
 
 
@@ -298,8 +298,8 @@ def test_trace_refuses() -> None:
 
 
 def test_where_newton_fails_from_afar_continuation_helps() -> None:
-    found = solve(two(1.5625, r0=-0.5, gamma=0.1))
-    assert found.tasks[1].residual < 1e-10 and found.tasks[1].quadrature_error < 1e-9
+    solution = solve(two(1.5625, r0=-0.5, gamma=0.1))
+    assert solution.tasks[1].residual < 1e-10 and solution.tasks[1].quadrature_error < 1e-9
 
 
 def test_very_strong_anchors_are_not_certified() -> None:

@@ -21,15 +21,15 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_json_is_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
     options = "--alpha 2 --alpha 1 --beta 20 --overlap 0.0 --gamma 1 --anchor kl --prior none --json"
     status, out, _ = run(capsys, *options.split())
-    found = json.loads(out)
+    printed = json.loads(out)
     expected = solve(Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.0))
     assert status == 0
-    assert found["eps_g"] == expected.eps_g.tolist() and found["p"] == expected.p.tolist()
-    assert abs(found["eps_g"][1][0] - 0.150452) < 1e-6
+    assert printed["eps_g"] == expected.eps_g.tolist() and printed["p"] == expected.p.tolist()
+    assert abs(printed["eps_g"][1][0] - 0.150452) < 1e-6
     assert {"q", "r", "q_star", "q_hat", "p", "eps_g", "residual", "quadrature_error", "status"} <= set(
-        found["tasks"][1]
+        printed["tasks"][1]
     )
-    assert [task["alpha"] for task in found["tasks"]] == [2.0, 1.0]
+    assert [task["alpha"] for task in printed["tasks"]] == [2.0, 1.0]
 
 
 def test_once_a_task_after_the_first(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +68,7 @@ def test_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("", "alpha must be given once a task, or the chain in a --file"),
+        ("", "alpha must be given once for each task, or the chain in a --file"),
         ("--alpha 2 --alpha 1 --overlap 1.5", "overlap must be a finite number in [-1, 1], got 1.5"),
         ("--alpha 2 --alpha 1 --gamma -1", "gamma must be a finite number in [0, inf), got -1.0"),
         ("--alpha 2 --alpha 1 --memory 2", "memory must be a finite number in [0, 1], got 2.0"),

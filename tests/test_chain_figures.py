@@ -42,9 +42,9 @@ def test_error_at_equal_forgetting() -> None:
 
 def test_rows_of_the_figures_are_theory() -> None:
     task = {"alpha_1": 0.5, "alpha_2": 0.4, "beta": 20.0, "r0": 0.2, "anchor": "kl", "gamma": 0.3}
-    found = anchors.point(**task)
+    row = anchors.point(**task)
     solution = solve(Chain((Task(alpha=0.5), Task(alpha=0.4, gamma=0.3)), overlaps=0.2))
-    assert (found["eps_1"], found["eps_2"]) == tuple(solution.eps_g[1])
-    assert found["forgetting"] == solution.eps_g[1, 0] - solution.eps_g[0, 0]
+    assert (row["eps_1"], row["eps_2"]) == tuple(solution.eps_g[1])
+    assert row["forgetting"] == solution.eps_g[1, 0] - solution.eps_g[0, 0]
     matrix = forgetting.matrix_row(alpha=[0.5, 0.4], beta=20.0, r0=0.2, gamma=0.3)
     assert matrix["eps_g"] == solution.eps_g.tolist()

@@ -73,18 +73,18 @@ def test_free_entropy_is_what_the_labels_leave_of_ln_2():
 
 
 def test_transitions():
-    found = posterior_transitions()
-    assert found.spinodal == pytest.approx(1.493, abs=5e-4)
-    assert found.information_theoretic == pytest.approx(1.245, abs=5e-4)
+    transitions = posterior_transitions()
+    assert transitions.spinodal == pytest.approx(1.493, abs=5e-4)
+    assert transitions.information_theoretic == pytest.approx(1.245, abs=5e-4)
     # The same two by SciPy alone, from the explicit curve.
     at_zero = brentq(lambda q_hat: potential(q_hat)[1], 1.0, 2.0, xtol=1e-12)
-    assert found.information_theoretic == pytest.approx(potential(at_zero)[0], abs=1e-9)
+    assert transitions.information_theoretic == pytest.approx(potential(at_zero)[0], abs=1e-9)
     grid = np.linspace(2.6, 3.4, 9)
     alphas = [potential(float(x))[0] for x in grid]
     fit = np.polynomial.Polynomial.fit(grid, alphas, 8)
     turn = [x.real for x in fit.deriv().roots() if abs(x.imag) < 1e-9 and grid[0] < x.real < grid[-1]]
     assert len(turn) == 1
-    assert found.spinodal == pytest.approx(fit(turn[0]), abs=1e-6)
+    assert transitions.spinodal == pytest.approx(fit(turn[0]), abs=1e-6)
 
 
 def test_best_turns_to_the_teacher_at_the_transition():

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import statmech_cl
 from statmech_cl import cli
 from statmech_cl.commands.options import parse_numbers
+from statmech_cl.validation import LARGEST
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -30,8 +31,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
     """The one line that refuses these arguments."""
-    found, out, err = run(capsys, *arguments)
-    assert found == status
+    code, out, err = run(capsys, *arguments)
+    assert code == status
     assert out == ""
     assert err.startswith("statmech-cl: error: ") and err.count("\n") == 1 and err.endswith("\n")
     return err.removeprefix("statmech-cl: error: ").rstrip("\n")
@@ -59,8 +60,8 @@ def test_numbers(text: str, numbers: list[float]) -> None:
 @given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 60))
 def test_ranges_have_no_float_drift(start: int, step: int, count: int) -> None:
     stop = start + step * count
-    found = parse_numbers("alpha", f"{start / 100:.2f}:{stop / 100:.2f}:{step / 100:.2f}")
-    assert found == [float(f"{(start + step * k) / 100:.2f}") for k in range(count + 1)]
+    numbers = parse_numbers("alpha", f"{start / 100:.2f}:{stop / 100:.2f}:{step / 100:.2f}")
+    assert numbers == [float(f"{(start + step * k) / 100:.2f}") for k in range(count + 1)]
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,", "1:2", "1:2:3:4", "1::2", "0x10", "1 2", "1;2"])
@@ -87,6 +88,8 @@ def test_bad_ranges(text: str, says: str) -> None:
 
 # Bad input
 
+HUGE = 10**22
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -108,6 +111,29 @@ def test_bad_ranges(text: str, says: str) -> None:
         ("solve --alhpa 0.5", "--alpha"),
         ("sovle", "(did you mean 'solve'?)"),
         ("--versoin", "--version"),
+        ("solve --alpha 0.5 --beta 1e-320", "beta must be a finite number in [1e-05, 100000], got 1e-320"),
+        ("solve --alpha 0.5 --beta 1e308", "beta must be a finite number in [1e-05, 100000], got 1e+308"),
+        ("solve --alpha 0.5 --q-star 1e-12", "q_star must be a finite number in [0.0001, 0.999999], got 1e-12"),
+        (
+            f"solve --alpha 0.5 --hidden-layers {HUGE}",
+            f"hidden_layers must be a whole number from 0 to 100, got {HUGE}",
+        ),
+        (f"solve --alpha 0.5 --rsb {HUGE}", f"rsb must be a whole number from 0 to {LARGEST}, got {HUGE}"),
+        ("solve --alpha 0.5 --rsb 101", "rsb must be a whole number from 0 to 100, got 101"),
+        ("branches --plot /", "plot must be a file, got '/', which is a folder"),
+        ("branches --plot x.foo", "plot must end in .pdf, .png or .svg, got 'x.foo'"),
+        ("curves --alpha 1 --plot no/x.png", "plot must be in a folder that exists, got 'no/x.png'"),
+        (f"phase-diagram --rows {HUGE}", f"rows must be a whole number from 2 to 1000, got {HUGE}"),
+        (
+            "simulate --alpha 1e308",
+            "n must be small enough for the memory of cpu, got 500: with alpha = 1e+308 and 8 seeds",
+        ),
+        ("simulate --alpha 1 --learning-rate 1e308", "learning_rate must be a finite number in (0, 1e+06], got 1e+308"),
+        ("simulate --alpha 1 --weight-decay 1e308", "weight_decay must be a finite number in [0, 1e+06], got 1e+308"),
+        ("simulate --alpha 1 --with x", "with must be one of descent, gibbs, got 'x'"),
+        (f"benchmark split-mnist --methods vcl --seed {HUGE}", f"seed must be a whole number from 0 to {LARGEST}"),
+        ("benchmark split-mnist --methods vcl --widths 1000000", "widths must be a whole number from 1 to 100000"),
+        ("benchmark permuted-mnist --methods vcl --tasks 10001", "tasks must be a whole number from 1 to 10000"),
         ("simulate --alpha 0.5 --n 0", "n must be a whole number >= 2, got 0"),
         ("simulate --alpha 0.5 --n -5", "n must be a whole number >= 2, got -5"),
         ("simulate --alpha 0.5 --n 10.5", "n must be a whole number >= 2, got '10.5'"),
@@ -144,8 +170,8 @@ def test_unwritable_output_is_refused_before_the_computation(
     alphas = ("--alpha", "0.00001:1:0.00001")
     started = time.monotonic()
     text = refused(capsys, command, *alphas, "-o", str(tmp_path / "no" / "out.json"))
-    assert text == f"output folder {tmp_path / 'no'} does not exist"
-    assert "is a folder; give a file name" in refused(capsys, command, *alphas, "-o", str(tmp_path))
+    assert text == f"output must be in a folder that exists, got {str(tmp_path / 'no' / 'out.json')!r}"
+    assert "output must be a file, got" in refused(capsys, command, *alphas, "-o", str(tmp_path))
     assert time.monotonic() - started < 10.0
 
 
@@ -291,10 +317,13 @@ def test_the_row_says_the_alpha_that_it_is(capsys: pytest.CaptureFixture[str]) -
     ("arguments", "says"),
     [
         ("--alpha 1 --beta 30", "beta must not be given with descent, which has no temperature; it belongs to gibbs"),
-        ("--alpha 1 --gamma 2", "gamma must not be given with one task, it ties a later one; give --alpha once a task"),
+        (
+            "--alpha 1 --gamma 2",
+            "gamma must not be given with one task, as it ties a later one; give --alpha once for each task",
+        ),
         ("--alpha 1 --prior kl --prior none", "prior must be given once for one task, got 2"),
         ("--alpha 1 --device cuda", "device must be cpu on this machine (torch finds no CUDA device), got 'cuda'"),
-        ("--alpha 1 --n 10000000", "got 10000000: the patterns take about 1.3 PB with 8 seeds, and there are "),
+        ("--alpha 1 --n 10000000", "with alpha = 1 and 8 seeds the patterns take about 1.3 PB, and there are "),
     ],
 )
 def test_simulate_refuses_before_it_starts(capsys: pytest.CaptureFixture[str], arguments: str, says: str) -> None:
@@ -307,7 +336,7 @@ def test_a_sampler_out_of_equilibrium_is_a_warning(capsys: pytest.CaptureFixture
     arguments = "simulate --with gibbs --alpha 1 --n 40 --seeds 2 --warmup 10 --draws 4"
     status, out, err = run(capsys, *arguments.split())
     assert status == 0 and "rhat" in out
-    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 chains disagree (R-hat " in err
+    assert "1 of 1 points are not in equilibrium; at alpha = 1.0 walkers disagree (R-hat " in err
     assert "effective samples (at least 100 are wanted)" in err and err.count("\n") == 1
 
 
@@ -371,15 +400,15 @@ KEYS = [
 def test_solve_json_has_the_python_names(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "solve", "--alpha", "0.5", "--beta", "20", "--json")
     assert (status, err) == (0, "")
-    found = json.loads(out)
-    assert set(KEYS) <= set(found)
-    assert found["q"] == pytest.approx(0.5395258633, abs=1e-9)
-    assert found == statmech_cl.solve(statmech_cl.Task(alpha=0.5, beta=20.0)).to_dict()
+    printed = json.loads(out)
+    assert set(KEYS) <= set(printed)
+    assert printed["q"] == pytest.approx(0.5395258633, abs=1e-9)
+    assert printed == statmech_cl.solve(statmech_cl.Task(alpha=0.5, beta=20.0)).to_dict()
 
 
 def test_solve_several_alphas_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(run(capsys, "solve", "--alpha", "0.1:0.3:0.1", "--json")[1])
-    assert [row["alpha"] for row in found] == [0.1, 0.2, 0.3]
+    printed = json.loads(run(capsys, "solve", "--alpha", "0.1:0.3:0.1", "--json")[1])
+    assert [row["alpha"] for row in printed] == [0.1, 0.2, 0.3]
 
 
 def test_solve_branches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,8 +421,8 @@ def test_solve_branches(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_solve_with_prescribed_q_star_and_prior(capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(run(capsys, "solve", "--alpha", "0.5", "--q-star", "0.6", "--json")[1])
-    assert found["q_star"] == pytest.approx(0.6, abs=1e-12)
+    printed = json.loads(run(capsys, "solve", "--alpha", "0.5", "--q-star", "0.6", "--json")[1])
+    assert printed["q_star"] == pytest.approx(0.6, abs=1e-12)
     prior = json.loads(run(capsys, "solve", "--alpha", "0.5", "--prior", "kl", "--json")[1])
     assert prior["prior"] == "kl" and prior["q_star"] < 0.5
 
@@ -465,8 +494,8 @@ def test_compare_a_chain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     rows = json.loads((tmp_path / "compare.json").read_text())["verdict"]["rows"]
     tasks = (statmech_cl.Task(alpha=0.4), statmech_cl.Task(alpha=0.3))
     told = statmech_cl.solve(statmech_cl.Chain(tasks, overlaps=0.5))
-    found = {row["what"]: row["theory"] for row in rows}
-    assert found["eps_1"] == told.eps_g[1, 0] and found["p_2"] == told.p[1, 1] and len(rows) == 5
+    theory = {row["what"]: row["theory"] for row in rows}
+    assert theory["eps_1"] == told.eps_g[1, 0] and theory["p_2"] == told.p[1, 1] and len(rows) == 5
     # forty draws are no equilibrium: nothing is judged, and so nothing holds
     assert status == 1 and not any(row["judged"] for row in rows)
     assert out.splitlines()[-1].startswith(
@@ -491,7 +520,7 @@ def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> Non
 
     out = " ".join(run(capsys, "simulate", "--help")[1].split())
     names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}
-    names |= dict.fromkeys(("warmup", "draws", "chains", "start"), GibbsSettings())
+    names |= dict.fromkeys(("warmup", "draws", "walkers", "start"), GibbsSettings())
     for name, settings in names.items():
         option = re.search(rf"--{name.replace('_', '-')} .*?\[default: (\S+)\]", out)
         assert option and option[1] == str(getattr(settings, name)), name

@@ -75,11 +75,11 @@ def test_continuation_that_steps_beyond_alpha_0_turns_back() -> None:
 
 
 def test_what_a_chain_forgets_and_carries_over() -> None:
-    found = solve(CHAIN)
-    assert found.forgetting[0] == found.eps_g[1, 0] - found.eps_g[0, 0] > 0.0
-    assert found.transfer[0] == 0.5 - found.eps_g[0, 1] > 0.0
-    assert found.average_accuracy == pytest.approx(1.0 - found.eps_g[1].mean())
-    assert str(found).startswith("ChainSolution(2 tasks")
+    solution = solve(CHAIN)
+    assert solution.forgetting[0] == solution.eps_g[1, 0] - solution.eps_g[0, 0] > 0.0
+    assert solution.transfer[0] == 0.5 - solution.eps_g[0, 1] > 0.0
+    assert solution.average_accuracy == pytest.approx(1.0 - solution.eps_g[1].mean())
+    assert str(solution).startswith("ChainSolution(2 tasks")
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1.5, 1.905, 1.90580252])
@@ -90,12 +90,12 @@ def test_derivatives_along_a_curve_are_close_to_those_taken_afresh(alpha: float)
         if not stretch.low <= alpha <= stretch.high:
             continue
         near = stretch.near(alpha)
-        root = newton(equations, near.y, close=True)
-        fresh = jacobian_of(equations, equations.sweep(root.sweep.y), 1.0)
+        root = newton(equations, near.y, polish=True)
+        fresh = jacobian_of(equations, equations.image(root.image.y), 1.0)
         if near.jacobian is not None:
             assert near.jacobian == pytest.approx(fresh, abs=2e-3)
-        with_it = newton(equations, near.y, close=True, jacobian=near.jacobian)
-        assert with_it.sweep.before.distance(root.sweep.before) < 1e-10
+        with_it = newton(equations, near.y, polish=True, jacobian=near.jacobian)
+        assert with_it.image.before.distance(root.image.before) < 1e-10
         assert is_saddle(with_it) == (np.linalg.det(-fresh) < 0.0) == (stretch.order == 1)
 
 

@@ -18,16 +18,18 @@ from statmech_cl.simulations.deep import protocol
 from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import Method
 from statmech_cl.simulations.deep.protocol import Protocol
+from statmech_cl.simulations.deep.registry import get_method
 from statmech_cl.simulations.deep.results import RunResult, metrics
+from statmech_cl.simulations.deep.runs import CHOSEN
 from statmech_cl.simulations.deep.scenarios import scenario
 from statmech_cl.simulations.deep.tables import differences, summarise, table
 
 
 def test_permuted_mnist_permutes_pixels_and_nothing_else() -> None:
-    found = scenario("permuted-mnist", n_tasks=3, subset=True)
+    tasks = scenario("permuted-mnist", n_tasks=3, subset=True)
     again = scenario("permuted-mnist", n_tasks=2, subset=True)
-    first, second, third = found.tasks
-    assert found.sources == ("mnist: 10000 training and 2000 test images from the embedded subset",)
+    first, second, third = tasks.tasks
+    assert tasks.sources == ("mnist: 10000 training and 2000 test images from the embedded subset",)
     assert first.permutation is None
     assert torch.equal(second.permutation, again.tasks[1].permutation)
     assert not torch.equal(second.permutation, third.permutation)
@@ -48,24 +50,24 @@ def test_validation_looks_at_held_out_training_images_only() -> None:
 
 @pytest.mark.parametrize(("n_tasks", "heads"), [(2, "single"), (5, "per-task")])
 def test_split_mnist_parts_the_digits(n_tasks: int, heads: str) -> None:
-    found = scenario("split-mnist", n_tasks=n_tasks, heads=heads, subset=True)
-    assert found.n_outputs == 10
-    assert found.per_task_heads == (heads == "per-task")
+    split = scenario("split-mnist", n_tasks=n_tasks, heads=heads, subset=True)
+    assert split.n_outputs == 10
+    assert split.per_task_heads == (heads == "per-task")
     seen: list[int] = []
-    for task in found.tasks:
+    for task in split.tasks:
         for labels in (task.train_y, task.test_y):
             assert sorted(labels.unique().tolist()) == list(task.outputs)
         seen += task.outputs
     assert seen == list(range(10))
-    assert sum(len(task.test_y) for task in found.tasks) == 2000
+    assert sum(len(task.test_y) for task in split.tasks) == 2000
 
 
 def test_heads_per_task_have_outputs_of_their_own() -> None:
-    found = scenario("mnist-fashion", heads="per-task", subset=True)
-    assert found.n_outputs == 20
-    assert [task.name for task in found.tasks] == ["mnist", "fashion-mnist"]
-    assert found.tasks[1].outputs == tuple(range(10, 20))
-    assert sorted(found.tasks[1].train_y.unique().tolist()) == list(range(10, 20))
+    two = scenario("mnist-fashion", heads="per-task", subset=True)
+    assert two.n_outputs == 20
+    assert [task.name for task in two.tasks] == ["mnist", "fashion-mnist"]
+    assert two.tasks[1].outputs == tuple(range(10, 20))
+    assert sorted(two.tasks[1].train_y.unique().tolist()) == list(range(10, 20))
     single = scenario("mnist-fashion", subset=True)
     assert single.n_outputs == 10
     assert single.tasks[1].outputs == tuple(range(10))
@@ -88,13 +90,13 @@ def test_bad_scenarios_are_refused(name: str, options: dict[str, Any], message: 
 
 def test_metrics_by_hand() -> None:
     accuracy = np.array([[0.9, 0.2, 0.1], [0.7, 0.8, 0.3], [0.8, 0.6, 0.7]])
-    found = metrics(accuracy, np.array([0.1, 0.15, 0.05]))
-    assert found["average"] == pytest.approx((0.8 + 0.6 + 0.7) / 3)
-    assert found["learned"] == pytest.approx((0.9 + 0.8 + 0.7) / 3)
-    assert found["forgetting"] == pytest.approx(((0.9 - 0.8) + (0.8 - 0.6)) / 2)
-    assert found["backward_transfer"] == pytest.approx(((0.8 - 0.9) + (0.6 - 0.8)) / 2)
-    assert found["forward_transfer"] == pytest.approx(((0.2 - 0.15) + (0.3 - 0.05)) / 2)
-    assert found["recent"] == found["average"]
+    measured = metrics(accuracy, np.array([0.1, 0.15, 0.05]))
+    assert measured["average"] == pytest.approx((0.8 + 0.6 + 0.7) / 3)
+    assert measured["learned"] == pytest.approx((0.9 + 0.8 + 0.7) / 3)
+    assert measured["forgetting"] == pytest.approx(((0.9 - 0.8) + (0.8 - 0.6)) / 2)
+    assert measured["backward_transfer"] == pytest.approx(((0.8 - 0.9) + (0.6 - 0.8)) / 2)
+    assert measured["forward_transfer"] == pytest.approx(((0.2 - 0.15) + (0.3 - 0.05)) / 2)
+    assert measured["recent"] == measured["average"]
     assert np.isnan(metrics(np.array([[0.5]]))["forgetting"])
 
 
@@ -103,10 +105,10 @@ def test_metrics_of_many_tasks_leave_out_what_was_not_measured() -> None:
     accuracy[-1] = np.linspace(0.1, 0.7, 7)
     accuracy[4, 0] = 0.95
     accuracy[3, 0] = accuracy[5, 0] = np.nan
-    found = metrics(accuracy)
-    assert found["recent"] == pytest.approx(np.mean([0.3, 0.4, 0.5, 0.6, 0.7]))
-    assert found["average"] == pytest.approx(0.4)
-    assert found["forgetting"] == pytest.approx((0.95 - 0.1 + sum(0.9 - x for x in (0.2, 0.3, 0.4, 0.5, 0.6))) / 6)
+    measured = metrics(accuracy)
+    assert measured["recent"] == pytest.approx(np.mean([0.3, 0.4, 0.5, 0.6, 0.7]))
+    assert measured["average"] == pytest.approx(0.4)
+    assert measured["forgetting"] == pytest.approx((0.95 - 0.1 + sum(0.9 - x for x in (0.2, 0.3, 0.4, 0.5, 0.6))) / 6)
 
 
 def test_rows_say_after_which_task_and_on_which() -> None:
@@ -373,3 +375,20 @@ def test_two_jobs_give_the_numbers_of_one(tmp_path: Path, capsys: pytest.Capture
         tables.append((out / "benchmark-permuted-mnist.csv").read_text())
         capsys.readouterr()
     assert tables[0] == tables[1]
+
+
+def test_the_chosen_settings_are_the_best_of_the_search() -> None:
+    with (Path(__file__).parent.parent / "docs" / "search" / "permuted-mnist.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["length"] == "full"]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        best = max((row for row in rows if row["method"] == method), key=lambda row: float(row["average"]))
+        defaults = get_method(method).defaults
+        told = dict(part.split("=") for part in best["setting"].split() if part != "defaults")
+        expected = {
+            name: value if isinstance(defaults[name], str) else type(defaults[name])(float(value))
+            for name, value in told.items()
+        }
+        for scenario_name in ("permuted-mnist", "mnist-fashion"):
+            chosen = CHOSEN[scenario_name].get(method, {})
+            changed = {name: value for name, value in chosen.items() if value != defaults[name]}
+            assert changed == expected, method

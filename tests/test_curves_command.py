@@ -25,7 +25,7 @@ def test_json_is_what_python_says(capsys: pytest.CaptureFixture[str], tmp_path: 
     given = "--alpha 0.8 --alpha 0.5 --overlap 0.5 --gamma 0.3 --anchor ewc --memory 0.9 --prior kl --seed 3 --json"
     settings = "--learning-rate 0.05 --momentum 0.5 --warmup 3 --weight-decay 0.1 --start-spread 0.5 --replicas 2"
     status, out, err = run(capsys, *given.split(), *settings.split(), *FEW, "--plot", str(picture))
-    found = json.loads(out)
+    printed = json.loads(out)
     chain = Chain(
         (Task(alpha=0.8, prior="kl"), Task(alpha=0.5, gamma=0.3, anchor="ewc", memory=0.9, prior="kl")), overlaps=0.5
     )
@@ -45,9 +45,9 @@ def test_json_is_what_python_says(capsys: pytest.CaptureFixture[str], tmp_path: 
         seed=3,
     )
     assert (status, err) == (0, "")
-    assert found == json.loads(json.dumps(expected.to_dict()))
-    assert found["method"] == "fast" and set(found["bias"]) == {"samples", "tolerance"}
-    for stage in found["stages"]:
+    assert printed == json.loads(json.dumps(expected.to_dict()))
+    assert printed["method"] == "fast" and set(printed["bias"]) == {"samples", "tolerance"}
+    for stage in printed["stages"]:
         assert {"epochs", "q_star", "r", "p", "eps_g", "eps_g_error", "q"} <= set(stage)
         assert [len(stage[name]) for name in ("epochs", "q_star", "r", "eps_g_error")] == [7, 7, 2, 2]
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -76,7 +76,7 @@ def test_groups_and_the_exact_method_reach_the_theory(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("", "alpha must be given, once a task"),
+        ("", "alpha must be given, once for each task"),
         ("--alpha 0.5,1", "alpha must be one number for each task, got 0.5, 1.0"),
         ("--alpha 0.5 --gamma 1", "gamma must be left out with one task: it ties a task to an earlier one"),
         ("--alpha 1 --alpha 1 --overlap 2", "overlap must be a finite number in [-1, 1], got 2.0"),

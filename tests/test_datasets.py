@@ -21,6 +21,7 @@ from statmech_cl.simulations.deep import datasets
 from statmech_cl.simulations.deep.datasets import DatasetError, read_idx
 
 IMAGES = struct.pack(">4I", 0x803, 3, 2, 2) + bytes(range(12))
+TRUNCATED = gzip.compress(IMAGES, mtime=0)[:-9]  # the name of a test holds it: it may not depend on the clock
 # Read before the fixture below hides it from the code under test.
 WHOLE_SET = os.environ.get("STATMECH_CL_DATA")
 LABELS = struct.pack(">2I", 0x801, 3) + bytes([7, 0, 9])
@@ -46,7 +47,7 @@ def test_idx_is_read_whatever_its_compression(tmp_path: Path, suffix: str) -> No
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.gz", gzip.compress(IMAGES)[:-9], "expected a whole gzip stream, found a truncated one of 33 bytes"),
+        ("a.gz", TRUNCATED, "expected a whole gzip stream, found a truncated one of 33 bytes"),
         ("a.xz", lzma.compress(IMAGES)[:-9], "expected a whole xz stream, found a corrupt one"),
         ("a.gz", b"<html>404</html>", r"expected a whole gzip stream, found a corrupt one \(Not a gzipped file"),
         ("a", IMAGES[:-1], "expected 28 bytes for 3x2x2 items, found 27"),
@@ -121,17 +122,17 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for file in datasets.FILES.values():
             (root / "mnist" / file).write_bytes(b"")
 
-    def found(data_dir: Path | None = None, **options: bool) -> Path:
+    def place(data_dir: Path | None = None, **options: bool) -> Path:
         return datasets.find("mnist", data_dir, **options)[0]["train_x"].parent.parent
 
-    assert "data" in found().name
+    assert "data" in place().name
     lay(datasets.cache_folder())
-    assert found() == datasets.cache_folder()
+    assert place() == datasets.cache_folder()
     lay(tmp_path / "environment")
     monkeypatch.setenv("STATMECH_CL_DATA", str(tmp_path / "environment"))
-    assert found() == tmp_path / "environment"
+    assert place() == tmp_path / "environment"
     lay(tmp_path / "given")
-    assert found(tmp_path / "given") == tmp_path / "given"
+    assert place(tmp_path / "given") == tmp_path / "given"
     assert not datasets.find("mnist", subset=True)[1]
     assert not datasets.find("fashion-mnist")[1]
     with pytest.raises(DatasetError, match="expected fashion-mnist/train-images-idx3-ubyte"):

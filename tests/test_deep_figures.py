@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from statmech_cl.paper_repro import FIGURES, Data, deep_a, reproduce
+from statmech_cl.paper_repro import FIGURES, Data, deep_a, deep_d, reproduce
 
 SMALL = {"n_tasks": 2, "epochs": 2, "batches": 4, "batch_size": 32, "widths": [16], "n_seeds": 2, "subset": True}
 METHODS = ["vcl", "vcl-sgd", "metaplasticity"]
@@ -81,3 +82,35 @@ def test_verdicts_follow_the_numbers() -> None:
     for kept, holds in ((0.85, True), (0.5, False)):
         table = [*rows("vcl", kept), *rows("vcl-sgd", 0.85), *rows("metaplasticity", 0.6 + 0.002)]
         assert deep_a.verdict(Data(table, parameters)).holds is holds
+
+
+def test_many_tasks_are_judged_on_the_latest_and_in_the_end_on_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {**SMALL, "n_tasks": 6, "epochs": 1, "batches": 2, "look_back": 5, "curve": False, "test_images": 100}
+    monkeypatch.setitem(FIGURES["deep-d"].scales, "quick", {**small, "methods": ["vcl-sgd", "plain"]})
+    result = reproduce("deep-d", out=tmp_path, quiet=True)
+    assert (tmp_path / "deep-d.png").stat().st_size > 10_000
+    told = {row.what: row.simulation for row in result.verdict.rows}
+    for method, view in (("vcl-sgd", "sign"), ("plain", "weights")):
+        rows = result.data.select(method=method, view=view, after_task=6)
+        assert {row["on_task"] for row in rows} == {1, 2, 3, 4, 5, 6}
+        every, latest = told[f"{method}: all tasks at the end"], told[f"{method} ({view}): latest 5 after 6 tasks"]
+        assert every is not None and latest is not None
+        assert every.mean == pytest.approx(np.mean([row["accuracy"] for row in rows]))
+        assert latest.mean == pytest.approx(np.mean([row["accuracy"] for row in rows if row["on_task"] > 1]))
+
+
+@pytest.mark.parametrize(("kept", "holds"), [(0.96, True), (0.94, False)])
+def test_the_goal_of_many_tasks_is_judged_on_binary_weights_alone(kept: float, holds: bool) -> None:
+    rows = [
+        {"method": method, "seed": seed, "after_task": after, "epoch": 1, "on_task": on, "view": view, "end": True}
+        | {"accuracy": (kept if view == "sign" else 0.99) + 1e-4 * seed, "accuracy_task_aware": 0.9}
+        for method, view in (("vcl-sgd", "sign"), ("online-ewc", "weights"))
+        for seed in (0, 1, 2)
+        for after in range(1, 7)
+        for on in range(1, after + 1)
+    ]
+    told = deep_d.verdict(Data(rows, {"n_tasks": 6, "methods": ["vcl-sgd", "online-ewc"]}))
+    assert told.holds is holds
+    assert "the best binary method, vcl-sgd" in told.sentence

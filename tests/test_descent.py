@@ -16,7 +16,7 @@ from statmech_cl.simulations.perceptron.descent import (
 )
 from statmech_cl.simulations.perceptron.loss import Anchor, energy
 from statmech_cl.simulations.perceptron.records import convergence_epochs, record_epochs
-from statmech_cl.simulations.perceptron.training import hold_q_star, train
+from statmech_cl.simulations.perceptron.training import Signed, hold_q_star, train
 
 SHORT = DescentSettings(epochs=6, records=3, test_patterns=200)
 
@@ -49,7 +49,7 @@ def test_full_batch_descent_follows_the_textbook_optimizer_of_torch(optimizer, p
     signed = torch.randint(0, 2, (1, 15, 20), generator=rng).mul(2).sub(1).to(torch.int8)
     twin = theta.clone().requires_grad_(True)
     anchor = Anchor(Task(alpha=0.75, prior=prior), None)
-    train(theta, signed, anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
+    train(theta, Signed(signed), anchor, settings, torch.Generator(), q_star=None, on_epoch=lambda epoch: None)
     if optimizer == "sgd":
         reference = torch.optim.SGD([twin], lr=0.03, momentum=0.8)
     else:
@@ -185,10 +185,10 @@ def test_q_star_is_held():
 
 def test_annealing_ramps_q_star_up():
     levels = (0.3, 0.6, 0.9)
-    found = anneal(2.0, levels, n=100, seeds=2, settings=DescentSettings(epochs=20, records=1))
-    assert found["eps_g"].shape == (3, 2)
-    np.testing.assert_allclose(found["q_star"], np.array(levels)[:, None] * np.ones(2), atol=1e-5)
-    assert found["eps_g"][-1].mean() < found["eps_g"][0].mean()
+    annealed = anneal(2.0, levels, n=100, seeds=2, settings=DescentSettings(epochs=20, records=1))
+    assert annealed["eps_g"].shape == (3, 2)
+    np.testing.assert_allclose(annealed["q_star"], np.array(levels)[:, None] * np.ones(2), atol=1e-5)
+    assert annealed["eps_g"][-1].mean() < annealed["eps_g"][0].mean()
     with pytest.raises(ValueError, match="q_stars"):
         anneal(2.0, (0.5, 1.2), n=100, seeds=2)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from statmech_cl import Task
+from statmech_cl.simulations import field_space
 from statmech_cl.simulations.perceptron import loss as perceptron
 from statmech_cl.simulations.perceptron.loss import Anchor
 
@@ -68,7 +69,7 @@ def test_gradient_stays_finite_for_saturated_weights(dtype):
 
 
 def test_variance_does_not_vanish_in_float32():
-    assert float(perceptron.variance(torch.tensor(20.0))) == pytest.approx(4 * 4.248354255e-18, rel=1e-5)
+    assert float(field_space.variance(torch.tensor(20.0))) == pytest.approx(4 * 4.248354255e-18, rel=1e-5)
 
 
 @pytest.mark.parametrize("memory", [1.0, 0.6])

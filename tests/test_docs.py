@@ -36,23 +36,23 @@ class Example:
 
 def examples(page: Path, *, slow: bool) -> list[Example]:
     """The runnable examples of a page, in order."""
-    found: list[Example] = []
+    examples_of_page: list[Example] = []
     text = page.read_text()
     end = -1
     for block in _BLOCK.finditer(text):
         marked, language, body = block.groups()
         adjacent = text[end : block.start()].strip() == "" and end >= 0
         end = block.end()
-        if language == "text" and adjacent and found and found[-1].language == "python":
-            found[-1].output = body
+        if language == "text" and adjacent and examples_of_page and examples_of_page[-1].language == "python":
+            examples_of_page[-1].output = body
         if bool(marked) != slow:
             continue
         if language == "python":
-            found.append(Example("python", body, None))
+            examples_of_page.append(Example("python", body, None))
         elif language == "console":
             for command, output in re.findall(r"^\$ (statmech-cl .*)\n((?:(?!\$ ).*\n)*)", body, re.M):
-                found.append(Example("console", command, output if output.strip() else None))
-    return found
+                examples_of_page.append(Example("console", command, output if output.strip() else None))
+    return examples_of_page
 
 
 def matches(printed: str, expected: str) -> bool:
@@ -71,9 +71,9 @@ def _squeezed(line: str) -> str:
 
 
 def run(page: Path, *, slow: bool) -> int:
-    found = examples(page, slow=slow)
+    page_examples = examples(page, slow=slow)
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for example in found:
+    for example in page_examples:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             if example.language == "python":
@@ -82,7 +82,7 @@ def run(page: Path, *, slow: bool) -> int:
                 assert cli.main(shlex.split(example.code)[1:]) == 0, example.code
         if example.output is not None:
             assert matches(printed.getvalue(), example.output), f"{example.code}\nprinted:\n{printed.getvalue()}"
-    return len(found)
+    return len(page_examples)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -99,9 +99,9 @@ def test_slow_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_readme_has_examples_of_both_kinds() -> None:
-    found = examples(ROOT / "README.md", slow=False)
-    assert {example.language for example in found} == {"python", "console"}
-    assert any(example.output for example in found)
+    readme = examples(ROOT / "README.md", slow=False)
+    assert {example.language for example in readme} == {"python", "console"}
+    assert any(example.output for example in readme)
 
 
 def test_output_is_compared() -> None:
@@ -129,7 +129,7 @@ def test_the_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
         text = page.read_text()
         assert not re.findall(r"""src=["']?(?:https?:)?//""", text), page
         assert not re.findall(r"""<link[^>]+href=["']?(?:https?:)?//""", text), page
-        assert '\\(' not in text and "katex-error" not in text, page
+        assert "\\(" not in text and "katex-error" not in text, page
     theory = (tmp_path / "site" / "theory.html").read_text()
     assert theory.count('class="katex-display"') >= 12
     assert set(re.findall(r'href="#(eq-[^"]+)"', theory)) <= set(re.findall(r'id="(eq-[^"]+)"', theory))

@@ -72,7 +72,7 @@ def test_responses_against_finite_differences_of_a_descent(method: str) -> None:
             assert np.all(np.abs(mean - theory[:times]) < 6.0 * error + 5e-3)
 
 
-def _close(problem: Task | Chain, settings: DescentSettings, n: int, seeds: int, samples: int) -> None:
+def _arrived(problem: Task | Chain, settings: DescentSettings, n: int, seeds: int, samples: int) -> None:
     """Every record of a descent within five standard errors of the theory, and a typical one within less than 1.5."""
     pytest.importorskip("torch")
     from statmech_cl.simulations.perceptron.descent import descend
@@ -95,7 +95,7 @@ def _close(problem: Task | Chain, settings: DescentSettings, n: int, seeds: int,
 def test_descent_of_two_tasks_lies_on_the_theory() -> None:
     chain = Chain((Task(alpha=0.8), Task(alpha=0.6, gamma=0.5)), overlaps=0.4)
     settings = DescentSettings(batch=None, epochs=30, replicas=2, records=6, test_patterns=0)
-    _close(chain, settings, n=2000, seeds=10, samples=4096)
+    _arrived(chain, settings, n=2000, seeds=10, samples=4096)
 
 
 def test_a_ramp_of_q_star_lies_on_the_theory() -> None:
@@ -115,7 +115,7 @@ def test_a_ramp_of_q_star_lies_on_the_theory() -> None:
 @pytest.mark.parametrize("alpha", [0.2, 0.5, 1.0, 1.5])
 def test_long_descents_lie_on_the_theory(alpha: float) -> None:
     settings = DescentSettings(batch=None, epochs=200, replicas=2, records=10, test_patterns=0)
-    _close(Task(alpha=alpha), settings, n=4000, seeds=10, samples=8192)
+    _arrived(Task(alpha=alpha), settings, n=4000, seeds=10, samples=8192)
 
 
 @pytest.mark.slow
@@ -128,4 +128,4 @@ def test_long_descents_lie_on_the_theory(alpha: float) -> None:
 )
 def test_every_anchor_lies_on_the_theory(tasks: tuple[Task, ...]) -> None:
     settings = DescentSettings(batch=None, epochs=50, replicas=2, records=10, test_patterns=0)
-    _close(Chain(tasks, overlaps=-0.3), settings, n=4000, seeds=10, samples=8192)
+    _arrived(Chain(tasks, overlaps=-0.3), settings, n=4000, seeds=10, samples=8192)

@@ -68,13 +68,13 @@ def test_a_bad_address_is_refused_in_one_line(address: dict[str, list[str]], lin
 @pytest.mark.parametrize("state", [SEEN, PRIOR])
 def test_solutions_are_those_of_their_command_and_python(state: State, capsys: pytest.CaptureFixture[str]) -> None:
     told = shown.solutions(state)
-    found = _python(told["python"])
-    assert isinstance(found, list) and all(isinstance(solution, Solution) for solution in found)
-    expected = sorted((f"{solution.r:.6g}", f"{solution.eps_g:.6g}", solution.stable) for solution in found)
+    solutions = _python(told["python"])
+    assert isinstance(solutions, list) and all(isinstance(solution, Solution) for solution in solutions)
+    expected = sorted((f"{solution.r:.6g}", f"{solution.eps_g:.6g}", solution.stable) for solution in solutions)
     assert sorted((c["r"], c["eps_g"], c["stable"] == "yes") for c in told["columns"]) == expected
     assert sum(column["thermodynamic"] == "yes" for column in told["columns"]) == 1
     printed = _printed(told["command"] + " --json", capsys)
-    assert all(repr(solution.eps_g) in printed for solution in found)
+    assert all(repr(solution.eps_g) in printed for solution in solutions)
 
 
 def test_three_coexist_and_the_saddle_is_not_stable() -> None:
@@ -86,12 +86,12 @@ def test_three_coexist_and_the_saddle_is_not_stable() -> None:
 @pytest.mark.parametrize("state", [SEEN, PRIOR])
 def test_forgetting_is_that_of_its_command_and_python(state: State, capsys: pytest.CaptureFixture[str]) -> None:
     told = shown.forgetting(state)
-    found = _python(told["python"])
-    assert isinstance(found, ChainSolution) and found.chain == state.chain()
-    np.testing.assert_array_equal(told["eps_g"], found.eps_g)
-    assert told["average_accuracy"] == found.average_accuracy
+    solution = _python(told["python"])
+    assert isinstance(solution, ChainSolution) and solution.chain == state.chain()
+    np.testing.assert_array_equal(told["eps_g"], solution.eps_g)
+    assert told["average_accuracy"] == solution.average_accuracy
     printed = _printed(told["command"] + " --json", capsys)
-    assert all(repr(float(value)) in printed for value in found.eps_g.ravel())
+    assert all(repr(float(value)) in printed for value in solution.eps_g.ravel())
     assert ("gamma" in told["command"]) == (state.anchor != "none")
 
 
@@ -107,8 +107,8 @@ def test_the_line_in_the_picture_stands_at_alpha() -> None:
 
 def test_branches_are_those_of_their_python() -> None:
     told = shown.branches(State(alpha=0.3))
-    found = _python(told["python"])
-    assert [f"fold at α = {fold['alpha']:.6g}" for fold in found.folds] == told["events"][:2]  # type: ignore[attr-defined]
+    branch = _python(told["python"])
+    assert [f"fold at α = {fold['alpha']:.6g}" for fold in branch.folds] == told["events"][:2]  # type: ignore[attr-defined]
     assert told["command"] == "statmech-cl branches --alpha 0.05:3 --beta 20 --prior none"
 
 

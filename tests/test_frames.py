@@ -79,8 +79,8 @@ def test_frames_without_pandas_are_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_zipped_axes_vary_together() -> None:
-    found = points(Task(alpha=1.0), {"prior": ["none", "kl"]}, {"alpha": [0.5, 1.0], "beta": [10.0, 20.0]})
-    assert [(p.values()["prior"], p.values()["alpha"], p.values()["beta"]) for p in found] == [
+    grid = points(Task(alpha=1.0), {"prior": ["none", "kl"]}, {"alpha": [0.5, 1.0], "beta": [10.0, 20.0]})
+    assert [(p.values()["prior"], p.values()["alpha"], p.values()["beta"]) for p in grid] == [
         ("none", 0.5, 10.0),
         ("none", 1.0, 20.0),
         ("kl", 0.5, 10.0),
@@ -96,7 +96,7 @@ def test_zipped_axes_vary_together() -> None:
     ("grid", "zipped", "says"),
     [
         ({}, {"alpha": [1.0, 2.0], "beta": [1.0]}, "zipped must hold lists of one length, got lengths"),
-        ({"alpha": [1.0]}, {"alpha": [1.0]}, "alpha must stand in one of grid and zipped, got it in both"),
+        ({"alpha": [1.0]}, {"alpha": [1.0]}, "alpha must be in only one of grid and zipped, got it in both"),
         ({}, {"alhpa": [1.0]}, r"zipped must be one of .* \(did you mean 'alpha'"),
         ({}, {"alpha": []}, r"zipped\['alpha'\] must hold at least one value"),
     ],
@@ -119,7 +119,7 @@ def test_zipped_axes_refuse(grid: dict[str, list[float]], zipped: dict[str, list
         ("[grid]\nalpha = [-1.0]", "[grid] alpha must be a finite number in [0, inf), got -1.0"),
         ("[grid]\nalhpa = [1.0]\n[parameters]\nalpha = 1.0", "grid must be one of "),
         ("[zip]\nalpha = [1.0]\nbeta = [1.0, 2.0]", "zipped must hold lists of one length"),
-        ("[zip]\nalpha = [1.0]\n[parameters]\nalpha = 2.0", "alpha must stand in one of parameters and zip"),
+        ("[zip]\nalpha = [1.0]\n[parameters]\nalpha = 2.0", "alpha must be in only one of parameters and zip"),
         ("problem = 'chain'\n[parameters]\ntasks = [{alhpa = 1.0}]\n[grid]\nalpha_1 = [1.0]", "name in task 1 must be"),
         ("problem = 'chain'\n[parameters]\nlaws = 1\n[grid]\nalpha_1 = [1.0]", "got 'laws' (did you mean 'law'?)"),
         ("problem = 'descent'\n[parameters]\nepoch = 3\n[grid]\nalpha = [1.0]", "got 'epoch' (did you mean 'epochs'?)"),

@@ -41,35 +41,35 @@ def grid_means(task: Task, seed: int, anchor_ref=None, index=0, chain=None) -> d
 @pytest.mark.parametrize("prior", ["none", "kl"])
 def test_one_task_against_direct_integration(prior):
     task = Task(alpha=1.0, beta=3.0, prior=prior)
-    settings = GibbsSettings(warmup=200, draws=700, chains=4, leapfrogs=6)
-    found = sample(task, n=N, seeds=(0, 1), settings=settings)
-    size = {name: values.min() for name, values in found.stages[0].ess().items()}
+    settings = GibbsSettings(warmup=200, draws=700, walkers=4, leapfrogs=6)
+    sampled = sample(task, n=N, seeds=(0, 1), settings=settings)
+    size = {name: values.min() for name, values in sampled.stages[0].ess().items()}
     for index, seed in enumerate((0, 1)):
         exact = grid_means(task, seed)
         for name in ("r", "p", "q_star"):
-            series = found.stages[0].series()[name if name == "q_star" else f"{name}1"][index]
+            series = sampled.stages[0].series()[name if name == "q_star" else f"{name}1"][index]
             error = series.std() / np.sqrt(size[name if name == "q_star" else f"{name}1"])
-            assert abs(found.values(name)[index] - exact[name]) < 4.5 * error, name
-        assert found.values("q")[index] == pytest.approx(exact["q"], abs=0.04)
+            assert abs(sampled.values(name)[index] - exact[name]) < 4.5 * error, name
+        assert sampled.values("q")[index] == pytest.approx(exact["q"], abs=0.04)
 
 
 def test_second_task_against_direct_integration_given_its_reference():
     chain = Chain((Task(alpha=1.0, beta=3.0), Task(alpha=1.0, beta=3.0, gamma=0.8)), overlaps=1 / 3)
-    settings = GibbsSettings(warmup=200, draws=700, chains=4, leapfrogs=6)
-    found = sample(chain, n=N, seeds=(5,), settings=settings)
-    reference = found.stages[0].theta[:1, :1]
+    settings = GibbsSettings(warmup=200, draws=700, walkers=4, leapfrogs=6)
+    sampled = sample(chain, n=N, seeds=(5,), settings=settings)
+    reference = sampled.stages[0].theta[:1, :1]
     exact = grid_means(chain.tasks[1], 5, anchor_ref=reference, index=1, chain=chain)
     for name in ("r", "p", "q_star"):
         key = name if name == "q_star" else f"{name}2"
-        error = found.stages[1].series()[key][0].std() / np.sqrt(found.stages[1].ess()[key][0])
-        assert abs(found.values(name)[0] - exact[name]) < 4.5 * error, name
-    assert found.values("q")[0] == pytest.approx(exact["q"], abs=0.04)
+        error = sampled.stages[1].series()[key][0].std() / np.sqrt(sampled.stages[1].ess()[key][0])
+        assert abs(sampled.values(name)[0] - exact[name]) < 4.5 * error, name
+    assert sampled.values("q")[0] == pytest.approx(exact["q"], abs=0.04)
 
 
 def test_without_patterns_the_measure_is_uniform():
-    found = sample(Task(alpha=0.0), n=20, seeds=2, settings=GibbsSettings(warmup=100, draws=400, leapfrogs=8))
-    assert found.values("q_star").mean() == pytest.approx(1 / 3, abs=0.01)
-    assert abs(found.values("q")).max() < 0.02
+    sampled = sample(Task(alpha=0.0), n=20, seeds=2, settings=GibbsSettings(warmup=100, draws=400, leapfrogs=8))
+    assert sampled.values("q_star").mean() == pytest.approx(1 / 3, abs=0.01)
+    assert abs(sampled.values("q")).max() < 0.02
 
 
 @pytest.mark.parametrize("kind", ["kl", "ewc", "l2"])
@@ -110,12 +110,12 @@ def test_seeds_do_not_see_each_other_and_same_seed_same_numbers():
     np.testing.assert_array_equal(alone.stages[0].q_star, again.stages[0].q_star)
 
 
-def test_acceptance_is_what_was_asked_for_and_chains_agree_at_small_alpha():
+def test_acceptance_is_what_was_asked_for_and_walkers_agree_at_small_alpha():
     settings = GibbsSettings(warmup=200, draws=200, leapfrogs=8)
-    found = sample(Task(alpha=0.2), n=60, seeds=2, settings=settings).stages[0]
-    assert found.acceptance.mean() == pytest.approx(0.8, abs=0.1)
-    assert max(values.max() for values in found.rhat().values()) < 1.05
-    assert min(values.min() for values in found.ess().values()) > 100
+    stage = sample(Task(alpha=0.2), n=60, seeds=2, settings=settings).stages[0]
+    assert stage.acceptance.mean() == pytest.approx(0.8, abs=0.1)
+    assert max(values.max() for values in stage.rhat().values()) < 1.05
+    assert min(values.min() for values in stage.ess().values()) > 100
 
 
 def test_extrapolation_recovers_a_line_and_its_error():
@@ -143,20 +143,20 @@ def test_bad_input_is_named():
         sample(Task(alpha=1.0, q_star=0.5), n=10, seeds=2)
     with pytest.raises(ValueError, match="start must be one of prior, teacher"):
         GibbsSettings(start="reference")
-    with pytest.raises(ValueError, match="chains must be a whole number >= 2"):
-        GibbsSettings(chains=1)
+    with pytest.raises(ValueError, match="walkers must be a whole number >= 2"):
+        GibbsSettings(walkers=1)
     with pytest.raises(ValueError, match="name must be one of"):
         sample(Task(alpha=0.2), n=8, seeds=2, settings=GibbsSettings(warmup=10, draws=4)).values("loss")
 
 
 def test_observables_are_all_reported():
-    found = sample(Task(alpha=0.5), n=10, seeds=2, settings=GibbsSettings(warmup=10, draws=4, leapfrogs=2))
+    sampled = sample(Task(alpha=0.5), n=10, seeds=2, settings=GibbsSettings(warmup=10, draws=4, leapfrogs=2))
     for name in gibbs.OBSERVABLES:
-        assert np.isfinite(found.values(name)).all(), name
+        assert np.isfinite(sampled.values(name)).all(), name
 
 
 def test_starting_from_the_samples_of_the_first_task_equals_sampling_both():
-    settings = GibbsSettings(warmup=10, draws=6, chains=2, leapfrogs=3)
+    settings = GibbsSettings(warmup=10, draws=6, walkers=2, leapfrogs=3)
     kw = {"n": 20, "seeds": 2, "settings": settings}
     first = sample(Task(alpha=0.5), **kw)
     for r0 in (-0.5, 0.3):

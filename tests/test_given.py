@@ -18,10 +18,10 @@ CHAIN = Chain((Task(alpha=2.0, beta=100.0, prior="kl"), Task(alpha=1.0, beta=100
 def test_the_theorys_own_density_gives_its_own_solution():
     _, theta, masses = _first(CHAIN.tasks[0], "best", "raise")
     expected = solve(CHAIN)
-    (found,) = solve_given(CHAIN, theta, 3.0 * masses[:, 0])  # masses need not be normalised
+    (solution,) = solve_given(CHAIN, theta, 3.0 * masses[:, 0])  # masses need not be normalised
     for name in ("q", "r", "q_star", "eps_g"):
-        assert getattr(found.tasks[1], name) == pytest.approx(getattr(expected.tasks[1], name), abs=1e-9)
-    np.testing.assert_allclose(found.eps_g, expected.eps_g, atol=1e-9)
+        assert getattr(solution.tasks[1], name) == pytest.approx(getattr(expected.tasks[1], name), abs=1e-9)
+    np.testing.assert_allclose(solution.eps_g, expected.eps_g, atol=1e-9)
 
 
 def test_bins_and_smoothing_of_a_measured_density_cost_little():
@@ -31,9 +31,9 @@ def test_bins_and_smoothing_of_a_measured_density_cost_little():
     share = np.bincount(inverse.ravel(), weights=masses[:, 0])
     kept = share > 1e-12
     binned = {"theta": (0.02 * bins[kept]).tolist(), "share": share[kept].tolist()}
-    (found,), (expected,) = (row["solutions"] for row in (given_reference_row(**binned, **CASE), _theory()))
+    (measured,), (expected,) = (row["solutions"] for row in (given_reference_row(**binned, **CASE), _theory()))
     for name in ("eps_1", "eps_2", "q_star"):
-        assert found[name] == pytest.approx(expected[name], abs=2e-3), name
+        assert measured[name] == pytest.approx(expected[name], abs=2e-3), name
 
 
 def _theory():
@@ -48,7 +48,7 @@ def test_a_measured_density_is_that_of_the_fields_along_the_teacher(method):
         result = descend(Task(alpha=1.0), n=41, seeds=3, settings=DescentSettings(epochs=20, records=1))
         np.testing.assert_array_equal(row["eps_g_seeds"], result.values("eps_g"))
     else:
-        row = gibbs_reference_row(**common, warmup=10, draws=6, chains=2, leapfrogs=3)
+        row = gibbs_reference_row(**common, warmup=10, draws=6, walkers=2, leapfrogs=3)
     theta, share = np.array(row["theta"]), np.array(row["share"])
     assert share.sum() == pytest.approx(1.0) and (np.diff(theta) > 0.019).all()
     if method == "descent":

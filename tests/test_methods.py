@@ -16,11 +16,12 @@ from torch.nn import functional
 from statmech_cl.simulations.deep import registry
 from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import TaskInfo, register, unregister
-from statmech_cl.simulations.deep.methods_field import AdamField, FieldMethod, kl_divergence
+from statmech_cl.simulations.deep.methods_field import AdamField, FieldMethod
 from statmech_cl.simulations.deep.methods_metaplastic import Metaplasticity
 from statmech_cl.simulations.deep.methods_weights import WeightMethod
 from statmech_cl.simulations.deep.networks import Annealing, WeightNetwork, mlp
 from statmech_cl.simulations.deep.registry import get_method
+from statmech_cl.simulations.field_space import kl_divergence
 
 P = 50
 
@@ -129,9 +130,9 @@ def test_kl_is_that_of_two_binary_laws(h: float, prev: float) -> None:
         return 1.0 / (1.0 + math.exp(-2.0 * x)), 1.0 / (1.0 + math.exp(2.0 * x))
 
     expected = sum(p * (math.log(p) - math.log(r)) for p, r in zip(law(h), law(prev), strict=True))
-    found = float(kl_divergence(torch.tensor(h, dtype=torch.float64), torch.tensor(prev, dtype=torch.float64)))
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
-    assert found >= -1e-12
+    divergence = float(kl_divergence(torch.tensor(h, dtype=torch.float64), torch.tensor(prev, dtype=torch.float64)))
+    assert divergence == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert divergence >= -1e-12
 
 
 def test_reading_the_network_leaves_training_alone() -> None:
@@ -152,10 +153,10 @@ def test_fisher_information_is_the_mean_squared_score() -> None:
     # An untrained softmax layer: F_ij = E_y (p_j - [y = j])^2 x_i^2, here by summing over the drawn labels' law.
     method = get_method("ewc")(mlp((6, 3)), seed=0, options={"fisher_patterns": 4000})
     x = torch.randn(1, 6, generator=torch.Generator().manual_seed(3)).expand(4000, 6)
-    found = method.fisher([(x, torch.zeros(4000))])["layers.0.weight"]
+    fisher = method.fisher([(x, torch.zeros(4000))])["layers.0.weight"]
     p = torch.softmax(method.model(x[:1])[0], dim=0).detach()
     expected = (p * (1.0 - p))[:, None] * x[:1] ** 2
-    assert torch.allclose(found, expected, rtol=0.1)
+    assert torch.allclose(fisher, expected, rtol=0.1)
 
 
 def test_ewc_penalty_acts_from_the_second_task_on() -> None:

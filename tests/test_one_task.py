@@ -80,7 +80,7 @@ def test_figures_2a_and_2b_share_their_points(data: Data, folder: Path, monkeypa
     small = {**SMALL, "gibbs": {"alphas": [0.5], "sizes": [[20, 3], [30, 3]]}}
     monkeypatch.setitem(fig2a.SCALES, "quick", small)
     monkeypatch.setattr(curve_rows, "descend_many", None)  # what figure 2b stored must do
-    short = functools.partial(gibbs.GibbsSettings, warmup=10, draws=4, chains=2)
+    short = functools.partial(gibbs.GibbsSettings, warmup=10, draws=4, walkers=2)
     monkeypatch.setattr(gibbs, "GibbsSettings", short)
     result = reproduce("fig2a", out=folder)
     assert result.data.select(kind="descent") == data.select(kind="descent")

@@ -20,24 +20,24 @@ def _error(chain: Chain, gamma: float, weights: tuple[float, float]) -> float:
 
 
 def test_the_worst_error_is_where_both_tasks_err_alike() -> None:
-    found = optimise(PAIR, objective="worst", n_starts=1)
-    (gamma,) = found.values["gamma"]
-    after = found.solution.eps_g[-1]
+    optimum = optimise(PAIR, objective="worst", n_starts=1)
+    (gamma,) = optimum.values["gamma"]
+    after = optimum.solution.eps_g[-1]
     assert after[0] == pytest.approx(after[1], abs=1e-8)
-    assert found.objective == pytest.approx(after.max(), abs=1e-9)
-    assert found.gradient < 1e-6
+    assert optimum.objective == pytest.approx(after.max(), abs=1e-9)
+    assert optimum.gradient < 1e-6
     for other in (0.9 * gamma, 1.1 * gamma):
         beside = replace(PAIR, tasks=(PAIR.tasks[0], replace(PAIR.tasks[1], gamma=other)))
-        assert solve(beside).eps_g[-1].max() > found.objective + 1e-4
+        assert solve(beside).eps_g[-1].max() > optimum.objective + 1e-4
 
 
 def test_weights_inside_the_bounds_are_minimised() -> None:
     weights = (0.3, 0.7)
-    found = optimise(PAIR, objective=weights, n_starts=2)
+    optimum = optimise(PAIR, objective=weights, n_starts=2)
     scan = {gamma: _error(PAIR, gamma, weights) for gamma in np.geomspace(1e-3, 10.0, 13)}
-    assert found.objective <= min(scan.values()) + 1e-9
-    assert found.objective == pytest.approx(_error(PAIR, found.values["gamma"][0], weights), abs=1e-10)
-    assert found.gradient < 1e-5
+    assert optimum.objective <= min(scan.values()) + 1e-9
+    assert optimum.objective == pytest.approx(_error(PAIR, optimum.values["gamma"][0], weights), abs=1e-10)
+    assert optimum.gradient < 1e-5
 
 
 def test_derivatives_are_those_of_solve() -> None:

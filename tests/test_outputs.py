@@ -104,10 +104,10 @@ def test_tables_for_other_programs(
     pytest.importorskip(engine)
     file = tmp_path / f"x.{suffix}"
     assert run(capsys, "solve", "--alpha", "0.5,0.6", "-o", str(file))[0] == 0
-    found = getattr(pandas, {"parquet": "read_parquet", "xlsx": "read_excel"}[suffix])(file)
+    table = getattr(pandas, {"parquet": "read_parquet", "xlsx": "read_excel"}[suffix])(file)
     expected = pandas.read_csv(io.StringIO(run(capsys, "solve", "--alpha", "0.5,0.6", "--csv")[1]))
-    assert list(found) == list(expected)
-    assert found["eps_g"].tolist() == pytest.approx(expected["eps_g"].tolist(), rel=1e-15)
+    assert list(table) == list(expected)
+    assert table["eps_g"].tolist() == pytest.approx(expected["eps_g"].tolist(), rel=1e-15)
 
 
 def test_a_missing_engine_is_one_line(

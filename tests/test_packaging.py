@@ -24,6 +24,11 @@ def test_readme_and_gallery_show_every_figure() -> None:
     assert (ROOT / "docs" / "gallery.md").read_text() == pages["gallery"](), "run `make pages`"
 
 
+def test_the_table_of_searched_settings_is_that_of_the_search() -> None:
+    pages = runpy.run_path(str(ROOT / "docs" / "pages.py"))
+    assert (ROOT / "docs" / "deep-search.md").read_text() == pages["searched"](), "run `make pages`"
+
+
 def test_the_table_of_verdicts_shows_every_kept_one_and_its_failures() -> None:
     pages = runpy.run_path(str(ROOT / "docs" / "pages.py"))
     table = (ROOT / "docs" / "verdicts.md").read_text()

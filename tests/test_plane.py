@@ -59,7 +59,7 @@ def _singular(alpha: float, beta: float, q: float, r: float, q_star: float) -> f
     y = to_unknowns(Orders(q, r, q_star - q, 1.0 - q_star, q - r * r))
     columns = []
     for e in 3e-3 * np.eye(3):
-        g = {k: equations.sweep(y + k * e, 1.5).gap for k in (-2, -1, 1, 2)}
+        g = {k: equations.image(y + k * e, 1.5).gap for k in (-2, -1, 1, 2)}
         columns.append((8.0 * (g[1] - g[-1]) - (g[2] - g[-2])) / (12.0 * 3e-3))
     return float(np.linalg.svd(np.column_stack(columns))[1][-1])
 
@@ -90,10 +90,10 @@ def test_cusps_by_two_routes(fold, maxwell):
 @pytest.mark.parametrize(("beta", "count"), [(16.06, 0), (16.08, 2), (16.59, 4)])
 def test_trace_finds_folds_however_close(fold, beta, count):
     """Two folds 9e-5 apart at beta = 16.08, four within 1.2e-4 but for one at 16.59: as many as the line crosses."""
-    found = trace(Task(alpha=1.0, beta=beta), span=(1.4, 1.7))
-    assert len(found.folds) == count
-    assert sorted(f["alpha"] for f in found.folds) == pytest.approx(fold.crossing("beta", beta), abs=1e-8)
-    for a, b in pairwise(found.points):
+    branch = trace(Task(alpha=1.0, beta=beta), span=(1.4, 1.7))
+    assert len(branch.folds) == count
+    assert sorted(f["alpha"] for f in branch.folds) == pytest.approx(fold.crossing("beta", beta), abs=1e-8)
+    for a, b in pairwise(branch.points):
         assert abs(a.q_star - b.q_star) < 0.1
 
 
@@ -156,9 +156,9 @@ def test_lines_in_a_chains_other_parameters():
     (fold,) = curve(chain, "fold", ("alpha", 0.1, 5.0), ("overlap", -0.9, 0.9))
     (maxwell,) = curve(chain, "maxwell", ("alpha", 0.1, 5.0), ("overlap", -0.9, 0.9), rows=2)
     assert maxwell.cusps[0] == pytest.approx(fold.cusps[0], abs=1e-8)
-    found = trace(Chain(chain.tasks, overlaps=0.2), span=(0.1, 5.0))
-    assert fold.crossing("overlap", 0.2) == pytest.approx(sorted(f["alpha"] for f in found.folds), abs=1e-8)
-    assert maxwell.crossing("overlap", 0.2) == pytest.approx(found.transitions, abs=1e-8)
+    branch = trace(Chain(chain.tasks, overlaps=0.2), span=(0.1, 5.0))
+    assert fold.crossing("overlap", 0.2) == pytest.approx(sorted(f["alpha"] for f in branch.folds), abs=1e-8)
+    assert maxwell.crossing("overlap", 0.2) == pytest.approx(branch.transitions, abs=1e-8)
 
 
 def test_bad_input_is_one_line():
@@ -189,16 +189,16 @@ def test_a_box_beyond_what_is_certified_is_said_once():
 
 
 def test_a_diagram_and_its_regions():
-    found = phase_diagram(Task(alpha=1.0), "alpha", "beta", ((0.3, 2.2), (14.0, 22.0)))
-    assert {line.event for line in found.curves} == {"fold", "replicon", "maxwell"}
-    assert all(line.residual < 1e-10 for line in found.curves)
-    assert (found.cusps[0]["alpha"], found.cusps[0]["beta"]) == pytest.approx(CUSP, abs=1e-8)
-    assert len(found.cusps) == 3
-    assert {r.label for r in found.regions} == {
+    diagram = phase_diagram(Task(alpha=1.0), "alpha", "beta", ((0.3, 2.2), (14.0, 22.0)))
+    assert {line.event for line in diagram.curves} == {"fold", "replicon", "maxwell"}
+    assert all(line.residual < 1e-10 for line in diagram.curves)
+    assert (diagram.cusps[0]["alpha"], diagram.cusps[0]["beta"]) == pytest.approx(CUSP, abs=1e-8)
+    assert len(diagram.cusps) == 3
+    assert {r.label for r in diagram.regions} == {
         "one solution", "one solution, unstable", "two solutions", "two solutions, unstable",
     }  # fmt: skip
-    assert sum(r.share for r in found.regions) == pytest.approx(1.0, abs=0.05)
-    for region in found.regions:
+    assert sum(r.share for r in diagram.regions) == pytest.approx(1.0, abs=0.05)
+    for region in diagram.regions:
         all_of = solve(Task(alpha=region.x, beta=region.y), branch="all")
         top = max(all_of, key=lambda s: s.free_entropy)
         assert len(all_of) == 2 * region.solutions - 1

@@ -15,46 +15,46 @@ CHAIN = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.3)
 
 def _solved(alpha_2: float, overlap: float, gamma: float) -> tuple[float, float, float]:
     """Forgetting, transfer and eps_2 without any warm start."""
-    found = solve(Chain((Task(alpha=2.0), Task(alpha=alpha_2, gamma=gamma)), overlaps=overlap))
+    solution = solve(Chain((Task(alpha=2.0), Task(alpha=alpha_2, gamma=gamma)), overlaps=overlap))
     alone = solve(Task(alpha=alpha_2))
-    return found.forgetting[0], alone.eps_g - found.eps_g[1, 1], found.eps_g[1, 1]
+    return solution.forgetting[0], alone.eps_g - solution.eps_g[1, 1], solution.eps_g[1, 1]
 
 
 def test_a_map_says_what_solve_says() -> None:
-    found = similarity_map(CHAIN, xs=[-0.5, 0.3, 0.8], ys=[0.3, 1.0, 2.2])
-    assert (found.reason == "").all()
-    for i, overlap in enumerate(found.xs):
-        for j, alpha_2 in enumerate(found.ys):
-            told = found.forgetting[j, i], found.transfer[j, i], found.eps_2[j, i]
+    mapped = similarity_map(CHAIN, xs=[-0.5, 0.3, 0.8], ys=[0.3, 1.0, 2.2])
+    assert (mapped.reason == "").all()
+    for i, overlap in enumerate(mapped.xs):
+        for j, alpha_2 in enumerate(mapped.ys):
+            told = mapped.forgetting[j, i], mapped.transfer[j, i], mapped.eps_2[j, i]
             assert told == pytest.approx(_solved(alpha_2, overlap, 1.0), abs=1e-9)
-    zeros = [line for line in found.lines if line["kind"] == "zero"]
+    zeros = [line for line in mapped.lines if line["kind"] == "zero"]
     assert zeros
     for line in zeros:
         assert abs(_solved(line["y"], line["x"], 1.0)[1]) < 1e-8
-    assert np.sign(found.transfer).min() < 0.0 < found.transfer.max()
+    assert np.sign(mapped.transfer).min() < 0.0 < mapped.transfer.max()
 
 
 def test_best_looks_further_where_a_saddle_is_met() -> None:
     chain = Chain((Task(alpha=2.0), Task(alpha=2.74)), overlaps=0.8)
-    best, found = solve(chain), solve(chain, branch="all")
-    assert sorted(s.tasks[1].saddle for s in found) == [False, False, True]
-    stable = [s for s in found if s.tasks[1].stable]
+    best, everything = solve(chain), solve(chain, branch="all")
+    assert sorted(s.tasks[1].saddle for s in everything) == [False, False, True]
+    stable = [s for s in everything if s.tasks[1].stable]
     assert best.tasks[1].q == max(stable, key=lambda s: s.tasks[1].free_entropy).tasks[1].q
 
 
 def test_transfer_jumps_where_the_task_alone_does() -> None:
-    found = similarity_map(CHAIN, xs=[0.75, 0.8], ys=[1.42, 1.54])
-    assert [line["kind"] for line in found.lines] == ["jump", "jump"]
-    for line in found.lines:
+    mapped = similarity_map(CHAIN, xs=[0.75, 0.8], ys=[1.42, 1.54])
+    assert [line["kind"] for line in mapped.lines] == ["jump", "jump"]
+    for line in mapped.lines:
         assert line["y"] == pytest.approx(1.4988975383, abs=1.2e-4)
 
 
 def test_a_map_in_gamma() -> None:
-    found = similarity_map(CHAIN, x="overlap", y="gamma", xs=[0.2, 0.6], ys=[0.05, 0.5])
-    assert (found.alone == found.alone[0, 0]).all()
-    for i, overlap in enumerate(found.xs):
-        for j, gamma in enumerate(found.ys):
-            told = found.forgetting[j, i], found.transfer[j, i], found.eps_2[j, i]
+    mapped = similarity_map(CHAIN, x="overlap", y="gamma", xs=[0.2, 0.6], ys=[0.05, 0.5])
+    assert (mapped.alone == mapped.alone[0, 0]).all()
+    for i, overlap in enumerate(mapped.xs):
+        for j, gamma in enumerate(mapped.ys):
+            told = mapped.forgetting[j, i], mapped.transfer[j, i], mapped.eps_2[j, i]
             assert told == pytest.approx(_solved(1.0, overlap, gamma), abs=1e-9)
 
 

@@ -41,15 +41,15 @@ def test_the_same_teacher_replayed_is_more_patterns(anchor: str) -> None:
 
 
 def test_as_many_patterns_of_both_treat_both_alike() -> None:
-    found = solve(two(1.0, 1.0, anchor="none"))
-    assert abs(found.eps_g[1, 0] - found.eps_g[1, 1]) < 1e-10
+    solution = solve(two(1.0, 1.0, anchor="none"))
+    assert abs(solution.eps_g[1, 0] - solution.eps_g[1, 1]) < 1e-10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("replay", "overlap", "gamma"), [(0.5, 0.3, 0.3), (1.5, -0.4, 0.1)])
 def test_the_whole_map_by_slow_integration(replay: float, overlap: float, gamma: float) -> None:
-    found = solve(two(1.0, replay, overlap, gamma=gamma))
-    one, last = found.tasks
+    solution = solve(two(1.0, replay, overlap, gamma=gamma))
+    one, last = solution.tasks
     assert last.residual < 1e-10 and last.quadrature_error < 1e-9
     q, q_star, sums = last.q, last.q_star, np.zeros(2)
     for r, alpha, r_hat in ((last.r, 1.0, last.r_hat), (last.r_1, replay, last.r_hat_1)):
@@ -68,7 +68,7 @@ def test_the_whole_map_by_slow_integration(replay: float, overlap: float, gamma:
     )
     assert [both.q, both.r, both.q_star] == pytest.approx([last.q, last.r, last.q_star], abs=1e-9)
     assert plus.r - minus.r == pytest.approx(last.r_1, abs=1e-9)
-    assert [both.p_first, both.p] == pytest.approx(found.p[1], abs=1e-9)
+    assert [both.p_first, both.p] == pytest.approx(solution.p[1], abs=1e-9)
 
 
 def test_r_1_is_a_derivative_of_the_potential() -> None:

@@ -38,10 +38,10 @@ def generator(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("temperature", [1.0, 0.4])
 def test_relaxed_draws_are_those_of_a_logistic_variable(temperature: float) -> None:
     h = torch.linspace(-2.0, 2.0, 9, dtype=torch.float64)
-    found = relaxed_draws(h, torch.tanh(h), temperature, 4, generator())
+    draws = relaxed_draws(h, torch.tanh(h), temperature, 4, generator())
     u = torch.rand(4, 9, generator=generator(), dtype=torch.float64)
     expected = torch.tanh((h + 0.5 * (torch.log(u) - torch.log(1.0 - u))) / temperature)
-    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(draws, expected, atol=1e-6)
 
 
 def test_draws_have_the_means_of_their_fields() -> None:

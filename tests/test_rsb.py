@@ -45,11 +45,11 @@ def sites(hats, r_hat, q_star_hat, parisi, refine=1.0):
 
 
 def test_values_computed_apart():
-    found = solve(Task(alpha=1.0), rsb=1, parisi=0.5)
-    got = [found.q_star, found.overlaps[1], found.overlaps[0], found.r, found.p, found.free_entropy]
+    solution = solve(Task(alpha=1.0), rsb=1, parisi=0.5)
+    got = [solution.q_star, solution.overlaps[1], solution.overlaps[0], solution.r, solution.p, solution.free_entropy]
     assert got == pytest.approx([0.895301, 0.889106, 0.786862, 0.617890, 0.646978, -3.164183], abs=6e-7)
-    assert found.residual < 1e-10
-    assert found.quadrature_error < 1e-9
+    assert solution.residual < 1e-10
+    assert solution.quadrature_error < 1e-9
 
 
 def test_no_step_is_replica_symmetry():
@@ -160,11 +160,11 @@ def test_patterns_against_nested_integration(point):
 
 def test_stable_symmetry_comes_back():
     for k in (1, 3):
-        found, plain = solve(Task(alpha=0.5), rsb=k), solve(Task(alpha=0.5))
-        assert found.overlaps == (k + 1) * (plain.q,)
-        assert (found.eps_g, found.free_entropy, found.steps) == (plain.eps_g, plain.free_entropy, 0)
-        assert all(math.isnan(x) for x in found.parisi)
-        assert found.weights[0] == 1.0
+        broken, plain = solve(Task(alpha=0.5), rsb=k), solve(Task(alpha=0.5))
+        assert broken.overlaps == (k + 1) * (plain.q,)
+        assert (broken.eps_g, broken.free_entropy, broken.steps) == (plain.eps_g, plain.free_entropy, 0)
+        assert all(math.isnan(x) for x in broken.parisi)
+        assert broken.weights[0] == 1.0
     assert solve(Task(alpha=2.0), rsb="converged").q == solve(Task(alpha=2.0)).q
 
 

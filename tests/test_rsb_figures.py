@@ -72,7 +72,7 @@ def test_complexity_of_other_numbers_does_not_hold() -> None:
 
 def test_rows_are_solutions_or_say_why_there_is_none() -> None:
     row = step_row(alpha=1.0, beta=20.0, rsb=1, branch="low")
-    found = solve(Task(alpha=1.0), rsb=1, branch="low")
-    assert (row["missing"], row["q_star"], row["overlaps"]) == (None, found.q_star, list(found.overlaps))
+    solution = solve(Task(alpha=1.0), rsb=1, branch="low")
+    assert (row["missing"], row["q_star"], row["overlaps"]) == (None, solution.q_star, list(solution.overlaps))
     gone = step_row(alpha=1.6, beta=20.0, rsb=1, branch="low")
     assert "branch 'low' ends at alpha = 1.53" in gone["missing"]

@@ -71,7 +71,7 @@ def deviations(s) -> dict[str, float]:
     return {
         "q": abs(orders.q - s.q),
         "r": abs(orders.r - s.r),
-        "q_star": abs(1.0 - orders.d - s.q_star),
+        "q_star": abs(1.0 - orders.uncertainty - s.q_star),
         "eps_g": abs(2.0 / math.pi * math.asin(math.sqrt(share)) - s.eps_g),
         "p": abs(1.0 - 2.0 * share - s.p),
         "q_hat": abs(alpha * back.q_hat / s.q_hat - 1.0),
@@ -85,9 +85,9 @@ def deviations(s) -> dict[str, float]:
 
 def check_against_slow(point) -> None:
     alpha, beta, prior, branch = point
-    found = deviations(solve(Task(alpha=alpha, beta=beta, prior=prior), branch=branch))
+    gaps = deviations(solve(Task(alpha=alpha, beta=beta, prior=prior), branch=branch))
     allowed = {"q": 1e-9, "r": 1e-9, "q_star": 1e-9, "eps_g": 1e-9, "p": 1e-9}
-    for name, deviation in found.items():
+    for name, deviation in gaps.items():
         assert deviation < allowed.get(name, 1e-8), f"{name} is off by {deviation:.1e} at {point}"
 
 
@@ -161,10 +161,10 @@ def test_quadrature_error_is_honest(alpha, beta, prior, branch):
     s = solve(task, branch=branch)
     equations = equations_of(task)
     root = newton(equations, to_unknowns(Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)))
-    y = root.sweep.y
+    y = root.image.y
     for _ in range(3):
-        y = y - np.linalg.solve(saddle.jacobian_of(equations, equations.sweep(y), 1.0), equations.sweep(y, 3.0).gap)
-    fine = equations.sweep(y, 3.0)
+        y = y - np.linalg.solve(saddle.jacobian_of(equations, equations.image(y), 1.0), equations.image(y, 3.0).gap)
+    fine = equations.image(y, 3.0)
     eps = angle(equations.site.flipped(fine.hats, 3.0))
     exact = (fine.before.q, fine.before.r, fine.before.q_star, eps)
     true_error = max(abs(a - b) for a, b in zip(exact, (s.q, s.r, s.q_star, s.eps_g), strict=True))
@@ -178,12 +178,12 @@ def test_quadrature_error_sees_a_bad_rule():
     task = Task(alpha=0.5)
     equations = equations_of(task)
     root = newton(equations, saddle.low_start(equations))
-    y = root.sweep.y
+    y = root.image.y
     for _ in range(4):
         y = y - np.linalg.solve(
-            saddle.jacobian_of(equations, equations.sweep(y, 0.5), 0.5), equations.sweep(y, 0.5).gap
+            saddle.jacobian_of(equations, equations.image(y, 0.5), 0.5), equations.image(y, 0.5).gap
         )
-    s = saddle.certify(task, equations, saddle.Root(equations.sweep(y, 0.5), root.jacobian, 0, True))
+    s = saddle.certify(task, equations, saddle.Root(equations.image(y, 0.5), root.jacobian, 0, True))
     error = abs(s.q - 0.5395258633)
     assert error > 1e-9  # the rule is really off
     assert s.quadrature_error > 0.5 * error

@@ -62,9 +62,9 @@ def test_a_channel_is_known_once_it_is_registered() -> None:
 
 @pytest.mark.parametrize(("alpha", "flips", "beta"), [(0.5, 0.1, 20.0), (2.5, 0.05, 20.0), (1.0, 0.3, 5.0)])
 def test_a_noisy_teacher_against_slow_integration(alpha: float, flips: float, beta: float) -> None:
-    found = solve(Task(alpha=alpha, beta=beta, channel=Perceptron(flips=flips)))
-    assert found.residual < 1e-10 and found.quadrature_error < 1e-9
-    for name, gap in deviations(found).items():
+    solution = solve(Task(alpha=alpha, beta=beta, channel=Perceptron(flips=flips)))
+    assert solution.residual < 1e-10 and solution.quadrature_error < 1e-9
+    for name, gap in deviations(solution).items():
         assert gap < 1e-9, name
 
 
@@ -77,11 +77,11 @@ def test_flips_interpolate_between_a_teacher_and_none() -> None:
 
 def test_a_noisy_teacher_is_learned_at_large_alpha() -> None:
     """Perfect overlap of signs comes at large alpha, though q_star stays below 1: there is no perfect student."""
-    found = solve(Task(alpha=3.0, channel=Perceptron(flips=0.1)), branch="high")
-    assert found.status == "converged" and found.q_star < 0.99 and found.eps_g < 0.25
+    solution = solve(Task(alpha=3.0, channel=Perceptron(flips=0.1)), branch="high")
+    assert solution.status == "converged" and solution.q_star < 0.99 and solution.eps_g < 0.25
     traced = trace(Task(alpha=3.0, channel=Perceptron(flips=0.1)), span=(0.1, 3.0))
     (last,) = (point for point in traced.points if point.task.alpha == 3.0)
-    assert last.eps_g == pytest.approx(found.eps_g, abs=1e-9)
+    assert last.eps_g == pytest.approx(solution.eps_g, abs=1e-9)
 
 
 @pytest.mark.parametrize("flips", [-0.1, 0.5, float("nan"), "0.1"])
@@ -148,15 +148,15 @@ class Four:
     size: int = 4
     difference: float = 1e-6
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Step:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Step:
         gap = np.array([1.0 - self.c - y[0] ** 2, y[0] - y[1], math.sin(y[1]) - y[2], y[2] * y[0] - y[3]])
         return Step(y, gap, Hats4(1.0))
 
 
 def test_newton_and_continuation_take_any_size() -> None:
     start = newton(Four(0.0), np.array([0.9, 0.8, 0.7, 0.6]))
-    assert start.converged and start.sweep.y == pytest.approx([1.0, 1.0, math.sin(1.0), math.sin(1.0)])
-    curve = follow(Four, first_node(Four, start.sweep.y, 0.0, 1.0), -0.5, 2.0)
+    assert start.converged and start.image.y == pytest.approx([1.0, 1.0, math.sin(1.0), math.sin(1.0)])
+    curve = follow(Four, first_node(Four, start.image.y, 0.0, 1.0), -0.5, 2.0)
     assert len(curve.folds()) == 1 and curve.end == "span"
     k = curve.folds()[0]
     fold = locate(Four, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[-1]))

@@ -35,12 +35,12 @@ seeds = st.integers(0, 2**32)
 
 
 @relaxed
-@given(seeds, sizes, st.booleans())
-def test_coherence_is_its_definition(seed: int, n: int, with_imaginary_part: bool) -> None:
-    w = weights(seed, n, mean=0.3) + (1j * weights(seed + 1, n) if with_imaginary_part else 0.0)
-    found = spectral.coherence(w)
-    assert found == pytest.approx(coherence_by_definition(w), abs=1e-12)
-    assert 0.0 <= found <= 1.0 + 1e-12
+@given(seeds, sizes)
+def test_coherence_is_its_definition(seed: int, n: int) -> None:
+    w = weights(seed, n, mean=0.3)
+    value = spectral.coherence(w)
+    assert value == pytest.approx(coherence_by_definition(w), abs=1e-12)
+    assert 0.0 <= value <= 1.0 + 1e-12
 
 
 @relaxed
@@ -77,7 +77,6 @@ def test_zero_weights_are_defined() -> None:
     zero = np.zeros((2, 3))
     assert spectral.coherence(zero) == 0.0
     assert spectral.regulariser(zero, zero) == 1.0
-    assert spectral.spectrum(zero).power.tolist() == [0.0] * 4
     rows = spectral.summary({"a": zero}, {"a": zero})
     assert rows[0]["coherence"] == 0.0 and math.isnan(rows[0]["relative_beta"])
 
@@ -146,21 +145,6 @@ def test_regulariser_sums_over_weight_tensors_and_leaves_biases_out() -> None:
     assert alone == pytest.approx(spectral.anastrophic_beta(now["a.bias"], before["a.bias"]))
 
 
-@relaxed
-@given(seeds, sizes, st.booleans())
-def test_spectrum_holds_all_the_power(seed: int, n: int, with_imaginary_part: bool) -> None:
-    w = weights(seed, n) + (1j * weights(seed + 1, n) if with_imaginary_part else 0.0)
-    found = spectral.spectrum(w)
-    assert found.power.sum() == pytest.approx(1.0)
-    assert (
-        found.frequency.shape == found.power.shape == found.phase.shape == ((n if np.iscomplexobj(w) else n // 2 + 1),)
-    )
-    whole = (found.power * np.exp(1j * found.phase)).sum()
-    if not np.iscomplexobj(w):  # the twins' imaginary parts cancel
-        whole = whole.real
-    assert abs(whole) == pytest.approx(spectral.coherence(w), abs=1e-12)
-
-
 def test_summary_is_a_table_of_the_layers() -> None:
     now = {"a": weights(0, 3, 4), "bias": weights(1, 3), "b": weights(2, 2, 3)}
     before = {"b": now["b"] + 1.0, "a": now["a"], "bias": now["bias"]}
@@ -173,16 +157,16 @@ def test_summary_is_a_table_of_the_layers() -> None:
     assert rows[2]["coherence"] == pytest.approx(np.mean([row["coherence"] for row in rows[:2]]))
     assert rows[0]["chance"] == spectral.random_coherence(12)
     assert "relative_beta" in to_table(rows) and "beta" not in spectral.summary(now)[0]
-    assert list(spectral.spectra(now)) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: spectral.coherence([]), r"^w must have at least one entry, got shape \(0,\)$"),
-        (lambda: spectral.coherence([1.0, np.nan]), r"^w must be a tensor of finite numbers, got nan among its 2"),
-        (lambda: spectral.coherence("tensor"), r"^w must be a tensor of finite numbers, got str$"),
-        (lambda: spectral.coherence([[1.0], [1.0, 2.0]]), r"^w must be a tensor of finite numbers, got list$"),
+        (lambda: spectral.coherence([1.0, np.nan]), r"^w must be a tensor of finite real numbers, got nan among its 2"),
+        (lambda: spectral.coherence("tensor"), r"^w must be a tensor of finite real numbers, got str$"),
+        (lambda: spectral.coherence([1.0, 1.0j]), r"^w must be a tensor of finite real numbers, got complex ones$"),
+        (lambda: spectral.coherence([[1.0], [1.0, 2.0]]), r"^w must be a tensor of finite real numbers, got list$"),
         (
             lambda: spectral.anastrophic_beta(np.ones(3), np.ones(4)),
             r"^w_prev must have shape \(3,\) as in w, got \(4,\)$",
@@ -197,7 +181,7 @@ def test_summary_is_a_table_of_the_layers() -> None:
         ),
         (
             lambda: spectral.summary({"a": np.full((2, 2), np.inf)}),
-            r"^state_dict\['a'\] must be a tensor of finite numbers, got inf among its 4 entries$",
+            r"^state_dict\['a'\] must be a tensor of finite real numbers, got inf among its 4 entries$",
         ),
         (
             lambda: spectral.summary({"a": np.ones((2, 2))}, {"b": np.ones((2, 2))}),

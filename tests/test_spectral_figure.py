@@ -77,15 +77,15 @@ def test_a_further_term_enters_descent_from_the_second_task_on() -> None:
 
 
 def test_deep_row_follows_every_layer() -> None:
-    found = deep_row(
+    row = deep_row(
         method="l2", options={"strength": 1.0}, subset=True, epochs=1, batches=3, widths=[12], seed=0, device="cpu"
     )
-    assert [(line["after_task"], line["tensor"]) for line in found["epochs"]] == [
+    assert [(line["after_task"], line["tensor"]) for line in row["epochs"]] == [
         (task, name) for task in (1, 2) for name in ("layers.0.weight", "layers.1.weight", "all")
     ]
-    assert "beta" not in found["epochs"][0]
-    assert found["epochs"][-1]["beta"] > 0.0
-    assert found["epochs"][-1]["beta"] == pytest.approx(sum(line["beta"] for line in found["epochs"][3:5]))
+    assert "beta" not in row["epochs"][0]
+    assert row["epochs"][-1]["beta"] > 0.0
+    assert row["epochs"][-1]["beta"] == pytest.approx(sum(line["beta"] for line in row["epochs"][3:5]))
 
 
 def test_rank_correlation() -> None:
@@ -145,9 +145,9 @@ def test_figure_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert {(row["after_task"], row["epoch"]) for row in along} == {(t, e) for t in (1, 2) for e in (*range(13),)}
     assert len(along) == 26 * len(cases)
     assert all(row["coherence_error"] >= 0.0 and row["eps_1_error"] >= 0.0 for row in along)
-    found = {row["what"] for row in result.data.select(kind="correlation")}
-    assert {"relative_beta, within l2", "relative_beta, all methods", "beta, perceptrons kl"} <= found
-    assert "relative_beta, within rana" not in found
+    correlated = {row["what"] for row in result.data.select(kind="correlation")}
+    assert {"relative_beta, within l2", "relative_beta, all methods", "beta, perceptrons kl"} <= correlated
+    assert "relative_beta, within rana" not in correlated
     assert all(math.isfinite(row["relative_beta"]) for row in result.data.select(kind="run"))
     assert (tmp_path / "spectral.png").stat().st_size > 10_000
     assert "rank correlation" in result.verdict.sentence

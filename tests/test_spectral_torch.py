@@ -1,4 +1,4 @@
-"""The differentiable twin of spectral coherence: the same values, exact gradients, the methods that train with it."""
+"""The regulariser on torch tensors: the values of the NumPy one, exact gradients, the methods that train with it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ def weights(seed: int, *shape: int, dtype: torch.dtype = torch.float64, mean: fl
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(st.integers(0, 2**32), st.integers(1, 33), st.sampled_from([torch.float64, torch.complex128]))
-def test_values_and_gradients(seed: int, n: int, dtype: torch.dtype) -> None:
-    w = weights(seed, n, dtype=dtype).requires_grad_()
-    assert float(spectral.coherence(w.detach())) == pytest.approx(arrays.coherence(w), abs=1e-12)
-    assert torch.autograd.gradcheck(spectral.coherence, (w,), atol=1e-5)
+@given(st.integers(0, 2**32), st.integers(1, 33))
+def test_values_and_gradients(seed: int, n: int) -> None:
+    w, w_prev = weights(seed, 1, n).requires_grad_(), weights(seed + 1, 1, n)
+
+    def term(now: torch.Tensor) -> torch.Tensor:
+        return spectral.regulariser({"w": now}, {"w": w_prev}, 1.0, 0.5)
+
+    assert float(term(w).detach()) == pytest.approx(arrays.regulariser(w, w_prev, 1.0, 0.5), abs=1e-12)
+    assert torch.autograd.gradcheck(term, (w,), atol=1e-5)
 
 
 def naive(w: torch.Tensor, w_prev: torch.Tensor, lam: float, eta: float) -> torch.Tensor:
@@ -43,14 +47,14 @@ def naive(w: torch.Tensor, w_prev: torch.Tensor, lam: float, eta: float) -> torc
 def test_single_precision_training_term_against_the_definition(shape: tuple[int, ...]) -> None:
     w, w_prev = weights(1, *shape, dtype=torch.float32, mean=0.05), weights(2, *shape, dtype=torch.float32)
     w.requires_grad_()
-    found = spectral.regulariser({"w": w}, {"w": w_prev}, 1.0, 3.0)
-    (gradient,) = torch.autograd.grad(found, w)
+    term = spectral.regulariser({"w": w}, {"w": w_prev}, 1.0, 3.0)
+    (gradient,) = torch.autograd.grad(term, w)
     exact = w.detach().double().requires_grad_()
     expected = naive(exact, w_prev.double(), 1.0, 3.0)
     (expected_gradient,) = torch.autograd.grad(expected, exact)
-    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
-    assert float(found.detach()) == pytest.approx(arrays.regulariser(w, w_prev), rel=1e-6)
-    phi = float(spectral.coherence(w.detach()))
+    assert float(term.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert float(term.detach()) == pytest.approx(arrays.regulariser(w, w_prev), rel=1e-6)
+    phi = float(spectral.coherence_and_gradient(w.reshape(1, -1))[0])
     assert phi == pytest.approx(arrays.coherence(w), abs=1e-6)
     assert float((gradient - expected_gradient).abs().max()) <= 1e-6 * float(expected_gradient.abs().max())
 
@@ -92,36 +96,46 @@ def test_on_a_gpu() -> None:
 
 
 def test_rows_are_independent() -> None:
-    w = weights(3, 4, 2, 15).requires_grad_()
-    rows = spectral.rowwise_coherence(w)
-    assert rows.shape == (4, 2)
-    expected = [arrays.coherence(row) for row in w.reshape(8, 15).detach()]
-    assert rows.detach().flatten().tolist() == pytest.approx(expected, abs=1e-12)
-    (gradient,) = torch.autograd.grad(rows[1, 0], w)
-    assert gradient[1, 0].abs().min() > 0.0
-    gradient[1, 0] = 0.0
-    assert not gradient.any()
+    w = weights(3, 4, 2, 15)
+    phi, gradient = spectral.coherence_and_gradient(w)
+    assert phi.shape == (4, 2)
+    expected = [arrays.coherence(row) for row in w.reshape(8, 15)]
+    assert phi.flatten().tolist() == pytest.approx(expected, abs=1e-12)
+    alone = spectral.coherence_and_gradient(w[1, :1])[1]
+    assert torch.allclose(gradient[1, 0], alone[0])
 
 
 def test_zeros_vanishing_frequencies_and_small_types() -> None:
-    for dtype in (torch.float32, torch.float64, torch.complex64):
-        zero = torch.zeros(6, dtype=dtype, requires_grad=True)
-        phi = spectral.coherence(zero)
-        (gradient,) = torch.autograd.grad(phi, zero)
-        assert float(phi.detach()) == 0.0
+    for dtype in (torch.float32, torch.float64):
+        phi, gradient = spectral.coherence_and_gradient(torch.zeros(1, 6, dtype=dtype))
+        assert float(phi) == 0.0
         assert not gradient.abs().any()
-    constant = torch.full((8,), 2.0, requires_grad=True)  # all frequencies but one are exactly 0
-    (gradient,) = torch.autograd.grad(spectral.coherence(constant), constant)
+    # all frequencies of a constant but one are exactly 0
+    gradient = spectral.coherence_and_gradient(torch.full((1, 8), 2.0))[1]
     assert torch.isfinite(gradient).all()
     assert float(gradient.abs().max()) < 1e-6  # the largest possible Phi
+    w = weights(4, 1, 50, dtype=torch.float32)
     for scale in (1e-30, 1e30):
-        w = weights(4, 50, dtype=torch.float32)
-        assert float(spectral.coherence(scale * w)) == pytest.approx(float(spectral.coherence(w)), abs=1e-6)
-    half = weights(5, 50, dtype=torch.bfloat16).requires_grad_()
-    phi = spectral.coherence(half)
-    (gradient,) = torch.autograd.grad(phi, half)
+        phi, other = (float(spectral.coherence_and_gradient(one)[0]) for one in (w, scale * w))
+        assert other == pytest.approx(phi, abs=1e-6)
+    half = weights(5, 1, 50, dtype=torch.bfloat16)
+    phi, gradient = spectral.coherence_and_gradient(half)
     assert gradient.dtype == torch.bfloat16
-    assert float(phi.detach()) == pytest.approx(arrays.coherence(half), abs=1e-6)
+    assert float(phi) == pytest.approx(arrays.coherence(half), abs=1e-6)
+
+
+def test_biases_are_left_out_as_of_arrays() -> None:
+    now = {
+        "a.weight": weights(0, 3, 4),
+        "a.bias": weights(1, 3),
+        "b.weight": weights(2, 2, 3),
+        "steps": torch.tensor(7),
+    }
+    before = {name: 0.5 * w for name, w in now.items()}
+    term = float(spectral.regulariser(now, before, 0.7, 2.0))
+    assert term == pytest.approx(arrays.regulariser(now, before, 0.7, 2.0), rel=1e-12)
+    del now["a.bias"], before["a.bias"]
+    assert term == float(spectral.regulariser(now, before, 0.7, 2.0))
 
 
 def test_strength_zero_costs_nothing_and_gives_nothing() -> None:
@@ -135,21 +149,25 @@ def test_the_order_of_the_entries_is_that_of_the_shape_not_of_the_memory() -> No
     w, w_prev = weights(12, 2, 3, 4, 5), weights(13, 2, 3, 4, 5)
     moved = w.to(memory_format=torch.channels_last)
     assert not moved.is_contiguous()
-    found = []
+    terms = []
     for one in (w, moved):
         one.requires_grad_()
         value = spectral.regulariser({"w": one}, {"w": w_prev})
-        found.append((float(value.detach()), torch.autograd.grad(value, one)[0]))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
-    assert torch.allclose(found[0][1], found[1][1])
+        terms.append((float(value.detach()), torch.autograd.grad(value, one)[0]))
+    assert terms[0][0] == pytest.approx(terms[1][0], rel=1e-12)
+    assert torch.allclose(terms[0][1], terms[1][1])
 
 
 @pytest.mark.parametrize(
     ("w", "w_prev", "message"),
     [
-        ({}, {}, "weights must hold at least one tensor, got none"),
-        ({"a": torch.ones(2)}, {}, "previous must hold the same tensors as weights, got no 'a'"),
-        ({"a": torch.ones(0)}, {"a": torch.ones(0)}, r"weights\['a'\] must have at least one entry, got shape \(0,\)"),
+        ({}, {}, r"weights must hold a weight tensor of two or more dimensions, got names \[\]"),
+        ({"a": torch.ones(2, 1)}, {}, "previous must hold the same tensors as weights, got no 'a'"),
+        (
+            {"a": torch.ones(0, 2)},
+            {"a": torch.ones(0, 2)},
+            r"weights\['a'\] must have at least one entry, got shape \(0, 2\)",
+        ),
         (
             {"a": torch.ones(2, 3)},
             {"a": torch.ones(3)},

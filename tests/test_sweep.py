@@ -92,9 +92,9 @@ def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
 
 
 def test_the_grid_is_a_product_in_order() -> None:
-    found = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
-    assert {p.kind for p in found} == {"chain"}
-    values = [p.values() for p in found]
+    grid = points(Chain((Task(alpha=2.0), Task(alpha=1.0))), {"alpha_2": [1, 2], "overlap_2": [-0.5, 0.5]})
+    assert {p.kind for p in grid} == {"chain"}
+    values = [p.values() for p in grid]
     assert [(p["alpha_2"], p["overlap_2"]) for p in values] == [(1, -0.5), (1, 0.5), (2, -0.5), (2, 0.5)]
     assert all(p["alpha_1"] == 2.0 for p in values)
 
@@ -158,6 +158,26 @@ def test_a_repeated_sweep_computes_nothing(thread: Executor, tmp_path: Path, mon
 
 
 # Processes
+
+
+def test_a_function_of_the_users_hears_of_each_point(thread: Executor, tmp_path: Path) -> None:
+    store, heard = tmp_path / "store.sqlite", []
+    sweep(Task(alpha=0.0), {"alpha": [0.2]}, executor=thread, store=store, quiet=True)
+    table = sweep(Task(alpha=0.0), {"alpha": [0.1, 0.2]}, executor=thread, store=store, quiet=True, on_row=heard.append)
+    assert [line["alpha"] for line in heard] == [0.2, 0.1]  # the stored one first
+    assert [heard[1], heard[0]] == table.to_dict("records")
+
+
+def test_a_function_that_raises_ends_the_sweep_and_keeps_its_points(thread: Executor, tmp_path: Path) -> None:
+    def stop(line: dict[str, Any]) -> None:
+        raise RuntimeError(f"enough at {line['alpha']}")
+
+    store = tmp_path / "store.sqlite"
+    with pytest.raises(RuntimeError, match=r"enough at 0\.1"):
+        sweep(Task(alpha=0.0), {"alpha": [0.1, 0.2]}, executor=thread, store=store, quiet=True, on_row=stop)
+    heard: list[dict[str, Any]] = []
+    sweep(Task(alpha=0.0), {"alpha": [0.1]}, executor=thread, store=store, quiet=True, on_row=heard.append)
+    assert [line["status"] for line in heard] == ["converged"]
 
 
 def test_own_processes_give_the_numbers_of_a_thread_and_survive_a_killed_worker(
@@ -356,7 +376,7 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
         ("[parameters]\nprior = 'kl'\n[grid]\nbeta = [1.0]", "alpha"),
         (
             "[parameters]\nbeta = 1.0\n[grid]\nbeta = [1.0]",
-            "beta must stand in one of parameters and grid, got it in both",
+            "beta must be in only one of parameters and grid, got it in both",
         ),
         ("grid = 3", "grid must be a table, got 3"),
     ],
@@ -387,7 +407,7 @@ def test_the_branch_of_a_file_is_the_one_that_is_solved(tmp_path: Path, capsys: 
     assert cli.main(["sweep", str(file), "--quiet"]) == 1 and "branch 'low' ends at alpha" in capsys.readouterr().out
     file.write_text("[parameters]\nalpha = 1.0\n[grid]\nalpha = [2.5]\n")
     assert cli.main(["sweep", str(file), "--quiet"]) == 2
-    assert "alpha must stand in one of parameters and grid, got it in both" in capsys.readouterr().err
+    assert "alpha must be in only one of parameters and grid, got it in both" in capsys.readouterr().err
 
 
 class Square:

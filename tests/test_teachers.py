@@ -35,10 +35,10 @@ def test_exact_overlaps_are_prescribed_to_rounding(overlaps, n, seed):
 def test_random_overlaps_fluctuate_around_the_prescribed_one():
     chain = Chain([TASK, TASK], overlaps=0.5)
     drawn = [teachers(chain, 400, seed, signs="random") for seed in range(200)]
-    found = np.array([float((w[0] * w[1]).double().mean()) for w in drawn])
+    overlaps = np.array([float((w[0] * w[1]).double().mean()) for w in drawn])
     spread = np.sqrt(1 - 0.25) / 20
-    assert abs(found.mean() - 0.5) < 4 * spread / np.sqrt(200)
-    assert found.std() == pytest.approx(spread, rel=0.25)
+    assert abs(overlaps.mean() - 0.5) < 4 * spread / np.sqrt(200)
+    assert overlaps.std() == pytest.approx(spread, rel=0.25)
 
 
 def test_joint_law_of_three_teachers():
@@ -93,14 +93,14 @@ def test_patterns_shared_by_teachers_are_each_teachers_own():
 
 
 def test_a_noisy_teacher_flips_its_share_of_labels():
-    channels = [Perceptron(flips=flips) for flips in (0.0, 0.1, 0.4)]
-    wrong = mistakes(channels, 20_000, seed=3, task=1)
+    flips = [0.0, 0.1, 0.4]
+    wrong = mistakes(flips, 20_000, seed=3, task=1)
     assert (wrong[0] == 1).all()
-    for channel, row in zip(channels[1:], wrong[1:], strict=True):
+    for wanted, row in zip(flips[1:], wrong[1:], strict=True):
         share = (row == -1).double().mean().item()
-        assert abs(share - channel.flips) < 4.0 * (channel.flips * (1 - channel.flips) / 20_000) ** 0.5
+        assert abs(share - wanted) < 4.0 * (wanted * (1 - wanted) / 20_000) ** 0.5
     assert (wrong[2][wrong[1] == -1] == -1).all()  # who errs rarely errs nowhere else
-    assert not torch.equal(wrong, mistakes(channels, 20_000, seed=4, task=1))
+    assert not torch.equal(wrong, mistakes(flips, 20_000, seed=4, task=1))
 
 
 def test_what_is_learned_is_noisy_and_what_is_tested_is_not():
@@ -113,7 +113,7 @@ def test_what_is_learned_is_noisy_and_what_is_tested_is_not():
     assert none is None and torch.equal(signed, clean)
     assert flips is not None and (flips[:, 0] == 1).all()
     for seed in (0, 1):
-        assert torch.equal(flips[seed, 1].to(torch.int8), mistakes([Perceptron(flips=0.2)], 500, seed, 0)[0])
+        assert torch.equal(flips[seed, 1].to(torch.int8), mistakes([0.2], 500, seed, 0)[0])
     assert disorder.patterns(0, 500, torch.float64, "test")[1] is None
     alone, _ = Disorder(chains[1:], 30, (0, 1), DescentSettings(), torch.device("cpu")).patterns(0, 500, torch.float64)
     assert torch.equal(alone, signed * flips[:, 1].to(torch.int8).unsqueeze(-1))

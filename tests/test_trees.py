@@ -65,8 +65,8 @@ def test_kappa_by_its_definition(activation: str, c: float) -> None:
         moments = [5.0 * 0.5 * (high - low) * float((w * density) @ part @ w) for part in (a * b, a, a * a)]
         both, mean, square = both + moments[0], mean + moments[1], square + moments[2]
     tree = Tree(hidden_layers=1, activation=activation)
-    found = math.cos(math.pi * tree.eps_g(0.5 * (1.0 - c)))
-    assert found == pytest.approx((both - mean**2) / (square - mean**2), abs=1e-9)
+    kappa = math.cos(math.pi * tree.eps_g(0.5 * (1.0 - c)))
+    assert kappa == pytest.approx((both - mean**2) / (square - mean**2), abs=1e-9)
 
 
 # 1 - q_star, q_star - q, (q - r^2) / q, sign of r: from nothing learned to 1e-9 from perfect overlap
@@ -92,9 +92,9 @@ def test_differences_keep_their_digits(activation: str, layers: int, place: tupl
         exact_r = side * mpmath.sqrt(exact_q - exact_u)
         given = Orders(*map(float, (exact_q, exact_r, exact_v, exact_d, exact_u)))
         high, mid, low = (exact(channel, c) for c in (1 - exact_d, exact_q, exact_r))
-        found, slopes = channel.composed(given)
+        composed, slopes = channel.composed(given)
         wanted = (mid, low, high - mid, 1 - high, mid - low * low)
-        for name, value, target in zip(Orders._fields, found, wanted, strict=True):
+        for name, value, target in zip(Orders._fields, composed, wanted, strict=True):
             assert abs(value / target - 1) < 2e-12, name
         step = (1 - exact_q) * mpmath.mpf(10) ** -15
         for name, value, at in zip(("q", "r", "q_star"), slopes, (exact_q, exact_r, 1 - exact_d), strict=False):
@@ -125,7 +125,7 @@ def tree_deviations(s: Solution) -> dict[str, float]:
     hats = slow.Hats(s.q_hat, s.r_hat, s.q_star_hat)
     orders, g_s, spread, share = slow.entropic(hats, kappa_of(s.task))
     with mpmath.workdps(40):
-        v, d, u = (mpmath.mpf(x) for x in (orders.v, orders.d, orders.u))
+        v, d, u = (mpmath.mpf(x) for x in (orders.fluctuation, orders.uncertainty, orders.perpendicular))
         q, q_star = 1 - d - v, 1 - d
         r = mpmath.sign(orders.r) * mpmath.sqrt(q - u)
 
@@ -150,7 +150,7 @@ def tree_deviations(s: Solution) -> dict[str, float]:
     return {
         "q": abs(orders.q - s.q),
         "r": abs(orders.r - s.r),
-        "q_star": abs(1.0 - orders.d - s.q_star),
+        "q_star": abs(1.0 - orders.uncertainty - s.q_star),
         "eps_g": abs(eps_g - s.eps_g),
         "q_hat": abs(alpha * factors[0] * back.q_hat / s.q_hat - 1.0),
         "r_hat": abs(alpha * factors[1] * back.r_hat / s.r_hat - 1.0),
@@ -162,9 +162,9 @@ def tree_deviations(s: Solution) -> dict[str, float]:
 
 def check_against_slow(alpha: float, beta: float, prior: str, branch: str, layers: int, activation: str) -> None:
     channel = Tree(hidden_layers=layers, activation=activation)
-    found = solve(Task(alpha=alpha, beta=beta, prior=prior, channel=channel), branch=branch)
-    assert found.residual < 1e-10 and found.quadrature_error < 1e-9
-    for name, gap in tree_deviations(found).items():
+    solution = solve(Task(alpha=alpha, beta=beta, prior=prior, channel=channel), branch=branch)
+    assert solution.residual < 1e-10 and solution.quadrature_error < 1e-9
+    for name, gap in tree_deviations(solution).items():
         assert gap < (1e-9 if name in ("q", "r", "q_star", "eps_g") else 1e-8), name
 
 
@@ -276,8 +276,8 @@ def test_every_solution_is_certified(beta: float, alpha: float, prior: str, laye
 
 def test_the_branch_of_high_overlap_stands_apart() -> None:
     """With hidden signs the curve from alpha -> 0 never folds; perfect overlap lies on another one."""
-    found = trace(Task(alpha=1.0, channel=Tree()), span=(0.5, 3.0))
-    assert len(found.curves) == 2 and len(found.folds) == 1
+    traced = trace(Task(alpha=1.0, channel=Tree()), span=(0.5, 3.0))
+    assert len(traced.curves) == 2 and len(traced.folds) == 1
     low, high = (solve(Task(alpha=2.0, channel=Tree()), branch=branch) for branch in ("low", "high"))
     assert low.eps_g > 0.3 and high.eps_g < 1e-6
     everything = solve(Task(alpha=2.0, channel=Tree()), branch="all")
@@ -344,14 +344,14 @@ def test_the_command_solves_trees(capsys: pytest.CaptureFixture[str], tmp_path: 
         assert cli.main(list(arguments)) == 0
         return json.loads(capsys.readouterr().out)
 
-    found = command("solve", "--alpha", "1", "--hidden-layers", "1", "--activation", "sign", "--json")
-    assert found == solve(Task(alpha=1.0, channel=Tree())).to_dict()
-    assert set(found) == set(solve(Task(alpha=1.0)).to_dict())
+    printed = command("solve", "--alpha", "1", "--hidden-layers", "1", "--activation", "sign", "--json")
+    assert printed == solve(Task(alpha=1.0, channel=Tree())).to_dict()
+    assert set(printed) == set(solve(Task(alpha=1.0)).to_dict())
     network = ("--hidden-layers", "2", "--activation", "erf")
-    found = command("chain", "--alpha", "1", "--alpha", "0.5", *network, "--json")
+    printed = command("chain", "--alpha", "1", "--alpha", "0.5", *network, "--json")
     task = Task(alpha=1.0, channel=Tree(hidden_layers=2, activation="erf"))
     wanted = solve(Chain((task, Task(alpha=0.5, channel=task.channel)), overlaps=0.0)).eps_g
-    assert np.array(found["eps_g"]) == pytest.approx(wanted)
+    assert np.array(printed["eps_g"]) == pytest.approx(wanted)
     file = tmp_path / "chain.toml"
     file.write_text('hidden_layers = 2\nactivation = "erf"\n[[tasks]]\nalpha = 1.0\n[[tasks]]\nalpha = 0.5\n')
     assert np.array(command("chain", "--file", str(file), "--json")["eps_g"]) == pytest.approx(wanted)

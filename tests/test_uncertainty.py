@@ -76,7 +76,7 @@ def test_the_other_data_set_is_asked_for_after_the_last_task() -> None:
 
     length = Protocol(epochs=1, batches=60, widths=(32,), test_images=500)
     result = run("plain", tasks, length, seed=0, options={"lr": 3e-3})
-    found = {(r["after_task"], r["on_task"]): r["auroc"] for r in result.rows}
-    assert found[1, 1] is None
-    assert 0.5 < found[2, 1] <= 1.0
-    assert 0.5 < found[2, 2] <= 1.0
+    auroc = {(r["after_task"], r["on_task"]): r["auroc"] for r in result.rows}
+    assert auroc[1, 1] is None
+    assert 0.5 < auroc[2, 1] <= 1.0
+    assert 0.5 < auroc[2, 2] <= 1.0

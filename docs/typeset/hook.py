@@ -66,10 +66,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def on_post_page(output: str, **_: Any) -> str:
     """The page with its formulas typeset. The search index was made before and keeps their TeX."""
-    found = [(html.unescape(tex), kind == "[") for _tag, kind, tex in _FORMULA.findall(output)]
-    if not found:
+    formulas = [(html.unescape(tex), kind == "[") for _tag, kind, tex in _FORMULA.findall(output)]
+    if not formulas:
         return output
-    ready = iter(rendered(found))
+    ready = iter(rendered(formulas))
     return _FORMULA.sub(lambda match: f'<{match[1]} class="formula">{next(ready)}</{match[1]}>', output)
 
 

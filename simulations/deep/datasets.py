@@ -131,8 +131,8 @@ def _content(path: Path) -> bytes:
         return lzma.decompress(data) if path.suffix == ".xz" else data
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         kind = "gzip" if path.suffix == ".gz" else "xz"
-        found = "a truncated one" if isinstance(error, EOFError) else f"a corrupt one ({error})"
-        raise DatasetError(f"{path}: expected a whole {kind} stream, found {found} of {len(data)} bytes") from None
+        flaw = "a truncated one" if isinstance(error, EOFError) else f"a corrupt one ({error})"
+        raise DatasetError(f"{path}: expected a whole {kind} stream, found {flaw} of {len(data)} bytes") from None
     except OSError as error:
         raise DatasetError(f"{path}: expected a readable file, found {error.strerror}") from None
 
@@ -149,19 +149,19 @@ def _parse_idx(path: Path, content: bytes, ndim: int, sha256: str | None) -> np.
     if len(content) != size:
         extent = "x".join(map(str, shape))
         raise DatasetError(f"{path}: expected {size} bytes for {extent} items, found {len(content)}")
-    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
-        raise DatasetError(f"{path}: expected content of sha256 {sha256}, found {found}")
+    if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
+        raise DatasetError(f"{path}: expected content of sha256 {sha256}, found {digest}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def _locate(name: str, root: Path) -> dict[str, Path] | None:
     """The four files of a dataset under `root`, or None where there is none of them."""
     for folder in (root / sub for sub in FOLDERS[name]):
-        found = {
+        paths = {
             part: next((p for s in SUFFIXES if (p := folder / (file + s)).is_file()), None)
             for part, file in FILES.items()
         }
-        present = {part: path for part, path in found.items() if path is not None}
+        present = {part: path for part, path in paths.items() if path is not None}
         if len(present) == len(FILES):
             return present
         if present:
@@ -222,8 +222,8 @@ def load(name: str, data_dir: str | Path | None = None, *, subset: bool = False)
     DatasetError : a file is truncated, corrupt or another one, or `data_dir` does not hold the dataset.
     ValueError : unknown `name`.
     """
-    paths, whole = find(name, data_dir, subset=subset)
-    if whole:
+    paths, complete = find(name, data_dir, subset=subset)
+    if complete:
         return _read(name, paths, FULL[name], str(paths["train_x"].parent))
     return _read(name, paths, EMBEDDED[name], "the embedded subset")
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..field_space import kl_divergence
 from .methods import Batches, Method, TaskInfo, register
 from .networks import Annealing, FieldNetwork
 
@@ -113,18 +114,6 @@ class FieldMethod(Method):
         self.network.refresh(state["beta_f"])
         self.reference = state["reference"]
         self.generator.set_state(state["generator"].cpu())  # kept on the host, wherever the tensors are
-
-
-def kl_divergence(h: Tensor, h_prev: Tensor) -> Tensor:
-    """KL between weights of fields h and h_prev, one by one: tanh(h) (h - h_prev) - ln cosh h + ln cosh h_prev.
-
-    ln cosh h = |h| + ln(1 + exp(-2|h|)) - ln 2 does not overflow at large fields.
-    """
-
-    def log_cosh(x: Tensor) -> Tensor:
-        return x.abs() + torch.log1p(torch.exp(-2.0 * x.abs()))
-
-    return torch.tanh(h) * (h - h_prev) - log_cosh(h) + log_cosh(h_prev)
 
 
 class AdamField(FieldMethod):

@@ -75,8 +75,8 @@ class SynapticIntelligence(EWC):
         for name, p in self.model.named_parameters():
             moved = (p.detach() - self.start[name]).square()
             # EWC's penalty is (strength/2) sum F (W - W_prev)^2: twice Omega stands for F
-            found = 2.0 * self.path[name].clamp(min=0.0) / (moved + self.options["damping"])
-            self.memory[name] = self.memory[name] + found if name in self.memory else found
+            importance = 2.0 * self.path[name].clamp(min=0.0) / (moved + self.options["damping"])
+            self.memory[name] = self.memory[name] + importance if name in self.memory else importance
 
     def state(self) -> dict[str, Any]:
         kept = {name: {k: t.clone() for k, t in getattr(self, name).items()} for name in ("path", "start")}

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_TASKS = 10_000
+MOST_UNITS = 100_000  # of one hidden layer
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioKind:

@@ -22,6 +22,8 @@ from torch.nn import functional
 
 from statmech_cl.validation import check_choice, check_count, check_number
 
+from ..field_space import moments_into
+
 # Under the square root of the variance: a unit whose inputs are all zero, or whose weights are all certain, keeps a
 # finite gradient. The standard deviation changes by less than 1e-6 anywhere.
 _TINY = 1e-12
@@ -141,18 +143,6 @@ class Annealing:
         return self.maximum * math.tanh(self.offset + self.rate * over)
 
 
-def moments(h: Tensor, mu: Tensor, v: Tensor) -> None:
-    """mu = tanh(h) and v = sech^2(h) of the fields `h : (n,)`, written into `mu` and `v`; one exponential for both.
-
-    With t = 1/(1 + exp(2|h|)): mu = sign(h) (1 - 2t), v = 4t (1 - t). In float32 1 - tanh^2(h) is exactly 0 beyond
-    |h| = 9; this v keeps its relative accuracy until t underflows, at |h| = 43.
-    """
-    torch.abs(h, out=v).mul_(-2.0).sigmoid_()
-    torch.mul(v, -2.0, out=mu).add_(1.0)  # rounded to a unit in the last place of 1
-    torch.copysign(mu, h, out=mu)
-    v.addcmul_(v, v, value=-1.0).mul_(4.0)
-
-
 class FieldNetwork:
     """A network of binary weights in field space: `theta : (n_weights,)`, its moments, and the gradient of the loss.
 
@@ -192,7 +182,7 @@ class FieldNetwork:
         """Set the moments from the fields at temperature `beta_f`; once a step."""
         self.beta_f = beta_f
         torch.mul(self.theta, beta_f, out=self._fields)
-        moments(self._fields, self.mu, self.v)
+        moments_into(self._fields, self.mu, self.v)
 
     @property
     def fields(self) -> Tensor:

@@ -29,7 +29,7 @@ from statmech_cl.validation import check_choice, check_count
 
 from . import uncertainty
 from .methods import Method, TaskInfo, check_options
-from .names import NETWORKS
+from .names import MOST_UNITS, NETWORKS
 from .networks import PIXELS, Architecture, cnn, mlp
 from .results import RunResult
 from .scenarios import Scenario, TaskData, stream_seed
@@ -61,7 +61,9 @@ class Protocol:
         check_count("batch_size", self.batch_size)
         check_count("test_images", self.test_images, low=0)
         check_choice("network", self.network, NETWORKS)
-        object.__setattr__(self, "widths", tuple(check_count("widths", width) for width in self.widths))
+        object.__setattr__(
+            self, "widths", tuple(check_count("widths", width, high=MOST_UNITS) for width in self.widths)
+        )
 
     def architecture(self, n_outputs: int) -> Architecture:
         """The network with `n_outputs` logits."""
@@ -69,8 +71,8 @@ class Protocol:
 
     def steps(self, n_patterns: int) -> int:
         """Batches of one epoch over `n_patterns` patterns."""
-        whole = max(1, n_patterns // self.batch_size)
-        return whole if self.batches == 0 else min(self.batches, whole)
+        available = max(1, n_patterns // self.batch_size)
+        return available if self.batches == 0 else min(self.batches, available)
 
 
 def code_of(kind: type[Method]) -> str:
@@ -300,12 +302,12 @@ def _resume(
 ) -> int:
     try:
         saved = torch.load(path, weights_only=True, map_location=learner.device)
-        found = saved["identity"]
+        stored = saved["identity"]
     except Exception as error:
         reason = type(error).__name__
         raise ValueError(f"checkpoint {path} cannot be read ({reason}); move it away and run again") from None
-    if found != dict(identity):
-        differing = ", ".join(key for key in identity if found.get(key) != identity[key])
+    if stored != dict(identity):
+        differing = ", ".join(key for key in identity if stored.get(key) != identity[key])
         raise ValueError(f"checkpoint {path} belongs to another run (other {differing}); choose another file")
     for name, value in saved["result"].items():
         setattr(result, name, value)

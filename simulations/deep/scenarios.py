@@ -65,20 +65,20 @@ class Scenario:
     @cached_property
     def digest(self) -> str:
         """sha256 of all that the tasks consist of: images, labels, split, normalisation, permutations."""
-        whole = hashlib.sha256()
+        digest = hashlib.sha256()
         seen: dict[tuple[int, int], bytes] = {}  # tasks share their images
         for task in self.tasks:
-            whole.update(repr((task.name, task.outputs, task.mean, task.std)).encode())
+            digest.update(repr((task.name, task.outputs, task.mean, task.std)).encode())
             for part in (task.train_x, task.train_y, task.test_x, task.test_y, task.permutation, task.outside):
                 if part is None:
-                    whole.update(b"none")
+                    digest.update(b"none")
                     continue
                 place = (part.data_ptr(), part.numel())
                 if place not in seen:
                     seen[place] = hashlib.sha256(part.contiguous().numpy().tobytes()).digest()
-                whole.update(repr(tuple(part.shape)).encode() + seen[place])
-        whole.update(repr((self.n_outputs, self.per_task_heads)).encode())
-        return whole.hexdigest()
+                digest.update(repr(tuple(part.shape)).encode() + seen[place])
+        digest.update(repr((self.n_outputs, self.per_task_heads)).encode())
+        return digest.hexdigest()
 
 
 def scenario(

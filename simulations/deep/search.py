@@ -22,10 +22,10 @@ Settings = tuple[dict[str, Any], ...]
 
 def _crossed(same: Mapping[str, Any], **values: Sequence[Any]) -> Settings:
     """Every combination of the `values`, over `same`."""
-    found: list[dict[str, Any]] = [dict(same)]
+    settings: list[dict[str, Any]] = [dict(same)]
     for name, each in values.items():
-        found = [{**setting, name: value} for setting in found for value in each]
-    return tuple(found)
+        settings = [{**setting, name: value} for setting in settings for value in each]
+    return tuple(settings)
 
 
 _SGD = {"optimiser": "sgd"}
@@ -113,7 +113,7 @@ def search(
     points = [
         {"method": name, "options": options, **shared}
         for name in methods
-        for _, options in sorted(best[name], key=lambda found: -found[0])[:keep]
+        for _, options in sorted(best[name], key=lambda metrics: -metrics[0])[:keep]
     ]
     for _, result in run_points(store, points, **how):
         yield _row(result, "full")
@@ -121,7 +121,7 @@ def search(
 
 def _row(result: RunResult, length: str) -> dict[str, Any]:
     kind = get_method(result.method)
-    found = result.metrics(kind.views[0])
+    metrics = result.metrics(kind.views[0])
     changed = {name: value for name, value in result.options.items() if value != kind.defaults[name]}
     return {
         "method": result.method,
@@ -130,7 +130,7 @@ def _row(result: RunResult, length: str) -> dict[str, Any]:
             f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in changed.items()
         )
         or "defaults",
-        "average": found["average"],
-        "learned": found["learned"],
+        "average": metrics["average"],
+        "learned": metrics["learned"],
         "seconds": result.seconds,
     }

@@ -26,9 +26,11 @@ from . import teachers
 from .loss import Anchor
 from .records import DescentResult, Divergence, Recorder, Stage, record_epochs
 from .teachers import check_seeds
-from .training import Disorder, evaluate_loss, first_fields, held_at, hold_q_star, test_errors, train
+from .training import Disorder, first_fields, held_at, hold_q_star, train
 
 _log = logging.getLogger(__name__)
+# (chains of equal sizes, n, seeds, settings, device) -> their disorder
+DrawDisorder = Callable[[Sequence[Chain], int, tuple[int, ...], DescentSettings, torch.device], Disorder]
 
 
 def descend(
@@ -64,8 +66,8 @@ def descend(
 
     Returns
     -------
-    DescentResult; runs that left the finite numbers are logged as warnings, listed in `diverged`, and do not touch the
-    others.
+    DescentResult; runs whose fields are no longer finite are logged as warnings, listed in `diverged`, and do not
+    touch the others.
 
     Raises
     ------
@@ -98,6 +100,7 @@ def descend_many(
     term: Callable[[torch.Tensor], torch.Tensor] | None = None,
     observe: Callable[[int, int, torch.Tensor], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    draw: DrawDisorder = Disorder,
 ) -> list[DescentResult]:
     """`descend` of several problems at once, in one tensor program that reads the patterns once for all of them.
 
@@ -109,6 +112,7 @@ def descend_many(
     problems : tasks or chains with the same number of tasks and the same alpha of each; overlaps, gammas, anchors,
         memories, priors and q_star may differ.
     start : the descent of the first task that all of them share.
+    draw : teachers, patterns and loss, for networks that are no perceptrons (statmech_cl.simulations.tree).
     Everything else as in `descend`.
 
     Raises
@@ -124,7 +128,7 @@ def descend_many(
     n = check_count("n", n, low=2)
     seeds = check_seeds(seeds)
     where = check_device(device)
-    data = Disorder(chains, n, seeds, settings, where)
+    data = draw(chains, n, seeds, settings, where)
     begun = [_begun(start, chain, n, seeds, settings) for chain in chains]
     stages, diverged = [stages for stages, _ in begun], [diverged for _, diverged in begun]
     begin = start.stages[-1].theta if start else torch.stack([first_fields(seed, n, settings) for seed in seeds])
@@ -136,17 +140,17 @@ def descend_many(
     for index in range(first, len(sizes[0])):
         tasks = [chain.tasks[index] for chain in chains]
         by_row = [task for task in tasks for _ in range(settings.replicas)]
-        signed, flips = data.patterns(index, teachers.n_patterns(tasks[0].alpha, n), dtype)
+        patterns = data.task(index, dtype)
         held = held_at(by_row, theta)
         if held is not None:
             hold_q_star(theta, held)
-        recorders = [Recorder(of_one) for of_one in data.teachers]
+        recorders = [Recorder(of_one, data.eps_g) for of_one in data.teachers]
         alive = torch.isfinite(theta).all(-1)
 
         def record(
-            epoch: int, *, index=index, theta=theta, tasks=tasks, patterns=(signed, flips), to=recorders, alive=alive
+            epoch: int, *, index=index, theta=theta, tasks=tasks, patterns=patterns, to=recorders, alive=alive
         ) -> None:
-            loss = evaluate_loss(theta, *patterns)
+            loss = patterns.energy(theta) / max(1, patterns.count)
             for number, recorder in enumerate(to):
                 rows = slice(number * settings.replicas, (number + 1) * settings.replicas)
                 recorder.add(epoch, theta[:, rows], loss[:, rows])
@@ -171,16 +175,15 @@ def descend_many(
         record(0)
         train(
             theta,
-            signed,
+            patterns,
             _anchor(by_row, theta, first=index == 0),
             settings,
             teachers.generator(0, index, "order"),
-            flips=flips,
             q_star=held,
             on_epoch=on_epoch,
             term=term if index > 0 else None,
         )
-        eps_test = test_errors(theta, data, settings.test_patterns)
+        eps_test = data.test_errors(theta, settings.test_patterns)
         for number, recorder in enumerate(recorders):
             rows = slice(number * settings.replicas, (number + 1) * settings.replicas)
             stages[number].append(recorder.stage(eps_test[number], theta[:, rows]))
@@ -234,9 +237,9 @@ def anneal(
     chain = Chain((Task(alpha=alpha),))
     n, seeds, where = check_count("n", n, low=2), check_seeds(seeds), check_device(device)
     data = Disorder([chain], n, seeds, settings, where)
-    signed, _ = data.patterns(0, teachers.n_patterns(chain.tasks[0].alpha, n), dtype)
+    patterns = data.task(0, dtype)
     theta = torch.stack([first_fields(seed, n, settings) for seed in seeds]).to(where, dtype)
-    recorder = Recorder(data.teachers[0])
+    recorder = Recorder(data.teachers[0], data.eps_g)
     order = teachers.generator(0, 0, "order")
     for index, level in enumerate(levels):
         hold_q_star(theta, level)
@@ -245,11 +248,11 @@ def anneal(
             if progress is not None:
                 progress(index * settings.epochs + epoch, len(levels) * settings.epochs)
 
-        train(theta, signed, Anchor(chain.tasks[0], None), settings, order, q_star=level, on_epoch=on_epoch)
-        recorder.add(index, theta, evaluate_loss(theta, signed))
+        train(theta, patterns, Anchor(chain.tasks[0], None), settings, order, q_star=level, on_epoch=on_epoch)
+        recorder.add(index, theta, patterns.energy(theta) / max(1, patterns.count))
     rows = recorder.rows
-    found = {name: np.stack([row[name] for row in rows]) for name in ("q_star", "loss")}
-    return found | {name: np.stack([row[name][0] for row in rows]) for name in ("r", "p", "eps_g")}
+    arrays = {name: np.stack([row[name] for row in rows]) for name in ("q_star", "loss")}
+    return arrays | {name: np.stack([row[name][0] for row in rows]) for name in ("r", "p", "eps_g")}
 
 
 def _parameters(task: Task, n: int, settings: DescentSettings) -> str:

@@ -2,9 +2,9 @@
 
     swap of neighbours:  accepted with probability min(1, exp[(beta_i - beta_j) (E_i - E_j)]),  E = loss + anchor
 
-Where replica symmetry is broken, a chain at the wanted beta stays in the valley that it found first. Here every walker
-goes up and down the ladder: it forgets where it was at the hot end, and comes back to another valley with the right
-weight. Between swaps each rung takes one Hamiltonian trajectory (see `gibbs`), with a step of its own. Everything is
+Where replica symmetry is broken, a walker at the wanted beta alone stays in the valley that it met first. Here every
+walker goes up and down the ladder: it forgets where it was at the hot end, and comes back to another valley with the
+right weight. Between swaps each rung takes one Hamiltonian trajectory (see `gibbs`), with a step of its own. All is
 batched over seeds (disorder), independent ladders of a seed, and rungs: `theta : (n_seeds, n_ladders * n_rungs, N)`.
 
 Different ladders of a seed never meet: they are the independent replicas of which overlaps, R-hat and P(q) are made.
@@ -23,6 +23,7 @@ from statmech_cl.estimate import Estimate
 from statmech_cl.problem import Chain, Task
 from statmech_cl.validation import check_choice, check_count, check_number
 
+from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .descent import check_device, check_seeds
@@ -36,12 +37,12 @@ OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")
 class ExchangeSettings:
     """How to sample.
 
-    beta_low : the hottest rung; chains must mix there by themselves.
+    beta_low : the hottest rung; walkers must mix there by themselves.
     rungs : inverse temperatures from beta_low to the task's beta, in equal ratios. A swap is accepted often enough
         while the ratio stays near 1 + sqrt(2 / N).
     ladders : independent ladders of each seed, at least 2: q is the overlap of different ones.
     warmup : iterations that are thrown away; over their first half all betas rise from 0; steps are adapted throughout.
-    draws : iterations kept. An iteration is a trajectory at every rung and a sweep of swaps.
+    draws : iterations kept. An iteration is a trajectory at every rung and a round of swaps.
     leapfrogs, acceptance : as in GibbsSettings.
     """
 
@@ -71,7 +72,7 @@ class ExchangeSettings:
 class ExchangeResult:
     """Samples of one task.
 
-    stage : what the coldest rung saw (its "chains" are the ladders): series, R-hat, effective sample sizes.
+    stage : what the coldest rung saw (one walker a ladder): series, R-hat, effective sample sizes.
     betas : (n_rungs,) the ladder. rung_means : {"r", "p", "q_star", "energy"} : (n_seeds, n_rungs) means at every rung.
     overlaps : (n_seeds, n_pairs, n_draws) mean m_a m_b of two ladders' coldest walkers, draw by draw: P(q).
     swapped : (n_seeds, n_rungs - 1) share of accepted swaps between a rung and the next.
@@ -117,8 +118,8 @@ class _Walkers:
     anchor: Anchor
     betas: torch.Tensor  # (n_ladders * n_rungs,)
     loss: torch.Tensor
-    whole: torch.Tensor  # loss + anchor
-    slope: torch.Tensor  # d whole / d theta
+    total: torch.Tensor  # loss + anchor
+    slope: torch.Tensor  # d total / d theta
 
     @classmethod
     def start(cls, theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor, betas: torch.Tensor) -> _Walkers:
@@ -129,35 +130,35 @@ class _Walkers:
         cold = (self.betas * heat).unsqueeze(-1)
 
         def force(slope: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-            return slope * cold + 2.0 * perceptron.moments(theta)[0]
+            return slope * cold + 2.0 * moments(theta)[0]
 
         momentum = _normal(streams, self.theta)
         at, slope, moving = self.theta, self.slope, momentum
         pull = force(slope, at)
-        loss, whole = self.loss, self.whole
+        loss, total = self.loss, self.total
         for k in range(length):
             moving = moving - 0.5 * step * pull
             at = at + step * moving
             if k == length - 1:
-                loss, whole, slope = _energies(at, self.signed, self.anchor)
+                loss, total, slope = _energies(at, self.signed, self.anchor)
             else:
                 slope = perceptron.gradient(at, self.signed) + self.anchor.gradient(at)
             pull = force(slope, at)
             moving = moving - 0.5 * step * pull
-        rise = self.betas * heat * (whole - self.whole) + _edges(at) - _edges(self.theta)
+        rise = self.betas * heat * (total - self.total) + _edges(at) - _edges(self.theta)
         rise = rise + 0.5 * (moving.square() - momentum.square()).sum(-1)
         accepted = torch.exp(-rise.nan_to_num(nan=math.inf).clamp(min=0.0))
         take = _uniform(streams, self.theta.shape[1:2], self.theta) < accepted
         self.theta = torch.where(take.unsqueeze(-1), at, self.theta)
         self.slope = torch.where(take.unsqueeze(-1), slope, self.slope)
-        self.loss, self.whole = torch.where(take, loss, self.loss), torch.where(take, whole, self.whole)
+        self.loss, self.total = torch.where(take, loss, self.loss), torch.where(take, total, self.total)
         return accepted
 
     def permute(self, order: torch.Tensor) -> None:
         """Put walker order[s, k] of seed s in place k."""
         wide = order.unsqueeze(-1).expand_as(self.theta)
         self.theta, self.slope = self.theta.gather(1, wide), self.slope.gather(1, wide)
-        self.loss, self.whole = self.loss.gather(1, order), self.whole.gather(1, order)
+        self.loss, self.total = self.loss.gather(1, order), self.total.gather(1, order)
 
 
 def _energies(theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor) -> tuple[torch.Tensor, ...]:
@@ -168,7 +169,7 @@ def _energies(theta: torch.Tensor, signed: torch.Tensor, anchor: Anchor) -> tupl
 
 def _edges(theta: torch.Tensor) -> torch.Tensor:
     """-sum_i ln(1 - m_i^2), the measure of theta."""
-    return 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
+    return 2.0 * (log_2cosh(theta) - math.log(2.0)).sum(-1)
 
 
 class _Trips:
@@ -309,15 +310,15 @@ def _swap(
     All pairs of one parity at a time, the parities in turn: walkers drift along the ladder rather than diffuse.
     """
     betas = walkers.betas.unflatten(0, shape) * heat
-    whole = walkers.whole.unflatten(1, shape)
+    total = walkers.total.unflatten(1, shape)
     n_pairs = (shape[1] - first) // 2
-    low = torch.arange(first, first + 2 * n_pairs, 2, device=whole.device)
-    log_ratio = (betas[:, low] - betas[:, low + 1]) * (whole[..., low] - whole[..., low + 1])
+    low = torch.arange(first, first + 2 * n_pairs, 2, device=total.device)
+    log_ratio = (betas[:, low] - betas[:, low + 1]) * (total[..., low] - total[..., low + 1])
     accepted = torch.log(_uniform(streams, (shape[0], n_pairs), log_ratio)) < log_ratio
-    order = torch.arange(shape[1], device=whole.device).expand_as(whole).clone()
+    order = torch.arange(shape[1], device=total.device).expand_as(total).clone()
     order[..., low] += accepted.long()
     order[..., low + 1] -= accepted.long()
-    order += shape[1] * torch.arange(shape[0], device=whole.device).unsqueeze(-1)
+    order += shape[1] * torch.arange(shape[0], device=total.device).unsqueeze(-1)
     walkers.permute(order.flatten(1))
     done = accepted.cpu().numpy()
     trips.swap(done, first)

@@ -2,10 +2,10 @@
 
 Hamiltonian Monte Carlo with the density exp(-U) in theta, which is m uniform on [-1, 1]^N weighted by exp(-beta E): the
 measure that the mean-field theory describes (Phys. Rev. E 108, 014309, sections II-III), sampled at finite N with no
-optimiser between. Batched over seeds (disorder) and over chains that share a seed's patterns and reference:
-`theta : (n_seeds, n_chains, N)`.
+optimiser between. Batched over seeds (disorder) and over walkers that share a seed's patterns and reference:
+`theta : (n_seeds, n_walkers, N)`.
 
-The trajectory is `leapfrogs` steps long on average; every chain adapts its own step to the wanted acceptance by dual
+The trajectory is `leapfrogs` steps long on average; every walker adapts its own step to the wanted acceptance by dual
 averaging (Hoffman & Gelman, J. Mach. Learn. Res. 15, 1593 (2014), section 3.2) during warm-up and keeps it afterwards.
 """
 
@@ -25,6 +25,7 @@ from statmech_cl.problem import Chain, Task, refuse_replay
 from statmech_cl.validation import check_choice, check_count, check_number
 
 from ..device import check_device
+from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .loss import Anchor
@@ -39,9 +40,9 @@ class GibbsSettings:
     """How to sample.
 
     warmup : iterations that are thrown away; over their first half beta rises linearly to its value (from "prior"), so
-        that a chain settles where it first finds room; steps are adapted until their end.
+        that a walker settles where it first finds room; steps are adapted until their end.
     draws : iterations kept.
-    chains : chains of each seed, at least 2: q is the overlap of different chains.
+    walkers : independent Markov chains of each seed, at least 2: q is the overlap of different walkers.
     leapfrogs : mean number of leapfrog steps of a trajectory; each takes between a half and one and a half times it.
     acceptance : acceptance that the steps are adapted to.
     start : "prior", m uniform on [-1, 1]^N; "teacher", fields of the teacher's sign: the high-overlap branch.
@@ -50,7 +51,7 @@ class GibbsSettings:
 
     warmup: int = 300
     draws: int = 300
-    chains: int = 4
+    walkers: int = 4
     leapfrogs: int = 20
     acceptance: float = 0.8
     start: str = "prior"
@@ -59,7 +60,7 @@ class GibbsSettings:
     def __post_init__(self) -> None:
         check_count("warmup", self.warmup, low=10)
         check_count("draws", self.draws, low=4)
-        check_count("chains", self.chains, low=2)
+        check_count("walkers", self.walkers, low=2)
         check_count("leapfrogs", self.leapfrogs)
         check_number("acceptance", self.acceptance, low=0.0, high=1.0, open_low=True, open_high=True)
         check_choice("start", self.start, STARTS)
@@ -70,11 +71,11 @@ class GibbsSettings:
 class GibbsStage:
     """What the sampler saw of one task. n_tasks counts all teachers of the chain.
 
-    r, p : (n_seeds, n_chains, n_draws, n_tasks) overlaps mean W m and mean W sign(m).
-    q_star, energy : (n_seeds, n_chains, n_draws) mean m^2, and E/P without the anchor (0 where there are no patterns).
-    q : (n_seeds,) overlap of the chains' mean m, averaged over pairs of different chains.
-    acceptance, step : (n_seeds, n_chains) mean acceptance after warm-up, and the adapted step.
-    theta : (n_seeds, n_chains, N) the last draw.
+    r, p : (n_seeds, n_walkers, n_draws, n_tasks) overlaps mean W m and mean W sign(m).
+    q_star, energy : (n_seeds, n_walkers, n_draws) mean m^2, and E/P without the anchor (0 where there are no patterns).
+    q : (n_seeds,) overlap of the walkers' mean m, averaged over pairs of different walkers.
+    acceptance, step : (n_seeds, n_walkers) mean acceptance after warm-up, and the adapted step.
+    theta : (n_seeds, n_walkers, N) the last draw.
     """
 
     r: np.ndarray
@@ -87,25 +88,25 @@ class GibbsStage:
     theta: torch.Tensor
 
     def series(self) -> dict[str, np.ndarray]:
-        """The recorded scalars by name, each (n_seeds, n_chains, n_draws)."""
+        """The recorded scalars by name, each (n_seeds, n_walkers, n_draws)."""
         out = {"q_star": self.q_star, "energy": self.energy}
         for task in range(self.r.shape[-1]):
             out[f"r{task + 1}"], out[f"p{task + 1}"] = self.r[..., task], self.p[..., task]
         return out
 
     def ess(self) -> dict[str, np.ndarray]:
-        """Bulk effective sample size of each scalar and seed over all its chains, (n_seeds,): ArviZ's rank-based."""
+        """Bulk effective sample size of each scalar and seed over all its walkers, (n_seeds,): ArviZ's rank-based."""
         return self._diagnosed("ess")
 
     def rhat(self) -> dict[str, np.ndarray]:
-        """Rank-normalised split R-hat of each scalar and seed, (n_seeds,): 1 where the chains agree."""
+        """Rank-normalised split R-hat of each scalar and seed, (n_seeds,): 1 where the walkers agree."""
         return self._diagnosed("rhat")
 
     def _diagnosed(self, name: str) -> dict[str, np.ndarray]:
         from arviz_stats.base import array_stats  # half a second to import; only diagnostics need it
 
         measure = getattr(array_stats, name)
-        # a series that does not move (p at overlap one) has no autocorrelation: its chains agree trivially
+        # a series that does not move (p at overlap one) has no autocorrelation: its walkers agree trivially
         return {
             key: np.array([measure(seed, chain_axis=0, draw_axis=1) if np.ptp(seed) > 0 else np.nan for seed in values])
             for key, values in self.series().items()
@@ -125,8 +126,8 @@ class GibbsResult:
     stages: tuple[GibbsStage, ...]
 
     def values(self, name: str, *, after: int = -1, on: int | None = None) -> np.ndarray:
-        """`name` ("r", "p", "eps_g", "q_star", "q", "energy") averaged over chains and draws, for each seed, after task
-        `after` and with respect to teacher `on` (the same task's unless told): (n_seeds,).
+        """`name` ("r", "p", "eps_g", "q_star", "q", "energy") averaged over walkers and draws, for each seed, after
+        task `after` and with respect to teacher `on` (the same task's unless told): (n_seeds,).
         """
         check_choice("name", name, OBSERVABLES)
         stage = self.stages[after]
@@ -142,7 +143,7 @@ class GibbsResult:
         return np.array([channel.eps_g(0.5 * (1.0 - p)) for p in mean])
 
     def estimate(self, name: str, *, after: int = -1, on: int | None = None) -> Estimate:
-        """Mean and standard error over the disorder: seeds are independent, whatever the chains' autocorrelation."""
+        """Mean and standard error over the disorder: seeds are independent, whatever the walkers' autocorrelation."""
         return Estimate.from_samples(self.values(name, after=after, on=on))
 
 
@@ -184,7 +185,7 @@ class _Target:
         loss, slope = self.loss.energy_and_gradient(theta)
         assert loss is not None
         value = self.beta * heat * (loss + self.anchor.energy(theta))
-        value += 2.0 * (perceptron.log_2cosh(theta) - math.log(2.0)).sum(-1)
+        value += 2.0 * (log_2cosh(theta) - math.log(2.0)).sum(-1)
         return value, self._whole(slope, theta, heat), loss
 
     def force(self, theta: torch.Tensor, heat: float) -> torch.Tensor:
@@ -193,11 +194,11 @@ class _Target:
 
     def _whole(self, slope: torch.Tensor, theta: torch.Tensor, heat: float) -> torch.Tensor:
         slope = slope.add_(self.anchor.gradient(theta))
-        return slope.mul_(self.beta * heat).add_(perceptron.moments(theta)[0], alpha=2.0)
+        return slope.mul_(self.beta * heat).add_(moments(theta)[0], alpha=2.0)
 
 
 class _DualAveraging:
-    """Steps of all chains, driven to the wanted acceptance; the constants are Hoffman and Gelman's."""
+    """Steps of all walkers, driven to the wanted acceptance; the constants are Hoffman and Gelman's."""
 
     def __init__(self, step: torch.Tensor, acceptance: float) -> None:
         self.wanted, self.count = acceptance, 0
@@ -225,7 +226,7 @@ def sample(
     draw_loss: DrawLoss | None = None,
 ) -> GibbsResult:
     """Sample the Gibbs measure of a task; of a chain, task after task, each given a reference drawn from the one before
-    (the last draw of the seed's first chain, shared by all chains of the next task: the Franz-Parisi setting).
+    (the last draw of the seed's first walker, shared by all walkers of the next task: the Franz-Parisi setting).
 
     Parameters
     ----------
@@ -299,15 +300,15 @@ def _begun(
 
 
 def _reference(stage: GibbsStage, settings: GibbsSettings) -> torch.Tensor:
-    """The last draw of each seed's first chain, for all chains of the next task."""
-    return stage.theta[:, :1].expand(-1, settings.chains, -1).contiguous()
+    """The last draw of each seed's first walker, for all walkers of the next task."""
+    return stage.theta[:, :1].expand(-1, settings.walkers, -1).contiguous()
 
 
 def _patterns(w: torch.Tensor, task: int, seeds: Sequence[int], count: int, channel: Channel) -> torch.Tensor:
     """The signed patterns of all seeds, the same ones that descent is given."""
     rows = [
         teachers.signed_patterns(teacher.cpu(), count, teachers.generator(seed, task, "patterns"))
-        * teachers.mistakes([channel], count, seed, task)[0].unsqueeze(-1)
+        * teachers.mistakes([teachers.flips(channel)], count, seed, task)[0].unsqueeze(-1)
         for teacher, seed in zip(w, seeds, strict=True)
     ]
     return torch.stack(rows)
@@ -327,8 +328,8 @@ def _uniform(streams: Sequence[torch.Generator], shape: tuple[int, ...], like: t
 def _started(
     settings: GibbsSettings, streams: Sequence[torch.Generator], w: torch.Tensor, reference: torch.Tensor | None
 ) -> torch.Tensor:
-    """First fields of the chains: at the prior, at the teacher, or, for a later task, at the reference."""
-    theta = torch.atanh(2.0 * _uniform(streams, (settings.chains, w.shape[1]), w).clamp(1e-6, 1.0 - 1e-6) - 1.0)
+    """First fields of the walkers: at the prior, at the teacher, or, for a later task, at the reference."""
+    theta = torch.atanh(2.0 * _uniform(streams, (settings.walkers, w.shape[1]), w).clamp(1e-6, 1.0 - 1e-6) - 1.0)
     if reference is not None:
         return reference + 0.1 * theta
     if settings.start == "teacher":
@@ -346,9 +347,9 @@ def _run(
     anneal: bool,
     on_step: Callable[[int], None],
 ) -> GibbsStage:
-    """Warm up and sample one task from `theta : (n_seeds, n_chains, N)`."""
+    """Warm up and sample one task from `theta : (n_seeds, n_walkers, N)`."""
     half = settings.leapfrogs // 2
-    # one length for all chains at a time, the same whatever the seeds: trajectories stay in step in one tensor program
+    # one length for all walkers at a time, the same whatever the seeds: trajectories stay in step in one tensor program
     lengths = np.random.default_rng(0).integers(
         max(1, settings.leapfrogs - half), settings.leapfrogs + half + 1, settings.warmup + settings.draws
     )
@@ -391,10 +392,10 @@ def _run(
         on_step(iteration + 1)
     draws = {name: torch.stack([row[name] for row in kept], dim=2).double().cpu().numpy() for name in kept[0]}
     gram = mean_m @ mean_m.transpose(1, 2) / theta.shape[-1]
-    chains = settings.chains
+    walkers = settings.walkers
     off_diagonal = gram.sum((1, 2)) - gram.diagonal(dim1=1, dim2=2).sum(1)
     return GibbsStage(
-        q=(off_diagonal / (chains * (chains - 1))).double().cpu().numpy(),
+        q=(off_diagonal / (walkers * (walkers - 1))).double().cpu().numpy(),
         acceptance=accepted_sum.double().cpu().numpy(),
         step=torch.exp(adapted.averaged).double().cpu().numpy(),
         theta=theta,

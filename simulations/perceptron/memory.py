@@ -9,6 +9,7 @@ of order N, are far smaller.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,16 @@ from ..device import check_device
 from .teachers import n_patterns
 
 
+def tasks_of(problem: Problem) -> tuple[Task, ...]:
+    """The tasks of a chain, or the one task."""
+    return (problem,) if isinstance(problem, Task) else problem.tasks
+
+
 def needed(problem: Problem, *, method: str, n: int, n_seeds: int, test_patterns: int = 0) -> float:
     """Bytes that simulating this problem takes at its peak."""
-    tasks = (problem,) if isinstance(problem, Task) else problem.tasks
+    tasks = tasks_of(problem)
+    if not math.isfinite(n * max(task.alpha for task in tasks)):
+        return math.inf
     count = max(n_patterns(task.alpha, n) for task in tasks)
     if method == "gibbs":
         return 5.0 * count * n * n_seeds
@@ -50,9 +58,10 @@ def check(problem: Problem, *, method: str, n: int, n_seeds: int, device: str, *
     bytes_needed = needed(problem, method=method, n=n, n_seeds=n_seeds, test_patterns=settings.get("test_patterns", 0))
     there = available(device)
     if bytes_needed > there:
+        most = max(task.alpha for task in tasks_of(problem))
         raise ValueError(
-            f"n must be small enough for the memory of {device}, got {n}: the patterns take about {said(bytes_needed)} "
-            f"with {n_seeds} seeds, and there are {said(there)}"
+            f"n must be small enough for the memory of {device}, got {n}: with alpha = {most:g} and {n_seeds} "
+            f"seeds the patterns take about {said(bytes_needed)}, and there are {said(there)}"
         )
     return bytes_needed
 

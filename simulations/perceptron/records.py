@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from . import loss as perceptron
 
 @dataclass(frozen=True)
 class Divergence:
-    """A descent that left the finite numbers: which seed and replica, on which task, seen at which epoch."""
+    """A descent whose fields are no longer finite: which seed and replica, on which task, seen at which epoch."""
 
     seed: int
     replica: int
@@ -37,7 +38,8 @@ class Stage:
     """What was recorded while one task was trained. n_tasks counts all teachers of the chain, learned yet or not.
 
     epochs : (n_records,) epochs of the records; 0 is the state before training.
-    r, p, eps_g : (n_records, n_tasks, n_seeds) overlaps mean W m, mean W sign(m), and arccos(p)/pi.
+    r, p, eps_g : (n_records, n_tasks, n_seeds) overlaps mean W m, mean W sign(m), and the error that p means,
+        arccos(p)/pi of a perceptron.
     q_star, loss : (n_records, n_seeds) mean m^2, and E/P on all patterns of the task (0 where it has none).
     q : (n_records, n_seeds) mean m_a m_b of two replicas, nan with one.
     eps_test : (n_tasks, n_seeds) error of the final sign(theta) on fresh patterns, nan where none were asked for.
@@ -60,7 +62,7 @@ class DescentResult:
     """Descents of a chain of tasks: the history of each task's training, seed by seed.
 
     stages : one Stage for each task, in order.
-    diverged : the runs that left the finite numbers; they are nan in the records and are left out of estimates.
+    diverged : the runs whose fields are no longer finite; they are nan in the records and are left out of estimates.
     """
 
     chain: Chain
@@ -94,8 +96,8 @@ class DescentResult:
 class Recorder:
     """Collects observables of all seeds of one problem at the recorded epochs."""
 
-    def __init__(self, teachers: torch.Tensor) -> None:
-        self.teachers = teachers
+    def __init__(self, teachers: torch.Tensor, eps_g: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.teachers, self.eps_g = teachers, eps_g
         self.rows: list[dict[str, np.ndarray]] = []
         self.epochs: list[int] = []
 
@@ -105,7 +107,7 @@ class Recorder:
         row = {
             "r": seen["r"].mean(1).T,
             "p": p.mean(1).T,
-            "eps_g": (torch.arccos(p) / torch.pi).mean(1).T,
+            "eps_g": self.eps_g(p).mean(1).T,
             "q_star": seen["q_star"].mean(1),
             "loss": loss.mean(1),
             "q": seen.get("q", torch.full_like(seen["q_star"][:, 0], torch.nan)),

@@ -208,11 +208,11 @@ def annealing_row(
     *, alpha: float, q_stars: Sequence[float], n: int, seeds: Sequence[int], device: str = "cpu", **settings: Any
 ) -> dict[str, Any]:
     """Descent with q_star held on a slow ramp: lists over the levels, with `_error`."""
-    found = anneal(alpha, q_stars, n=n, seeds=tuple(seeds), settings=DescentSettings(**settings), device=device)
+    annealed = anneal(alpha, q_stars, n=n, seeds=tuple(seeds), settings=DescentSettings(**settings), device=device)
     row: dict[str, Any] = {"level": [float(q) for q in q_stars]}
     for name in ("eps_g", "p", "r", "loss"):
-        _put_series(row, name, found[name])
-        row[f"{name}_seeds"] = found[name].tolist()
+        _put_series(row, name, annealed[name])
+        row[f"{name}_seeds"] = annealed[name].tolist()
     return row
 
 

@@ -14,6 +14,7 @@ import torch
 
 from statmech_cl.channels import Channel, Perceptron
 from statmech_cl.problem import Chain
+from statmech_cl.trees import Tree
 from statmech_cl.validation import check_choice, check_count
 
 _PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler", "noise")
@@ -75,19 +76,26 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
 
 
-def mistakes(channels: Sequence[Channel], count: int, seed: int, task: int) -> torch.Tensor:
-    """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_channels, count)` int8.
+def mistakes(shares: Sequence[float], count: int, seed: int, task: int) -> torch.Tensor:
+    """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_teachers, count)` int8.
 
-    One uniform number a pattern serves all channels: the labels that a teacher flips rarely, one who errs more often
-    flips too.
+    shares : what share of the labels each teacher flips. One uniform number a pattern serves all of them: the labels
+        that a teacher flips rarely, one who errs more often flips too.
     """
     u = torch.rand((count,), generator=generator(seed, task, "noise"), dtype=torch.float64)
-    rows = [torch.where(u < perceptron(channel).flips, -1, 1) for channel in channels]
+    rows = [torch.where(u < share, -1, 1) for share in shares]
     return torch.stack(rows).to(torch.int8)
 
 
+def flips(channel: Channel) -> float:
+    """The share of the labels that a channel's teacher flips."""
+    return float(getattr(channel, "flips", 0.0))
+
+
 def perceptron(channel: Channel) -> Perceptron:
-    """The channel, known to be that of a perceptron."""
+    """The channel, known to be that of a perceptron: a tree without hidden layers is one."""
+    if isinstance(channel, Tree) and channel.hidden_layers == 0:
+        return Perceptron(flips=channel.flips)
     if not isinstance(channel, Perceptron):
         raise ValueError(f"channel must be a Perceptron for simulated perceptrons, got {channel!r}")
     return channel

@@ -1,14 +1,16 @@
-"""One task's descent: its disorder on a device, the optimiser's steps, sweeps over mini-batches, fresh patterns."""
+"""One task's descent: its disorder on a device, the optimiser's steps, passes over mini-batches, fresh patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 
 from statmech_cl.descent_settings import DescentSettings
 from statmech_cl.problem import Chain, Task, refuse_replay
 
+from ..field_space import moments
 from . import loss as perceptron
 from . import teachers
 from .loss import Anchor
@@ -17,8 +19,59 @@ from .loss import Anchor
 _PIECE = {"cpu": 2**21, "cuda": 2**28}
 
 
+class Patterns(Protocol):
+    """What one task is trained on: `count` patterns a seed, and the network's loss on them."""
+
+    count: int
+
+    def gradient(self, theta: torch.Tensor, block: slice) -> torch.Tensor:
+        """dE/dtheta of the patterns of one mini-batch, shaped like `theta : (n_seeds, n_rows, N)`."""
+
+    def energy(self, theta: torch.Tensor) -> torch.Tensor:
+        """E on all patterns, for each seed and row: (n_seeds, n_rows)."""
+
+
+class Signed:
+    """A perceptron's patterns, `signed : (n_seeds, P, N)` int8, and what turns them into those of every row."""
+
+    def __init__(self, signed: torch.Tensor, flips: torch.Tensor | None = None) -> None:
+        self.signed, self.flips, self.count = signed, flips, signed.shape[1]
+
+    def gradient(self, theta: torch.Tensor, block: slice) -> torch.Tensor:
+        grad = torch.zeros_like(theta)
+        for piece, flipped in self._pieces(block, theta):
+            grad += perceptron.gradient(theta, piece, flipped)
+        return grad
+
+    def energy(self, theta: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(theta.shape[:2], dtype=theta.dtype, device=theta.device)
+        for piece, flipped in self._pieces(slice(None), theta):
+            total += perceptron.energy(theta, piece, flipped)
+        return total
+
+    def _pieces(self, block: slice, like: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+        """The patterns of a block, piece by piece in the number type of `like`, each in the same small buffer, with the
+        piece of `flips` that belongs to it."""
+        signed = self.signed[:, block]
+        flips = None if self.flips is None else self.flips[..., block]
+        n_seeds, count, n = signed.shape
+        size = piece_size(signed)
+        buffer = torch.empty((n_seeds, size, n), dtype=like.dtype, device=like.device)
+        for start in range(0, count, size):
+            piece = signed[:, start : start + size]
+            flipped = None if flips is None else flips[..., start : start + size]
+            yield buffer[:, : piece.shape[1]].copy_(piece), flipped
+
+
+def piece_size(patterns: torch.Tensor) -> int:
+    """How many of `patterns : (n_seeds, P, N)` are converted at a time."""
+    n_seeds, count, n = patterns.shape
+    return max(1, min(count, _PIECE[patterns.device.type] // (n_seeds * n)))
+
+
 class Disorder:
-    """The disorder of chains of equal sizes on one device: teachers, and the patterns of one task at a time.
+    """The disorder of chains of equal sizes on one device: teachers, and the patterns of one task at a time. What
+    follows is a perceptron's; other networks bring their own `check`, `task`, `eps_g` and `test_errors`.
 
     teachers : (n_problems, n_tasks, n_seeds, N) int8.
     """
@@ -26,14 +79,30 @@ class Disorder:
     def __init__(
         self, chains: Sequence[Chain], n: int, seeds: Sequence[int], settings: DescentSettings, device: torch.device
     ) -> None:
-        self.seeds, self.device, self.settings = seeds, device, settings
+        self.chains, self.seeds, self.device, self.settings = chains, seeds, device, settings
         for task in (task for chain in chains for task in chain.tasks):
             refuse_replay(task, "a descent")
-        self.channels = [[teachers.perceptron(task.channel) for task in chain.tasks] for chain in chains]
+            self.check(task)
         drawn = [
             [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds] for chain in chains
         ]
         self.teachers = torch.stack([torch.stack(of_one, dim=1) for of_one in drawn]).to(device)
+
+    def check(self, task: Task) -> None:
+        """Refuse a task of another network."""
+        teachers.perceptron(task.channel)
+
+    def count(self, task: int) -> int:
+        """P of a task."""
+        return teachers.n_patterns(self.chains[0].tasks[task].alpha, self.teachers.shape[-1])
+
+    def task(self, task: int, dtype: torch.dtype) -> Patterns:
+        """What a task is trained on; dtype is that of the fields."""
+        return Signed(*self.patterns(task, self.count(task), dtype))
+
+    def eps_g(self, p: torch.Tensor) -> torch.Tensor:
+        """arccos(p) / pi, the error on fresh patterns at the overlaps p."""
+        return torch.arccos(p) / torch.pi
 
     def patterns(
         self, task: int, count: int, dtype: torch.dtype, purpose: str = "patterns"
@@ -49,15 +118,48 @@ class Disorder:
         for index, seed in enumerate(self.seeds):
             rng = teachers.generator(seed, task, purpose)
             signed[index], differ = teachers.shared_patterns(of_task[:, index].cpu(), count, rng)
-            channels = [of_one[task] for of_one in self.channels]
-            if purpose == "patterns" and any(channel.flips for channel in channels):
-                wrong = teachers.mistakes(channels, count, seed, task)
+            wrong = self.mistakes(task, count, seed) if purpose == "patterns" else None
+            if wrong is not None:
                 signed[index] *= wrong[0].unsqueeze(-1).to(self.device)
                 differ = differ * wrong * wrong[0]
             flips[index] = differ
         if (flips == 1).all():
             return signed, None
         return signed, flips.repeat_interleave(self.settings.replicas, dim=1)
+
+    def mistakes(self, task: int, count: int, seed: int) -> torch.Tensor | None:
+        """-1 where the noisy teachers of a task mislabel a pattern, else 1: (n_problems, count); None without noise."""
+        shares = [teachers.flips(chain.tasks[task].channel) for chain in self.chains]
+        return teachers.mistakes(shares, count, seed, task) if any(shares) else None
+
+    def test_errors(self, theta: torch.Tensor, count: int) -> torch.Tensor:
+        """Share of fresh patterns on which sign(theta) and each teacher disagree: (n_problems, n_tasks, n_seeds).
+
+        Patterns with W . x = 0 (a share of sqrt(2 / (pi n)) for even n) have no right answer and are left out; a
+        student with sign(theta) . x = 0 is wrong by one half.
+        """
+        n_problems, n_tasks, n_seeds, _ = self.teachers.shape
+        errors = theta.new_full((n_problems, n_tasks, n_seeds), torch.nan)
+        if count == 0:
+            return errors
+        for task in range(n_tasks):
+            signed, flips = self.patterns(task, count, theta.dtype, "test")
+            signed = signed.to(theta.dtype)
+            wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed, flips)))
+            decided = perceptron.fields(self.teachers[:, task].transpose(0, 1).to(theta.dtype), signed) != 0
+            errors[:, task] = self.share(wrong, decided)
+        return self.finite(errors, theta)
+
+    def share(self, wrong: torch.Tensor, decided: torch.Tensor) -> torch.Tensor:
+        """Mean of `wrong : (n_seeds, n_rows, P)` over replicas and the patterns that are
+        `decided : (n_seeds, n_problems, P)`: (n_problems, n_seeds)."""
+        wrong = wrong.unflatten(1, (decided.shape[1], -1)) * decided.unsqueeze(2)
+        return (wrong.sum(-1) / decided.sum(-1).unsqueeze(2)).mean(2).T
+
+    def finite(self, errors: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+        """The errors, nan where a replica's fields are not finite: torch.sign(nan) is 0, an error of one half."""
+        finite = torch.isfinite(theta).all(-1).unflatten(1, (errors.shape[0], -1)).all(2).T
+        return torch.where(finite.unsqueeze(1), errors, torch.nan)
 
 
 class Optimizer:
@@ -94,7 +196,7 @@ def hold_q_star(theta: torch.Tensor, q_star: float | torch.Tensor) -> None:
     scale = torch.ones_like(theta[..., :1])
     for _ in range(20):
         scaled = theta * scale
-        m, var = perceptron.moments(scaled)
+        m, var = moments(scaled)
         miss = m.square().mean(-1, keepdim=True) - q_star
         slope = (2.0 * m * var * scaled).mean(-1, keepdim=True)
         # a step of at most a factor e keeps a start far off on the road
@@ -113,50 +215,6 @@ def held_at(tasks: Sequence[Task], theta: torch.Tensor) -> torch.Tensor | None:
     return theta.new_tensor([float("nan") if task.q_star is None else task.q_star for task in tasks]).unsqueeze(-1)
 
 
-def _pieces(
-    signed: torch.Tensor, flips: torch.Tensor | None, like: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """`signed : (n_seeds, P, N)` int8, piece by piece in the number type of `like`, each in the same small buffer, with
-    the piece of `flips` that belongs to it."""
-    n_seeds, count, n = signed.shape
-    size = max(1, min(count, _PIECE[signed.device.type] // (n_seeds * n)))
-    buffer = torch.empty((n_seeds, size, n), dtype=like.dtype, device=like.device)
-    for start in range(0, count, size):
-        piece = signed[:, start : start + size]
-        flipped = None if flips is None else flips[..., start : start + size]
-        yield buffer[:, : piece.shape[1]].copy_(piece), flipped
-
-
-def evaluate_loss(theta: torch.Tensor, signed: torch.Tensor, flips: torch.Tensor | None = None) -> torch.Tensor:
-    """E/P on all patterns, `signed : (n_seeds, P, N)` int8, for each seed and row: (n_seeds, n_rows)."""
-    total = torch.zeros(theta.shape[:2], dtype=theta.dtype, device=theta.device)
-    for piece, flipped in _pieces(signed, flips, theta):
-        total += perceptron.energy(theta, piece, flipped)
-    return total / max(1, signed.shape[1])
-
-
-def test_errors(theta: torch.Tensor, data: Disorder, count: int) -> torch.Tensor:
-    """Share of fresh patterns on which sign(theta) and each teacher disagree: (n_problems, n_tasks, n_seeds).
-
-    Patterns with W . x = 0 (a share of sqrt(2 / (pi n)) for even n) have no right answer and are left out; a student
-    with sign(theta) . x = 0 is wrong by one half.
-    """
-    n_problems, n_tasks, n_seeds, _ = data.teachers.shape
-    errors = theta.new_full((n_problems, n_tasks, n_seeds), torch.nan)
-    if count == 0:
-        return errors
-    for task in range(n_tasks):
-        signed, flips = data.patterns(task, count, theta.dtype, "test")
-        signed = signed.to(theta.dtype)
-        wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed, flips)))
-        decided = perceptron.fields(data.teachers[:, task].transpose(0, 1).to(theta.dtype), signed) != 0
-        wrong = wrong.unflatten(1, (n_problems, -1)) * decided.unsqueeze(2)
-        errors[:, task] = (wrong.sum(-1) / decided.sum(-1).unsqueeze(2)).mean(2).T
-    # torch.sign(nan) is 0, which would look like an error of one half
-    finite = torch.isfinite(theta).all(-1).unflatten(1, (n_problems, -1)).all(2).T
-    return torch.where(finite.unsqueeze(1), errors, torch.nan)
-
-
 def first_fields(seed: int, n: int, settings: DescentSettings) -> torch.Tensor:
     """The fields that a seed's first task starts from, `(n_replicas, n)`."""
     rng = teachers.generator(seed, 0, "start")
@@ -165,30 +223,26 @@ def first_fields(seed: int, n: int, settings: DescentSettings) -> torch.Tensor:
 
 def train(
     theta: torch.Tensor,
-    signed: torch.Tensor,
+    patterns: Patterns,
     anchor: Anchor,
     settings: DescentSettings,
     order: torch.Generator,
     *,
-    flips: torch.Tensor | None = None,
     q_star: float | torch.Tensor | None = None,
     on_epoch: Callable[[int], None],
     term: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> None:
-    """Descend in place for `settings.epochs` sweeps over `signed : (n_seeds, P, N)`; calls on_epoch after each."""
-    count = signed.shape[1]
+    """Descend in place for `settings.epochs` passes over the patterns; calls on_epoch after each."""
+    count = patterns.count
     size = min(settings.batch or count, count)
     starts = range(0, count, size) if count else [0]
     optimizer = Optimizer(settings, theta)
     decay = settings.weight_decay * anchor.free
     for epoch in range(1, settings.epochs + 1):
         for index in torch.randperm(len(starts), generator=order).tolist():
-            block = slice(starts[index], starts[index] + size)
-            patterns = signed[:, block]
-            share = patterns.shape[1] / count if count else 1.0
-            grad = torch.zeros_like(theta)
-            for piece, flipped in _pieces(patterns, None if flips is None else flips[..., block], theta):
-                grad += perceptron.gradient(theta, piece, flipped)
+            block = slice(starts[index], min(starts[index] + size, count))
+            share = (block.stop - block.start) / count if count else 1.0
+            grad = patterns.gradient(theta, block)
             pull = anchor.gradient(theta)
             if isinstance(pull, torch.Tensor):
                 grad.add_(pull, alpha=share)

@@ -41,7 +41,7 @@ class Sign:
     odd = True
 
     def value(self, a: torch.Tensor) -> torch.Tensor:
-        return torch.where(a < 0, -1.0, 1.0).to(a.dtype)
+        return torch.sign(a)  # 0 of a tie, which an even number of inputs allows: no side is favoured
 
     def forward(self, h: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         t = h * s.rsqrt()

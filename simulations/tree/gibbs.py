@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 
@@ -13,7 +12,8 @@ from ..device import check_device
 from ..perceptron import gibbs, teachers
 from ..perceptron.gibbs import GibbsResult, GibbsSettings
 from ..perceptron.teachers import check_seeds
-from .loss import Shape, drawn_loss
+from .loss import drawn_loss
+from .shape import Shape, of_shape
 
 
 def sample(
@@ -36,19 +36,11 @@ def sample(
     known, where = check_seeds(seeds), check_device(device)
 
     def draw(w: torch.Tensor, index: int, task: Task) -> gibbs.Loss:
-        loss = drawn_loss(shape, w, index, known, teachers.n_patterns(task.alpha, shape.n), dtype)
+        count = teachers.n_patterns(task.alpha, shape.n)
+        loss = drawn_loss(shape, w, index, known, count, dtype, teachers.flips(task.channel))
         loss.x, loss.y = loss.x.to(where), loss.y.to(where)
         return loss
 
     return gibbs.sample(
         chain, n=shape.n, seeds=known, settings=settings, device=device, dtype=dtype, progress=progress, draw_loss=draw
     )
-
-
-def of_shape(problem: Task | Chain, shape: Shape) -> Chain:
-    """The problem as a chain of tasks of this shape's network."""
-    chain = Chain((problem,)) if isinstance(problem, Task) else problem
-    for task in chain.tasks:
-        if task.channel not in (Task(alpha=0.0).channel, shape.channel):
-            raise ValueError(f"channel must be that of the shape, {shape.channel!r}, got {task.channel!r}")
-    return replace(chain, tasks=tuple(replace(task, channel=shape.channel) for task in chain.tasks))

@@ -12,132 +12,106 @@ a matter of its inputs' signs; else it alternates. Batched over seeds and over r
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 
-from statmech_cl.trees import Tree
-from statmech_cl.validation import check_count
-
+from ..field_space import moments
 from ..perceptron import loss as perceptron
 from ..perceptron import teachers
-from .activations import ACTIVATIONS, Activation
+from ..perceptron.training import piece_size
+from .shape import Shape
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """A tree at finite size.
+def energy_and_gradient(
+    shape: Shape, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, with_energy: bool = True
+) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """E : (n_seeds, n_rows), None where it is not wanted, and dE/dtheta shaped like `theta : (n_seeds, n_rows, N)`.
 
-    inputs : n, inputs of each unit of the first layer.
-    units : K of each hidden layer: how many units of it feed one unit above; L numbers, or one for all.
-    channel : the tree of the theory that it approaches.
+    x : (n_seeds, units, P, inputs) in the number type of theta; y : (n_seeds, 1, 1 or n_rows, P) labels.
     """
-
-    inputs: int
-    units: tuple[int, ...] | int
-    channel: Tree
-
-    def __post_init__(self) -> None:
-        layers = self.channel.hidden_layers
-        check_count("inputs", self.inputs)
-        given = (self.units,) * layers if isinstance(self.units, int) else tuple(self.units)
-        units = tuple(check_count("units", k) for k in given)
-        if layers == 0 or len(units) != layers:
-            raise ValueError(
-                f"units must hold {layers} numbers, one a hidden layer of at least one, got {self.units!r}"
-            )
-        if self.channel.flips > 0.0:
-            raise ValueError(f"flips must be 0 for a simulated tree, got {self.channel.flips!r}")
-        object.__setattr__(self, "units", units)
-
-    @property
-    def first(self) -> int:
-        """Units of the first hidden layer."""
-        return math.prod(self.layers)
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        return self.units if isinstance(self.units, tuple) else (self.units,)
-
-    @property
-    def n(self) -> int:
-        """Weights N."""
-        return self.inputs * self.first
-
-    @property
-    def activation(self) -> Activation:
-        return ACTIVATIONS[str(self.channel.activation)]
-
-    def signs(self, count: int, like: torch.Tensor) -> torch.Tensor:
-        """v_l / sqrt K of a layer whose units come in groups of `count`."""
-        v = like.new_full((count,), count**-0.5)
-        if not self.activation.odd:
-            v[1::2] *= -1.0
-        return v
-
-    def labels(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """y : (P,) of +-1 of the teacher w : (N,) on x : (P, N); a tie is +1."""
-        a = (x.to(torch.float64) * w).view(x.shape[0], self.first, self.inputs).sum(-1) / math.sqrt(self.inputs)
-        for count in self.layers:
-            f = self.activation.value(a).view(x.shape[0], -1, count)
-            a = f @ self.signs(count, f)
-        return torch.where(a[:, 0] < 0, -1, 1).to(torch.int8)
+    activation = shape.activation
+    n_seeds, n_rows, _ = theta.shape
+    count = x.shape[2]
+    x = x.reshape(n_seeds * shape.first, count, shape.inputs)
+    m, var = moments(theta)
+    by_unit = m.view(n_seeds, n_rows, shape.first, shape.inputs)
+    w = by_unit.transpose(1, 2).reshape(n_seeds * shape.first, n_rows, shape.inputs)
+    h = torch.bmm(w, x.transpose(1, 2)).mul_(shape.inputs**-0.5)
+    h = h.view(n_seeds, shape.first, n_rows, count)
+    s = var.view(by_unit.shape).mean(-1).transpose(1, 2).unsqueeze(-1)
+    layers = []
+    for k in shape.layers:
+        mu, nu = activation.forward(h, s)
+        v = shape.signs(k, h)
+        layers.append((h, s, mu, v))
+        h = torch.matmul(v, mu.view(n_seeds, -1, k, n_rows * count)).view(n_seeds, -1, n_rows, count)
+        s = nu.reshape(n_seeds, -1, k, n_rows, count).mean(2)
+    inverse = s.clamp_min(1e-30).rsqrt()
+    t = -y * h * inverse
+    k_t = perceptron.hazard(t)
+    energy = -perceptron.log_h(t).sum((1, 3)) if with_energy else None
+    by_h = -k_t * y * inverse
+    by_s = by_h * h * (-0.5 * inverse * inverse)
+    for below, s, mu, v in reversed(layers):
+        by_mu = (by_h.unsqueeze(2) * v.view(-1, 1, 1)).flatten(1, 2)
+        by_nu = (by_s / v.numel()).unsqueeze(2).expand(-1, -1, v.numel(), -1, -1).reshape(mu.shape)
+        by_h, by_s = activation.backward(below, s, mu, by_mu, by_nu)
+    by_m = torch.bmm(by_h.reshape(n_seeds * shape.first, n_rows, count), x)
+    by_m = by_m.view(n_seeds, shape.first, n_rows, shape.inputs).transpose(1, 2) * shape.inputs**-0.5
+    by_var = by_s.sum(-1).transpose(1, 2).unsqueeze(-1) * (-2.0 / shape.inputs)
+    return energy, (by_m + by_var * by_unit).reshape(theta.shape) * var
 
 
 class TreeLoss:
-    """E of one task on patterns `x : (n_seeds, P, N)` with labels `y : (n_seeds, P)`."""
+    """E of one task for the sampler: patterns `x : (n_seeds, P, N)` with labels `y : (n_seeds, P)`, all converted."""
 
     def __init__(self, shape: Shape, x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> None:
-        n_seeds, self.count = y.shape
-        self.shape = shape
-        units = x.view(n_seeds, self.count, shape.first, shape.inputs).permute(0, 2, 1, 3)
-        self.x = units.to(dtype).reshape(n_seeds * shape.first, self.count, shape.inputs)
-        self.y = y.to(dtype).view(n_seeds, 1, 1, self.count)
+        self.shape, self.count = shape, y.shape[1]
+        self.x = shape.split(x).to(dtype).contiguous()
+        self.y = y.to(dtype)[:, None, None]
 
     def energy_and_gradient(
         self, theta: torch.Tensor, *, with_energy: bool = True
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """E : (n_seeds, n_rows), None where it is not wanted, and dE/dtheta shaped like theta."""
-        shape, activation = self.shape, self.shape.activation
-        n_seeds, n_rows, _ = theta.shape
-        m, var = perceptron.moments(theta)
-        by_unit = m.view(n_seeds, n_rows, shape.first, shape.inputs)
-        w = by_unit.transpose(1, 2).reshape(n_seeds * shape.first, n_rows, shape.inputs)
-        h = torch.bmm(w, self.x.transpose(1, 2)).mul_(shape.inputs**-0.5)
-        h = h.view(n_seeds, shape.first, n_rows, self.count)
-        s = var.view(by_unit.shape).mean(-1).transpose(1, 2).unsqueeze(-1)
-        layers = []
-        for k in shape.layers:
-            mu, nu = activation.forward(h, s)
-            v = shape.signs(k, h)
-            layers.append((h, s, mu, v))
-            h = torch.matmul(v, mu.view(n_seeds, -1, k, n_rows * self.count)).view(n_seeds, -1, n_rows, self.count)
-            s = nu.reshape(n_seeds, -1, k, n_rows, self.count).mean(2)
-        inverse = s.clamp_min(1e-30).rsqrt()
-        t = -self.y * h * inverse
-        k_t = perceptron.hazard(t)
-        energy = -perceptron.log_h(t).sum((1, 3)) if with_energy else None
-        by_h = -k_t * self.y * inverse
-        by_s = by_h * h * (-0.5 * inverse * inverse)
-        for below, s, mu, v in reversed(layers):
-            by_mu = (by_h.unsqueeze(2) * v.view(-1, 1, 1)).flatten(1, 2)
-            by_nu = (by_s / v.numel()).unsqueeze(2).expand(-1, -1, v.numel(), -1, -1).reshape(mu.shape)
-            by_h, by_s = activation.backward(below, s, mu, by_mu, by_nu)
-        by_m = torch.bmm(by_h.reshape(n_seeds * shape.first, n_rows, self.count), self.x)
-        by_m = by_m.view(n_seeds, shape.first, n_rows, shape.inputs).transpose(1, 2) * shape.inputs**-0.5
-        by_var = by_s.sum(-1).transpose(1, 2).unsqueeze(-1) * (-2.0 / shape.inputs)
-        return energy, (by_m + by_var * by_unit).reshape(theta.shape) * var
+        return energy_and_gradient(self.shape, theta, self.x, self.y, with_energy=with_energy)
+
+
+class TreePatterns:
+    """What descent trains trees on: `x : (n_seeds, P, N)` and labels `y : (n_seeds, 1 or n_rows, P)`, both int8."""
+
+    def __init__(self, shape: Shape, x: torch.Tensor, y: torch.Tensor) -> None:
+        self.shape, self.count, self.size = shape, y.shape[-1], piece_size(x)
+        self.x, self.y = shape.split(x).contiguous(), y[:, None]
+
+    def gradient(self, theta: torch.Tensor, block: slice) -> torch.Tensor:
+        grad = torch.zeros_like(theta)
+        for x, y in self._pieces(block.start, block.stop, theta.dtype):
+            grad += energy_and_gradient(self.shape, theta, x, y, with_energy=False)[1]
+        return grad
+
+    def energy(self, theta: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(theta.shape[:2], dtype=theta.dtype, device=theta.device)
+        for x, y in self._pieces(0, self.count, theta.dtype):
+            energy, _ = energy_and_gradient(self.shape, theta, x, y)
+            assert energy is not None
+            total += energy
+        return total
+
+    def _pieces(self, start: int, stop: int, dtype: torch.dtype) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The patterns from `start` to `stop`, piece by piece in the number type of the fields."""
+        for first in range(start, stop, self.size):
+            piece = slice(first, min(first + self.size, stop))
+            yield self.x[:, :, piece].to(dtype), self.y[..., piece].to(dtype)
 
 
 def drawn_loss(
-    shape: Shape, w: torch.Tensor, task: int, seeds: Sequence[int], count: int, dtype: torch.dtype
+    shape: Shape, w: torch.Tensor, task: int, seeds: Sequence[int], count: int, dtype: torch.dtype, flips: float = 0.0
 ) -> TreeLoss:
-    """The loss on `count` patterns of each seed, labelled by the teachers `w : (n_seeds, N)`."""
+    """The loss on `count` patterns of each seed, labelled by the teachers `w : (n_seeds, N)`, who err on a share."""
     patterns, labels = [], []
     for teacher, seed in zip(w.cpu(), seeds, strict=True):
         x = teachers.draw_signs((count, shape.n), teachers.generator(seed, task, "patterns"))
         patterns.append(x)
-        labels.append(shape.labels(teacher, x))
+        labels.append(shape.labels(teacher, x)[0] * teachers.mistakes([flips], count, seed, task)[0])
     return TreeLoss(shape, torch.stack(patterns), torch.stack(labels), dtype)

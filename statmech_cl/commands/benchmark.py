@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from statmech_cl.simulations.deep.names import HEADS, NETWORKS, SCENARIOS, USUAL
+from statmech_cl.simulations.deep.names import HEADS, MOST_TASKS, MOST_UNITS, NETWORKS, SCENARIOS, USUAL
 
 from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
 from ..progress import bar
@@ -23,7 +23,7 @@ _MANY = 10  # tasks that still have a line each in a picture
 @click.command("benchmark")
 @click.argument("scenario", type=Choice(list(SCENARIOS)))
 @click.option("--methods", required=True, help="Names, separated by commas; `all` for every one.")
-@click.option("--tasks", type=Count(), help="Number of tasks; default 5 (permuted-mnist) or 2.")
+@click.option("--tasks", type=Count(high=MOST_TASKS), help="Number of tasks; default 5 (permuted-mnist) or 2.")
 @click.option("--seeds", type=Count(), default=3, show_default=True, help="Number of seeds, from --seed on.")
 @click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed.")
 @click.option(
@@ -128,8 +128,8 @@ def command(
         click.echo(source + (" (judged on held-out training images)" if validation else ""), err=True)
     results: list[Any] = []
     with kept_in(out, "epochs"), Store(folder / "store.sqlite") as store:
-        found = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
-        for _, result in bar(found, "benchmark", total=len(points), quiet=quiet):
+        finished = runs.run_points(store, points, checkpoints=checkpoints, data_dir=data_dir, jobs=jobs)
+        for _, result in bar(finished, "benchmark", total=len(points), quiet=quiet):
             results.append(result)
     order = {name: index for index, name in enumerate(names)}
     results.sort(key=lambda result: (order[result.method], result.seed))
@@ -145,7 +145,7 @@ def whole_data(names: Sequence[str], data_dir: Path | None, subset: bool) -> boo
 
 def hidden_layers(widths: str) -> list[int]:
     """The numbers of a text like 512,512."""
-    return [check_count("widths", _whole("widths", part)) for part in widths.split(",")]
+    return [check_count("widths", _whole("widths", part), high=MOST_UNITS) for part in widths.split(",")]
 
 
 def _whole(name: str, text: str) -> object:
@@ -157,7 +157,7 @@ def _whole(name: str, text: str) -> object:
 
 def _overrides(names: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """{method: {option: value}} of texts like `ewc.strength=100`."""
-    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    overrides: dict[str, dict[str, Any]] = {name: {} for name in names}
     for text in settings:
         target, equals, value = text.partition("=")
         method, dot, option = target.partition(".")
@@ -166,10 +166,10 @@ def _overrides(names: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, d
         check_choice("set", method, names)
         words: dict[str, object] = {"true": True, "false": False}
         try:
-            found[method][option] = words[value] if value in words else float(value)
+            overrides[method][option] = words[value] if value in words else float(value)
         except ValueError:
-            found[method][option] = value
-    return found
+            overrides[method][option] = value
+    return overrides
 
 
 def _write(

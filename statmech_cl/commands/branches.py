@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, fitted_table, to_json, to_table, write_atomic
+from ..output import fitted_table, to_json, to_table, write_atomic
 from ..problem import PRIORS, Task
 from ..validation import check_number
 from .options import Choice, network, network_options
-from .results import ROWS, all_option, choose_form, deliver, result_options, rows_as
+from .results import ROWS, all_option, check_plot, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..equilibrium.trace import Branch
@@ -83,37 +83,36 @@ def command(
     channel = network(hidden_layers, activation)
     problem = Task(**{**given, parameter: span[0]}, prior=prior, channel=channel)  # type: ignore[arg-type]
     form = choose_form(form, output, everything=everything)
-    if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
-        raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
+    check_plot(plot)
     from statmech_cl import trace
 
-    found = trace(problem, parameter=parameter, span=span)
+    branch = trace(problem, parameter=parameter, span=span)
     if plot is not None:
-        _draw(found, plot)
-    deliver(_written(found, form, everything=everything), output)
+        _draw(branch, plot)
+    deliver(_written(branch, form, everything=everything), output)
 
 
-def _written(found: Branch, form: str, *, everything: bool) -> str | bytes:
-    content = found.to_dict()
+def _written(branch: Branch, form: str, *, everything: bool) -> str | bytes:
+    content = branch.to_dict()
     if form == "json":
-        return to_json({"parameter": found.parameter, **content})
+        return to_json({"parameter": branch.parameter, **content})
     if form in ROWS:
         return rows_as(content["points"], form)
     lines = []
-    for fold in found.folds:
-        others = ", ".join(f"{name} = {value:.10g}" for name, value in fold.items() if name != found.parameter)
-        lines.append(f"fold at {found.parameter} = {fold[found.parameter]:.10g} ({others})")
-    lines += [f"replicon crosses 1 at {found.parameter} = {value:.10g}" for value in found.stability]
-    lines += [f"free entropies cross at {found.parameter} = {value:.10g}" for value in found.transitions]
-    lines += ["a curve ends where q_star reaches 1" for end in found.ends if end == "edge"]
-    lines += ["a curve was lost: the part beyond is missing" for end in found.ends if end == "lost"]
+    for fold in branch.folds:
+        others = ", ".join(f"{name} = {value:.10g}" for name, value in fold.items() if name != branch.parameter)
+        lines.append(f"fold at {branch.parameter} = {fold[branch.parameter]:.10g} ({others})")
+    lines += [f"replicon crosses 1 at {branch.parameter} = {value:.10g}" for value in branch.stability]
+    lines += [f"free entropies cross at {branch.parameter} = {value:.10g}" for value in branch.transitions]
+    lines += ["a curve ends where q_star reaches 1" for end in branch.ends if end == "edge"]
+    lines += ["a curve was lost: the part beyond is missing" for end in branch.ends if end == "lost"]
     points = content["points"]
     table = to_table(points, _SHOWN) if everything else fitted_table(points, _SHOWN, _SPARE)
     return "\n".join([*lines, *[""] * bool(lines), table]) + "\n"
 
 
-def _draw(found: Branch, path: Path) -> None:
+def _draw(branch: Branch, path: Path) -> None:
     from statmech_cl import figures
 
     with figures.style():
-        write_atomic(path, figures.rendered(figures.branches(found), path.suffix[1:]))
+        write_atomic(path, figures.rendered(figures.branches(branch), path.suffix[1:]))

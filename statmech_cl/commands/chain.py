@@ -64,9 +64,9 @@ def command(
 ) -> None:
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
-    --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first; --beta once for
-    all, once a task after the first (the first task then takes 20) or once a task. A range or list in one of the
-    arguments sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only what is
+    --overlap, --gamma, --anchor and --memory are given once, or once for each task after the first. --beta is given
+    once, once for each task after the first (the first then takes 20), or once for each task. A range or list in one
+    argument sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only what is
     missing.
 
     \b
@@ -93,7 +93,7 @@ def command(
             raise ValueError(f"--file holds the whole chain; give it or --{named[0]}, not both")
         points: list[tuple[dict[str, float], Chain]] = [({}, _read(file))]
     else:
-        alone = "alpha must be given once a task, or the chain in a --file"
+        alone = "alpha must be given once for each task, or the chain in a --file"
         points = points_of(given, alone=alone, channel=network(hidden_layers, activation))
     single = len(points) == 1 and branch != "all"
 
@@ -141,28 +141,28 @@ def _written(
 ) -> str | bytes:
     if form == "json":
         objects = [
-            {**swept, "status": "failed", "message": found} if isinstance(found, Failed) else {**swept, **found}
-            for swept, found in rows
+            {**swept, "status": "failed", "message": solved} if isinstance(solved, Failed) else {**swept, **solved}
+            for swept, solved in rows
         ]
         return to_json(objects[0] if single else objects)
     if form in ROWS:
-        return rows_as([row for swept, found in rows for row in _long(swept, found)], form)
-    return "\n".join(_text(swept, found, everything=everything) for swept, found in rows)
+        return rows_as([row for swept, solved in rows for row in _long(swept, solved)], form)
+    return "\n".join(_text(swept, solved, everything=everything) for swept, solved in rows)
 
 
-def _long(swept: dict[str, float], found: dict[str, Any] | Failed) -> list[dict[str, Any]]:
+def _long(swept: dict[str, float], solved: dict[str, Any] | Failed) -> list[dict[str, Any]]:
     """One row for each after_task and on_task."""
-    if isinstance(found, Failed):
-        return [{**swept, "status": "failed", "message": found}]
-    return [{**swept, **row} for row in long_rows(found)]
+    if isinstance(solved, Failed):
+        return [{**swept, "status": "failed", "message": solved}]
+    return [{**swept, **row} for row in long_rows(solved)]
 
 
-def _text(swept: dict[str, float], found: dict[str, Any] | Failed, *, everything: bool) -> str:
+def _text(swept: dict[str, float], solved: dict[str, Any] | Failed, *, everything: bool) -> str:
     """Two tables: each task's order parameters, and eps_g after each task on each task."""
     title = "".join(f"{name} = {value:g}\n" for name, value in swept.items())
-    if isinstance(found, Failed):
-        return f"{title}failed: {found}\n"
-    tasks = [{"task": str(t), **task} for t, task in enumerate(found["tasks"], start=1)]
+    if isinstance(solved, Failed):
+        return f"{title}failed: {solved}\n"
+    tasks = [{"task": str(t), **task} for t, task in enumerate(solved["tasks"], start=1)]
     first = to_table(tasks, _SHOWN) if everything else fitted_table(tasks, _SHOWN, _SPARE)
     numbers = range(1, len(tasks) + 1)
     width, digits = (len(numbers), 10) if everything else (_IN_A_ROW, 6)
@@ -170,7 +170,7 @@ def _text(swept: dict[str, float], found: dict[str, Any] | Failed, *, everything
         to_table(
             [
                 {"eps_g": f"after task {t}", **{f"on task {k}": row[k - 1] for k in numbers[start : start + width]}}
-                for t, row in zip(numbers, found["eps_g"], strict=True)
+                for t, row in zip(numbers, solved["eps_g"], strict=True)
             ],
             digits=digits,
         )

@@ -22,13 +22,13 @@ DEFAULTS: dict[str, Any] = {
     "prior": "none",
 }
 _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
-    "alpha": (Numbers(low=0.0), "Once a task, in the order of learning."),
+    "alpha": (Numbers(low=0.0), "Once for each task, in the order of learning."),
     "beta": (Numbers(low=0.0, open_low=True), "Inverse temperature; default 20."),
-    "overlap": (Numbers(low=-1.0, high=1.0), "Of a teacher with the first; 0."),
+    "overlap": (Numbers(low=-1.0, high=1.0), "Of the teacher with the first one; default 0."),
     "gamma": (Numbers(low=0.0), "Strength of the anchor; default 1."),
     "anchor": (Choice(anchors.names()), "Anchor to the task before; default kl."),
     "memory": (Numbers(low=0.0, high=1.0), "What the anchor keeps; default 1."),
-    "prior": (Choice(PRIORS), "Prior: once for all, or once a task; default none."),
+    "prior": (Choice(PRIORS), "Prior: once, or once for each task; default none."),
 }
 
 
@@ -51,7 +51,7 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
     n_tasks = len(given["alpha"])
     if n_tasks == 0:
         raise ValueError(alone)
-    found: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {}
     for name in (name for name in DEFAULTS if name in given):
         default = DEFAULTS[name]
         values = given[name] or (default,)
@@ -59,15 +59,15 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
         if n_tasks == 1 and len(values) > 1:
             raise ValueError(f"{name} must be given once for one task, got {len(values)}")
         if len(values) == 1:
-            found[name] = list(values) * n_tasks
+            columns[name] = list(values) * n_tasks
         elif len(values) == n_tasks - 1:
-            found[name] = [*first, *values]
+            columns[name] = [*first, *values]
         elif name in ("beta", "prior") and len(values) == n_tasks:
-            found[name] = list(values)
+            columns[name] = list(values)
         else:
             raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
-    found["alpha"] = list(given["alpha"])
-    return found
+    columns["alpha"] = list(given["alpha"])
+    return columns
 
 
 def points_of(
@@ -107,7 +107,9 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, cha
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
 
 
-def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, float], Problem]]:
+def problems_of(
+    given: Mapping[str, tuple[Any, ...]], channel: Channel = PLAIN
+) -> list[tuple[dict[str, float], Problem]]:
     """As `points_of`, where one alpha (or a list or range of it) means single tasks.
 
     Raises
@@ -115,8 +117,10 @@ def problems_of(given: Mapping[str, tuple[Any, ...]]) -> list[tuple[dict[str, fl
     ValueError : an option of later tasks with one task, and what `points_of` refuses.
     """
     if len(given["alpha"]) > 1:
-        return list(points_of(given))
+        return list(points_of(given, channel=channel))
     for name in LATER:
         if given.get(name):
-            raise ValueError(f"{name} must not be given with one task, it ties a later one; give --alpha once a task")
-    return [(swept, chain.tasks[0]) for swept, chain in points_of(given)]
+            raise ValueError(
+                f"{name} must not be given with one task, as it ties a later one; give --alpha once for each task"
+            )
+    return [(swept, chain.tasks[0]) for swept, chain in points_of(given, channel=channel)]

@@ -11,6 +11,7 @@ from ..output import check_writable_folder, to_csv, to_json, write_atomic
 from ..problem import Task
 from ..store import Store
 from .chain_options import ALL, problems_of
+from .options import network
 from .results import conclude, kept_in
 from .simulation import grid, settings_of, simulation_options
 
@@ -18,13 +19,25 @@ from .simulation import grid, settings_of, simulation_options
 @click.command("compare")
 @simulation_options
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder.")
-def command(method: str, n: int, seeds: int, seed: int, device: str, quiet: bool, out: Path, **given: Any) -> None:
+def command(
+    method: str,
+    n: int,
+    hidden_layers: int | None,
+    activation: str | None,
+    units: int | None,
+    seeds: int,
+    seed: int,
+    device: str,
+    quiet: bool,
+    out: Path,
+    **given: Any,
+) -> None:
     """Set theory beside simulation: a table and a verdict here; compare.csv, .json, .png and .pdf in OUT.
 
     One --alpha (a list or range of it) means single tasks: descent, on the whole batch, is set beside its dynamical
-    theory, the sampler beside equilibrium; both run at N/2 and N, extrapolated to N -> infinity. --alpha once a task is
-    a chain, set beside equilibrium at N. The exit status is 1 where the verdict does not hold. Finished points are kept
-    in OUT/store.sqlite.
+    theory, the sampler beside equilibrium; both run at N/2 and N, extrapolated to N -> infinity. --alpha once for each
+    task is a chain, set beside equilibrium at N; so is every tree (--hidden-layers). The exit status is 1 where the
+    verdict does not hold. Finished points are kept in OUT/store.sqlite.
 
     \b
     Example:
@@ -33,10 +46,12 @@ def command(method: str, n: int, seeds: int, seed: int, device: str, quiet: bool
       statmech-cl compare --alpha 0.5 --alpha 0.5 --gamma 1 --overlap 0.5 --with gibbs --n 200
     """
     folder = check_writable_folder(out)
-    problems = problems_of({name: given.pop(name) for name in ALL})
+    problems = problems_of({name: given.pop(name) for name in ALL}, network(hidden_layers, activation))
     settings = settings_of(method, given)
-    points = grid(method, [one for _, one in problems], n=n, seeds=seeds, seed=seed, device=device, settings=settings)
-    tasks = [problem for _, problem in problems if isinstance(problem, Task)]
+    points = grid(method, [one for _, one in problems], n=n, seeds=seeds, seed=seed, device=device, settings=settings,
+                  units=units)  # fmt: skip
+    # of trees nothing is extrapolated: they have two sizes, and descent of them has no dynamical theory
+    tasks = [problem for _, problem in problems if isinstance(problem, Task) and "units" not in points[0]]
     if len({task.beta for task in tasks}) > 1:
         raise ValueError("beta must be one number for single tasks, got several")
     from statmech_cl import figures
@@ -87,9 +102,9 @@ def _compared(
         common = {"prior": prior, "device": context.device, "beta": beta, **settings}
         rows += one_task.sampled(context, [{"alpha": alpha, **common} for alpha in alphas], sizes)
         data = Data(rows, {"method": method, **size, **settings})
-        found = one_task.beside_equilibrium(data, one_task.OBSERVABLES)
-        sentence, holds = agreement(found, "Equilibrium", "the sampler")
-        return data, Verdict(found, sentence + one_task.replicon_sentence(data), holds)
+        beside = one_task.beside_equilibrium(data, one_task.OBSERVABLES)
+        sentence, holds = agreement(beside, "Equilibrium", "the sampler")
+        return data, Verdict(beside, sentence + one_task.replicon_sentence(data), holds)
     if settings["optimizer"] != "sgd":
         raise ValueError(f"optimizer must be sgd, whose theory is known, got {settings['optimizer']!r}")
     size["dynamics"] = {"samples": 2048, "batches": 8}

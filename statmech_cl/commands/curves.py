@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, to_json, to_table, write_atomic
+from ..output import to_json, to_table, write_atomic
 from ..problem import Chain, Task
 from ..progress import bar
 from ..validation import check_count
 from .chain_options import chain_options, columns
 from .options import Choice, Count, Number, quiet_option
-from .results import ROWS, choose_form, deliver, result_options, rows_as
+from .results import ROWS, check_plot, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..dynamics import LearningCurve
@@ -41,7 +41,7 @@ class _Batch(click.ParamType):
 
 @click.command("curves")
 @chain_options("alpha", "overlap", "gamma", "anchor", "memory", "prior")
-@click.option("--epochs", type=Count(), help="Sweeps over the patterns of each task.  [default: 200]")
+@click.option("--epochs", type=Count(), help="Passes over the patterns of each task.  [default: 200]")
 @click.option("--learning-rate", type=Number(low=0.0, open_low=True), help="eta.  [default: 0.02]")
 @click.option("--momentum", type=Number(low=0.0, high=1.0, open_high=True), help="[default: 0.9]")
 @click.option("--warmup", type=Count(low=0), help="Epochs over which eta rises in each task.  [default: 10]")
@@ -60,7 +60,7 @@ class _Batch(click.ParamType):
 def command(form: str | None, output: Path | None, plot: Path | None, quiet: bool, no_bias: bool, **given: Any) -> None:
     """What gradient descent does at every epoch as N -> infinity: dynamical mean-field theory, tasks one after another.
 
-    --overlap, --gamma, --anchor and --memory are given once for all or once a task after the first. With --batch K the
+    --overlap, --gamma, --anchor and --memory are given once, or once for each task after the first. With --batch K the
     patterns are cut into K groups, visited in turn.
 
     \b
@@ -70,8 +70,7 @@ def command(form: str | None, output: Path | None, plot: Path | None, quiet: boo
       statmech-cl curves --alpha 1 --alpha 1 --anchor ewc --plot curves.pdf
     """
     form = choose_form(form, output)
-    if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
-        raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
+    check_plot(plot)
     chain = _chain(given)
     from ..dynamics import DescentSettings, learn
 
@@ -97,11 +96,13 @@ def command(form: str | None, output: Path | None, plot: Path | None, quiet: boo
 
 def _chain(given: dict[str, Any]) -> Chain:
     """The one chain that the options describe."""
-    described = columns(given, alone="alpha must be given, once a task")
+    described = columns(given, alone="alpha must be given, once for each task")
     n_tasks = len(described["alpha"])
     for name in _LATER:
         if n_tasks == 1 and given[name]:
-            raise ValueError(f"{name} must be left out with one task: it ties a task to an earlier one")
+            raise ValueError(
+                f"{name} must not be given with one task, as it ties a later one; give --alpha once for each task"
+            )
     for name, values in described.items():
         for value in values:
             if isinstance(value, tuple) and len(value) > 1:

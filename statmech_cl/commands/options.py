@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..channels import PLAIN, Channel
-from ..trees import ACTIVATIONS, Tree
-from ..validation import check_choice, check_count, check_number
+from ..trees import ACTIVATIONS, MOST_LAYERS, Tree
+from ..validation import LARGEST, check_choice, check_count, check_number
 
 MAX_POINTS = 100_000
 
@@ -34,12 +34,12 @@ class Number(click.ParamType):
 
 
 class Count(click.ParamType):
-    """A whole number >= low."""
+    """A whole number in [low, high]."""
 
     name = "count"
 
-    def __init__(self, low: int = 1) -> None:
-        self.low = low
+    def __init__(self, low: int = 1, high: int = LARGEST) -> None:
+        self.low, self.high = low, high
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
         """The whole number, or a ValueError that names the option."""
@@ -47,7 +47,7 @@ class Count(click.ParamType):
             count: object = int(value)
         except ValueError:
             count = value
-        return check_count(_name(parameter), count, low=self.low)
+        return check_count(_name(parameter), count, low=self.low, high=self.high)
 
 
 class Steps(click.ParamType):
@@ -125,7 +125,12 @@ def _decimal(text: str, form: str) -> Decimal:
 
 
 def _name(parameter: click.Parameter | None) -> str:
-    return "value" if parameter is None or parameter.name is None else parameter.name
+    """What the user calls it: --with is with, whatever the function's argument is called."""
+    if parameter is None or parameter.name is None:
+        return "value"
+    if isinstance(parameter, click.Option):
+        return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
+    return parameter.name
 
 
 def network_options(command: Any) -> Any:
@@ -133,7 +138,8 @@ def network_options(command: Any) -> Any:
     activation = click.option(
         "--activation", type=Choice(ACTIVATIONS), help="Of the hidden units; default sign. Needs --hidden-layers."
     )
-    layers = click.option("--hidden-layers", type=Count(low=0), help="Layers of a tree; default 0, the perceptron.")
+    told = "Layers of a tree; default 0, the perceptron."
+    layers = click.option("--hidden-layers", type=Count(low=0, high=MOST_LAYERS), help=told)
     return layers(activation(command))
 
 

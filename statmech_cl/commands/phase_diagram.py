@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import check_writable_file, to_json, to_table, write_atomic
+from ..output import to_json, to_table, write_atomic
 from ..problem import Chain, Problem, Task
 from ..validation import check_number
 from .chain_options import chain_options, columns
 from .options import Count
-from .results import ROWS, choose_form, deliver, result_options, rows_as
+from .results import ROWS, check_plot, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..equilibrium.plane.diagram import PhaseDiagram
@@ -43,7 +43,7 @@ class _Axis(click.ParamType):
 @click.option("--x", type=_Axis(), default="alpha=0.2:3", show_default=True, help="Parameter of the abscissa.")
 @click.option("--y", type=_Axis(), default="beta=10:200", show_default=True, help="Parameter of the ordinate.")
 @click.option("--event", "events", multiple=True, help="A line to draw, e.g. 'eps_g = 0.1'; default the three events.")
-@click.option("--rows", type=Count(2), default=3, show_default=True, help="Rows on which lines are looked for.")
+@click.option("--rows", type=Count(2, 1000), default=3, show_default=True, help="Rows on which lines are looked for.")
 @chain_options("alpha", "beta", "overlap", "gamma", "anchor", "memory", "prior")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the diagram (.pdf, .png, .svg).")
 @result_options(as_json="Write JSON.", as_csv="Write the points of the lines as CSV.")
@@ -71,14 +71,13 @@ def command(
     """
     problem = _problem(given, x, y)
     form = choose_form(form, output)
-    if plot is not None and check_writable_file(plot).suffix not in (".pdf", ".png", ".svg"):
-        raise ValueError(f"plot must end in .pdf, .png or .svg, got {str(plot)!r}")
+    check_plot(plot)
     from statmech_cl import phase_diagram
 
-    found = phase_diagram(problem, x[0], y[0], (x[1:], y[1:]), events=events or _EVENTS, rows=rows)
+    diagram = phase_diagram(problem, x[0], y[0], (x[1:], y[1:]), events=events or _EVENTS, rows=rows)
     if plot is not None:
-        _draw(found, plot)
-    deliver(_written(found, form), output)
+        _draw(diagram, plot)
+    deliver(_written(diagram, form), output)
 
 
 def _problem(given: dict[str, tuple[Any, ...]], *axes: tuple[str, float, float]) -> Problem:
@@ -89,7 +88,7 @@ def _problem(given: dict[str, tuple[Any, ...]], *axes: tuple[str, float, float])
         if "alpha" not in varied:
             raise ValueError("alpha must be given, or be on an axis")
         given = {**given, "alpha": (varied["alpha"],)}
-    described = columns(given, alone="alpha must be given once a task")
+    described = columns(given, alone="alpha must be given once for each task")
     values = {name: [_single(name, value) for value in column] for name, column in described.items()}
     n_tasks = len(values["alpha"])
     for name in ("alpha", "beta") if n_tasks == 1 else ("overlap", "gamma", "memory"):
@@ -114,35 +113,35 @@ def _single(name: str, value: Any) -> Any:
     return value[0]
 
 
-def _written(found: PhaseDiagram, form: str) -> str | bytes:
-    content = found.to_dict()
+def _written(diagram: PhaseDiagram, form: str) -> str | bytes:
+    content = diagram.to_dict()
     if form == "json":
         return to_json(content)
     if form in ROWS:
         return rows_as(
             [
-                {"event": line.event, "curve": number, found.x: x, found.y: y}
-                for number, line in enumerate(found.curves)
+                {"event": line.event, "curve": number, diagram.x: x, diagram.y: y}
+                for number, line in enumerate(diagram.curves)
                 for x, y in zip(line.x, line.y, strict=True)
             ],
             form,
         )
     lines = []
-    for line in found.curves:
-        first, last = (f"{found.x} = {line.x[k]:.6g}, {found.y} = {line.y[k]:.6g}" for k in (0, -1))
+    for line in diagram.curves:
+        first, last = (f"{diagram.x} = {line.x[k]:.6g}, {diagram.y} = {line.y[k]:.6g}" for k in (0, -1))
         ends = " and ".join(f"{end} at {at}" for end, at in zip(line.ends, (first, last), strict=True))
         lines.append(f"{line.event}: {len(line.x)} points, ends: {ends}")
         for crossing in line.crossings:
-            place = f"{found.x} = {crossing[found.x]:.10g}, {found.y} = {crossing[found.y]:.10g}"
+            place = f"{diagram.x} = {crossing[diagram.x]:.10g}, {diagram.y} = {crossing[diagram.y]:.10g}"
             lines.append(f"  {crossing['event']} crosses 1 on it at {place}")
-    for cusp in found.cusps:
-        lines.append(f"cusp at {found.x} = {cusp[found.x]:.10g}, {found.y} = {cusp[found.y]:.10g}")
+    for cusp in diagram.cusps:
+        lines.append(f"cusp at {diagram.x} = {cusp[diagram.x]:.10g}, {diagram.y} = {cusp[diagram.y]:.10g}")
     regions = [{**region, "share": round(region["share"], 3)} for region in content["regions"]]
     return "\n".join(lines) + "\n\n" + to_table(regions) + "\n"
 
 
-def _draw(found: PhaseDiagram, path: Path) -> None:
+def _draw(diagram: PhaseDiagram, path: Path) -> None:
     from statmech_cl import figures
 
     with figures.style():
-        write_atomic(path, figures.rendered(figures.phase_diagram(found), path.suffix[1:]))
+        write_atomic(path, figures.rendered(figures.phase_diagram(diagram), path.suffix[1:]))

@@ -26,6 +26,7 @@ else:
     import tomli as tomllib
 
 FORMS = {".json": "json", ".csv": "csv", ".txt": "table", ".parquet": "parquet", ".xlsx": "xlsx"}  # by suffix
+PICTURES = (".pdf", ".png", ".svg")
 ROWS = ("csv", "parquet", "xlsx")  # the forms that hold plain rows
 _ENGINES = {"parquet": "pyarrow", "xlsx": "openpyxl"}
 _SOLVER = "statmech_cl.equilibrium.solve"  # the module whose code decides what is stored
@@ -109,6 +110,17 @@ def rows_as(rows: Sequence[Mapping[str, Any]], form: str) -> str | bytes:
     return buffer.getvalue()
 
 
+def check_plot(path: Path | None) -> None:
+    """Check that `--plot` names a picture that can be written.
+
+    Raises
+    ------
+    ValueError, OSError : another suffix, no such folder.
+    """
+    if path is not None and check_writable_file(path, "plot").suffix not in PICTURES:
+        raise ValueError(f"plot must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}, got {str(path)!r}")
+
+
 def deliver(content: str | bytes, output: Path | None) -> None:
     """Write the whole content to the file, or print it."""
     if output is None:
@@ -138,7 +150,7 @@ def solve_each(
         try:
             for swept, problem in bar(points, "solve", total=len(points), quiet=quiet or len(points) == 1):
                 try:
-                    rows.extend((dict(swept), found) for found in _solved(opened, problem, branch, options))
+                    rows.extend((dict(swept), solved) for solved in _solved(opened, problem, branch, options))
                 except (ValueError, ConvergenceError) as error:
                     if len(points) == 1:
                         raise
@@ -160,8 +172,8 @@ def _solved(store: Store | None, problem: Problem, branch: str, options: Mapping
     if kept is None:
         from statmech_cl import solve
 
-        found: Any = solve(problem, branch=branch, **options)
-        kept = {"solutions": [one.to_dict() for one in (found if isinstance(found, list) else [found])]}
+        answer: Any = solve(problem, branch=branch, **options)
+        kept = {"solutions": [one.to_dict() for one in (answer if isinstance(answer, list) else [answer])]}
         if store is not None:
             kept = store.put("solve", parameters, kept)
     solutions: list[dict[str, Any]] = kept["solutions"]

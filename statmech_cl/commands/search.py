@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from statmech_cl.simulations.deep.names import MOST_TASKS
+
 from ..output import check_writable_folder, to_csv, to_table, write_atomic
 from ..progress import bar
 from ..store import Store
@@ -17,7 +19,7 @@ from .results import kept_in
 @click.command("search")
 @click.argument("scenario", type=Choice(["permuted-mnist"]))
 @click.option("--methods", required=True, help="Names, separated by commas; `all` for every one that has a grid.")
-@click.option("--tasks", type=Count(), default=5, show_default=True, help="Number of tasks.")
+@click.option("--tasks", type=Count(high=MOST_TASKS), default=5, show_default=True, help="Number of tasks.")
 @click.option("--epochs", type=Count(), default=5, show_default=True, help="Epochs for each task at full length.")
 @click.option("--batches", type=Count(low=0), default=500, show_default=True, help="Batches an epoch at full length.")
 @click.option("--short-epochs", type=Count(), default=1, show_default=True, help="Epochs at short length.")
@@ -94,7 +96,7 @@ def command(
     rows: list[dict[str, Any]] = []
     stem = folder / f"search-{scenario}"
     with kept_in(out, "runs"), Store(folder / "store.sqlite") as store:
-        found = searching.search(
+        searched = searching.search(
             store,
             names,
             shared,
@@ -104,7 +106,7 @@ def command(
             data_dir=data_dir,
             jobs=jobs,
         )
-        for row in bar(found, "search", total=None, quiet=quiet):
+        for row in bar(searched, "search", total=None, quiet=quiet):
             rows.append(row)
             write_atomic(stem.with_suffix(".csv"), to_csv(rows))
     rows.sort(key=lambda row: (names.index(row["method"]), row["length"], -row["average"]))

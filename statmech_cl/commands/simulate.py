@@ -12,6 +12,7 @@ from ..output import columns_of, fitted_table, to_json, to_table
 from ..progress import bar
 from ..store import Store
 from .chain_options import ALL, problems_of
+from .options import network
 from .results import ROWS, all_option, choose_form, deliver, result_options, rows_as, store_option
 from .simulation import flat, grid, printable, settings_of, simulated, simulation_options
 
@@ -28,6 +29,9 @@ _SPARE = ("n_seeds", "n", "r", "loss", "eps_test")
 def command(
     method: str,
     n: int,
+    hidden_layers: int | None,
+    activation: str | None,
+    units: int | None,
     seeds: int,
     seed: int,
     device: str,
@@ -38,26 +42,27 @@ def command(
     store: Path | None,
     **given: Any,
 ) -> None:
-    """Train perceptrons of binary weights and print what they reached, with standard errors.
+    """Train perceptrons or trees of binary weights and print what they reached, with standard errors.
 
-    --alpha once is one task; a list 0.5,1 or a range simulates each. --alpha once a task is a chain, described by the
-    same options as in `chain`. Ctrl-C writes the finished points; with --store the same command again computes only
-    what is missing. A run that takes more than 1 GB of memory says so first. The exit status is 1 where every seed of a
-    point diverged.
+    --alpha once is one task; a list 0.5,1 or a range simulates each. --alpha once for each task is a chain, described
+    by the same options as in `chain`. Ctrl-C writes the finished points; with --store the same command again computes
+    only what is missing. A run that takes more than 1 GB of memory says so first. The exit status is 1 where every seed
+    of a point diverged.
 
     \b
     Example:
       statmech-cl simulate --alpha 0.5,1,2 --n 500 --seeds 8
       statmech-cl simulate --alpha 2 --alpha 1 --gamma 1 --overlap 0.5 --n 500
+      statmech-cl simulate --alpha 2 --hidden-layers 1 --activation sign --n 500 --units 25
       statmech-cl simulate --alpha 0.1:2:0.1 --n 1000 --seeds 20 -o descent.csv --store descent.sqlite
     """
     form = choose_form(form, output, everything=everything)
     words = {name: given.pop(name) for name in ALL}
     if method == "descent" and words["beta"]:
         raise ValueError("beta must not be given with descent, which has no temperature; it belongs to gibbs")
-    chosen = [problem for _, problem in problems_of(words)]
+    chosen = [problem for _, problem in problems_of(words, network(hidden_layers, activation))]
     settings = settings_of(method, given)
-    points = grid(method, chosen, n=n, seeds=seeds, seed=seed, device=device, settings=settings)
+    points = grid(method, chosen, n=n, seeds=seeds, seed=seed, device=device, settings=settings, units=units)
     rows: list[dict[str, Any]] = []
     with Store(store) if store is not None else nullcontext() as opened:
         try:

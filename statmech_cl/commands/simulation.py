@@ -9,38 +9,41 @@ from typing import Any
 
 import click
 
+from statmech_cl.simulations.perceptron.simulation import METHODS
+
 from .._version import __version__
 from ..problem import Chain, Problem, from_dict, to_dict
 from ..provenance import named
 from ..store import Store
 from .chain_options import ALL, chain_options
-from .options import Choice, Count, Number, quiet_option
+from .options import Choice, Count, Number, network_options, quiet_option
 
 # The settings that belong to one method; the others serve both.
 SETTINGS = {
     "descent": ("epochs", "optimizer", "learning_rate", "weight_decay"),
-    "gibbs": ("warmup", "draws", "chains", "start"),
+    "gibbs": ("warmup", "draws", "walkers", "start"),
 }
-METHODS = tuple(SETTINGS)
 MUCH_MEMORY = 1e9  # bytes; a run that takes more says so before it starts
 
 
 def simulation_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command with the options of a simulation: those of a chain, how to simulate, and the sizes."""
     positive = Number(low=0.0, open_low=True)
-    options = [
+    options: list[Callable[..., Any]] = [
         click.option("--with", "method", type=Choice(METHODS), default="descent", show_default=True, help="How."),
         click.option("--n", type=Count(low=2), default=500, show_default=True, help="Number of weights N."),
+        network_options,
+        click.option("--units", type=Count(), help="Units of each hidden layer of a tree; default near N^(1/(L+1))."),
         click.option("--seeds", type=Count(low=2), default=8, show_default=True, help="Number of seeds."),
         click.option("--seed", type=Count(low=0), default=0, show_default=True, help="The first seed."),
-        click.option("--epochs", type=Count(), help="Descent: sweeps over the patterns.  [default: 200]"),
+        click.option("--epochs", type=Count(), help="Descent: passes over the patterns.  [default: 200]"),
         click.option("--optimizer", type=Choice(["sgd", "adam"]), help="Descent.  [default: sgd]"),
         click.option("--learning-rate", type=positive, help="Descent: eta.  [default: 0.02]"),
         click.option("--weight-decay", type=Number(low=0.0), help="Descent: decay of the fields.  [default: 0.03]"),
         click.option("--warmup", type=Count(low=10), help="Gibbs: iterations thrown away.  [default: 300]"),
         click.option("--draws", type=Count(low=4), help="Gibbs: iterations kept.  [default: 300]"),
-        click.option("--chains", type=Count(low=2), help="Gibbs: chains of each seed.  [default: 4]"),
-        click.option("--start", type=Choice(["prior", "teacher"]), help="Gibbs: where chains start.  [default: prior]"),
+        click.option("--walkers", type=Count(low=2), help="Gibbs: walkers of each seed.  [default: 4]"),
+        click.option("--start", type=Choice(["prior", "teacher"]), help="Gibbs: where they start.  [default: prior]"),
         click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="For torch."),
         quiet_option(),
     ]
@@ -70,20 +73,33 @@ def settings_of(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def grid(
-    method: str, chosen: Sequence[Problem], *, n: int, seeds: int, seed: int, device: str, settings: Mapping[str, Any]
+    method: str,
+    chosen: Sequence[Problem],
+    *,
+    n: int,
+    seeds: int,
+    seed: int,
+    device: str,
+    settings: Mapping[str, Any],
+    units: int | None = None,
 ) -> list[dict[str, Any]]:
     """The parameters of each point in JSON types: what `problem_row` takes.
 
     Raises
     ------
-    ValueError : there is no such device, or a point does not fit into its memory.
+    ValueError : there is no such device, a point does not fit into its memory, or n into the tree's layers.
     """
     from statmech_cl.simulations.perceptron import memory
+    from statmech_cl.simulations.perceptron.problem_rows import shape_for
+
+    shape = shape_for(chosen[0], n, units)
 
     most = max(memory.check(one, method=method, n=n, n_seeds=seeds, device=device, **settings) for one in chosen)
     if most > MUCH_MEMORY:
         click.echo(f"the patterns take about {memory.said(most)} of memory", err=True)
     common = {"method": method, "n": n, "seeds": list(range(seed, seed + seeds)), "device": device, **settings}
+    if shape is not None:
+        common["units"] = shape.layers[0]
     return [{"problem": to_dict(problem), **common} for problem in chosen]
 
 
@@ -107,6 +123,9 @@ def asked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a point as a row begins: the method, alpha (a list for a chain), and the rest."""
     problem = from_dict(parameters["problem"])
     rest = {name: value for name, value in parameters.items() if name not in ("problem", "method")}
+    if "units" in rest:
+        channel: Any = (problem.tasks[0] if isinstance(problem, Chain) else problem).channel
+        rest |= {"hidden_layers": channel.hidden_layers, "activation": channel.activation}
     method = parameters["method"]
     if isinstance(problem, Chain):
         alphas = [task.alpha for task in problem.tasks]
@@ -121,7 +140,8 @@ def printable(row: Mapping[str, Any]) -> dict[str, Any]:
     from statmech_cl.simulations.perceptron.rows import get_estimate
 
     rounded = row["alpha_used"] != row["alpha"]
-    names = ("alpha", *(["alpha_used"] if rounded else []), "n", "patterns", "n_seeds")
+    sizes = ("n", "units") if "units" in row else ("n",)
+    names = ("alpha", *(["alpha_used"] if rounded else []), *sizes, "patterns", "n_seeds")
     shown = {name: _short(row[name]) for name in names}
     means = [name for name in row if f"{name}_error" in row]
     if isinstance(row["alpha"], list):

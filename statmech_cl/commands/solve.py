@@ -102,12 +102,12 @@ def command(
     points = [({"alpha": value}, replace(task, alpha=value)) for value in alpha]
     shown = _SHOWN if rsb is None else _SHOWN_STEPS
 
-    def write(found: list[tuple[dict[str, float], Any]]) -> None:
+    def write(solved: list[tuple[dict[str, float], Any]]) -> None:
         rows: list[dict[str, Any]] = [
             {**swept, "beta": beta, "prior": prior, "status": "failed", "message": solution}
             if isinstance(solution, Failed)
             else solution
-            for swept, solution in found
+            for swept, solution in solved
         ]
         single = len(points) == 1 and branch != "all"
         deliver(_written(rows, chosen, shown, single=single, everything=everything), output)

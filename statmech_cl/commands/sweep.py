@@ -104,7 +104,7 @@ def _read(file: Path) -> tuple[Sweepable, _Values, _Values]:
         for name in parameters:
             if name in grid or name in zipped:
                 axis = "grid" if name in grid else "zip"
-                raise ValueError(f"{name} must stand in one of parameters and {axis}, got it in both")
+                raise ValueError(f"{name} must be in only one of parameters and {axis}, got it in both")
     with _named(file, {"grid": grid, "zip": zipped}, other="[parameters] "):
         for name in parameters:
             check_choice("name", name, _PARAMETERS.get(kind, (name,)))
@@ -130,10 +130,10 @@ def _named(file: Path, tables: Mapping[str, _Values] | None = None, *, other: st
 
 
 def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = content.get(name, {})
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} must be a table, got {found!r}")
-    return dict(found)
+    table = content.get(name, {})
+    if not isinstance(table, dict):
+        raise ValueError(f"{name} must be a table, got {table!r}")
+    return dict(table)
 
 
 def _values(name: str, given: Any) -> list[Any]:
@@ -169,8 +169,8 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
 
 def _varied(grid: Mapping[str, list[Any]], suffix: str) -> dict[str, Any]:
     """First values of the grid's names that end in `suffix`, under their bare names; overlaps belong to the chain."""
-    found = {name.removesuffix(suffix): values[0] for name, values in grid.items() if name.endswith(suffix) and values}
-    return {name: value for name, value in found.items() if name != "overlap"}
+    varied = {name.removesuffix(suffix): values[0] for name, values in grid.items() if name.endswith(suffix) and values}
+    return {name: value for name, value in varied.items() if name != "overlap"}
 
 
 def _client(address: str) -> Any:

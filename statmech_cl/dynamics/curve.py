@@ -103,12 +103,12 @@ class LearningCurve:
 
     def bias(self) -> dict[str, dict[str, float]]:
         """Largest bias over epochs, teachers and stages: {"samples": {observable: size}, "tolerance": {...}}."""
-        found: dict[str, dict[str, float]] = {"samples": {}, "tolerance": {}}
-        for kind, sizes in found.items():
+        biases: dict[str, dict[str, float]] = {"samples": {}, "tolerance": {}}
+        for kind, sizes in biases.items():
             for stage in self.stages:
                 for name, bias in getattr(stage, f"{kind}_bias").items():
                     sizes[name] = max(sizes.get(name, 0.0), bias.largest)
-        return found
+        return biases
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers: {"stages": [{"epochs": [...], "q_star": [...], "r": [[...] a teacher], ...}], ...}."""

@@ -23,7 +23,7 @@ from .draws import Draws
 from .forward import Record, held_scale, spare_variance
 from .group import Accuracy, halves, teacher_fields
 from .local import Local, flips_of
-from .sweeps import CHUNK, loss_terms
+from .loops import CHUNK, loss_terms
 
 # A pivot below this share of the variance is rounding and sampling noise: the time adds no direction.
 _FLOOR = 1e-7

@@ -31,7 +31,7 @@ from ..solution import InstabilityError
 from .draws import Draws
 from .group import Accuracy, Group
 from .local import Local, flips_of
-from .sweeps import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
+from .loops import CHUNK, loss_terms, pattern_tangents, site_responses, site_tangents
 
 
 @dataclass
@@ -129,7 +129,7 @@ def forward(
 
     # in the gauge of the first teacher its sign is 1 at every site: the first task knows no other
     shared, left = one_stage(chains[0].tasks[0], np.concatenate(signs), signs[0][0], theta, True, draws, rng, orders)
-    found = []
+    results = []
     rows = np.cumsum([0, *(len(one) for one in signs)])
     for number, (chain, own) in enumerate(zip(chains, signs, strict=True)):
         mine = slice(rows[number], rows[number + 1])
@@ -140,8 +140,8 @@ def forward(
         for index, task in enumerate(chain.tasks[1:], start=1):
             record, theta = one_stage(task, own, own[index], theta, False, of_draws, of_rng, of_orders)
             records.append(record)
-        found.append(records)
-    return found
+        results.append(records)
+    return results
 
 
 class _Stage:

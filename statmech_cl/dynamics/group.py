@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .draws import Draws
+from .loops import CHUNK
 from .noise import Noise
-from .sweeps import CHUNK
 
 # Weight of the tangents against integration by parts, relative to the strongest mode of the noise.
 _RIDGE = 1e-2

@@ -22,7 +22,7 @@ from .exact import forward_exact
 from .forward import Record, forward
 from .group import Accuracy
 from .local import flips_of
-from .sweeps import CHUNK
+from .loops import CHUNK
 
 METHODS = ("fast", "exact")
 SAMPLES = {"fast": 8192, "exact": 2048}
@@ -179,16 +179,16 @@ def learn_many(
 
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             try:
-                found = (
+                results = (
                     one(forward, chains, ramp=ramp)
                     if method == "fast"
                     else [one(forward_exact, chain) for chain in chains]
                 )
             except np.linalg.LinAlgError as error:
                 raise InstabilityError(f"the pass broke down ({error}): take a smaller learning rate") from error
-        for records in found:
+        for records in results:
             _check(records, accuracy, settings)
-        return found
+        return results
 
     accuracy = _accuracy(samples, tolerance or 0.0, memory)
     main = [run(number, accuracy, 0) for number in range(batches)]
@@ -243,7 +243,7 @@ def _check(records: Sequence[Record], accuracy: Accuracy, settings: DescentSetti
         told = f"task {index + 1}, learning_rate={settings.learning_rate:g}, samples={accuracy.samples}"
         bad = ~np.isfinite(np.array(record.loss) + np.array(record.q_star))
         if bad.any():
-            raise InstabilityError(f"the pass left the finite numbers at epoch {int(np.argmax(bad))}: {told}")
+            raise InstabilityError(f"numbers are no longer finite at epoch {int(np.argmax(bad))}: {told}")
         worst = max(record.miss, default=0.0)
         if not worst < _LARGEST_MISS:
             raise InstabilityError(
@@ -313,7 +313,7 @@ def _stage(
                     "take a smaller tolerance, or the exact method"
                 )
     # after a ramp times are no longer one to a step
-    whole = len(first.gamma) > 0 and len(first.response) == len(first.gamma) + 1
+    complete = len(first.gamma) > 0 and len(first.response) == len(first.gamma) + 1
     return LearningStage(
         epochs=np.arange(len(first.loss)),
         **means,
@@ -321,8 +321,8 @@ def _stage(
         batches=main,
         samples_bias=of_samples,
         tolerance_bias=of_tolerance,
-        response=_kernel(first.response) if whole else None,
-        gamma=_kernel(first.gamma) if whole else None,
+        response=_kernel(first.response) if complete else None,
+        gamma=_kernel(first.gamma) if complete else None,
         covariance=first.covariance,
     )
 

@@ -11,6 +11,7 @@ matrix p[t, k] = E s_k <sign m_t>.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength
 from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
-from .landscape import describe, stretches_from
+from .landscape import Stretch, describe, stretches_from
 from .one_task import select, solve_task
 from .replay import ReplayEquations
 from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
@@ -33,8 +34,8 @@ from .saddle import Equations, Root, attempt, certify, equations_of, failure, hi
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
 LARGEST_STRENGTH = 1e5  # and beyond which the grids that follow so narrow a measure take minutes
 
-_ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
-_ALPHA_LAST = 10.0  # and where it looks for perfect overlap
+ALPHA_FIRST = 0.02  # where continuation in alpha begins: the anchor alone is a Newton step away
+ALPHA_LAST = 10.0  # and where it looks for perfect overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +152,15 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            found: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
-            found = [(certify(task, equations, root), root) for root in usable]
+            pairs = [(certify(task, equations, root), root) for root in usable]
         counted = branch not in ("low", "high")  # each of these looks for one solution alone
-        solutions = select([solution for solution, _ in found], branch, counted=counted)
+        solutions = select([solution for solution, _ in pairs], branch, counted=counted)
         return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
@@ -228,18 +229,18 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, free_start(equations))]
     if branch != "low":
-        roots.append(attempt(equations, high_start(equations), roots[0].sweep.y) or roots[0])
+        roots.append(attempt(equations, high_start(equations), roots[0].image.y) or roots[0])
         tried = [attempt(equations, y) for y in equations.further_starts()]
         roots += [root for root in tried if root is not None and root.converged]
     # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
     between = branch == "best" and any(root.converged and is_saddle(root) for root in roots)
     if (branch in ("all", "thermodynamic") or between) and equations.q_star is None:
-        roots += [newton(equations, y, close=True) for y in _along_alpha(equations)]
+        roots += [newton(equations, y, polish=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]
     distinct: list[Root] = []
     for root in roots:
-        if all(np.abs(root.sweep.y - other.sweep.y).max() > 1e-5 for other in distinct):
+        if all(np.abs(root.image.y - other.image.y).max() > 1e-5 for other in distinct):
             distinct.append(root)
     return distinct
 
@@ -254,28 +255,30 @@ def _from_smaller_alpha(equations: Equations) -> Root | None:
         alpha *= 0.5
         begin = newton(family(alpha), free_start(family(alpha)))
         if begin.converged:
-            curve = follow(family, first_node(family, begin.sweep.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
+            curve = follow(family, first_node(family, begin.image.y, alpha, 1.0), 0.5 * alpha, equations.alpha)
             end = curve.nodes[-1]
-            return newton(equations, end.x[:-1], close=True) if end.c == equations.alpha else None
+            return newton(equations, end.x[:-1], polish=True) if end.c == equations.alpha else None
     return None
 
 
 def _along_alpha(equations: Equations) -> list[np.ndarray]:
     """y next to every solution on the curves from alpha -> 0 and from perfect overlap at large alpha."""
     alpha = equations.alpha
-    low, high = min(_ALPHA_FIRST, 0.5 * alpha), max(_ALPHA_LAST, 2.0 * alpha)
-
-    family = equations.scaled
-
-    begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
-    for begin in (high, alpha):  # a tree's perfect overlap may lie beyond the edge at the larger one
-        top = attempt(family(begin), high_start(family(begin)))
-        if top is not None and top.converged:
-            begun.append((top, begin, -1.0))
-            break
-    begun = [start for start in begun if start[0].converged]
-    stretches = stretches_from(family, begun, low, high)
+    stretches = stretches_along_alpha(equations.scaled, 0.5 * alpha, 2.0 * alpha, alpha)
     return [stretch.start(alpha) for stretch in stretches if stretch.low <= alpha <= stretch.high]
+
+
+def stretches_along_alpha(family: Callable[[float], Equations], low: float, high: float, top: float) -> list[Stretch]:
+    """The stretches of a later task's curves in alpha, from the anchor alone and from perfect overlap, that is looked
+    for at large alpha, else at `top`; they cover [low, high] and more."""
+    low, high = min(ALPHA_FIRST, low), max(ALPHA_LAST, high)
+    begun = [(newton(family(low), free_start(family(low))), low, 1.0)]
+    for begin in (high, top):  # a tree's perfect overlap may lie beyond the edge at the larger one
+        root = attempt(family(begin), high_start(family(begin)))
+        if root is not None and root.converged:
+            begun.append((root, begin, -1.0))
+            break
+    return stretches_from(family, [start for start in begun if start[0].converged], low, high)
 
 
 def _without_patterns(task: Task, equations: Equations) -> Solution:

@@ -24,7 +24,7 @@ from ..problem import Task
 from ..validation import check_choice, check_number
 from .continuation import first_node, follow, locate
 from .landscape import Stretch
-from .saddle import Equations, Sweep, certify, failure, low_start, newton
+from .saddle import Equations, Image, certify, failure, low_start, newton
 
 _BRANCHES = ("low", "perfect", "best")
 _FIRST, _LAST = 1e-3, 2.0  # alphas between which the low branch is followed
@@ -98,14 +98,14 @@ def _family(alpha: float) -> Equations:
 def _low() -> Stretch:
     """The low branch from alpha -> 0 to its fold, where it ends exactly."""
     start = newton(_family(_FIRST), low_start(_family(_FIRST)))
-    curve = follow(_family, first_node(_family, start.sweep.y, _FIRST, 1.0), 0.5 * _FIRST, _LAST)
+    curve = follow(_family, first_node(_family, start.image.y, _FIRST, 1.0), 0.5 * _FIRST, _LAST)
     k = curve.folds()[0]
     fold = locate(_family, curve.nodes[k], curve.nodes[k + 1], lambda node: float(node.tangent[-1]))
     return Stretch((*curve.nodes[: k + 1], fold), 0, "fold")
 
 
-def _sweep(alpha: float) -> Sweep:
-    return newton(_family(alpha), _low().start(alpha), close=True).sweep
+def _image(alpha: float) -> Image:
+    return newton(_family(alpha), _low().start(alpha), polish=True).image
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +115,7 @@ def posterior_transitions() -> Transitions:
     Source: the papers named at the head of this module.
     """
     spinodal = _low().high
-    at = root_between(lambda alpha: _family(alpha).free_entropy(_sweep(alpha)), 1.0, spinodal - 1e-3, xtol=1e-12)
+    at = root_between(lambda alpha: _family(alpha).free_entropy(_image(alpha)), 1.0, spinodal - 1e-3, xtol=1e-12)
     return Transitions(float(at), spinodal)
 
 
@@ -152,12 +152,19 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
         return _result(alpha, 0.0, 0.0, 0.0, 0.0, math.log(2.0), 0.0, 0.0)
     equations = _family(alpha)
     start = low_start(equations) if alpha < _FIRST else _low().start(alpha)
-    root = newton(equations, start, close=True)
+    root = newton(equations, start, polish=True)
     if not root.converged:
         raise failure(f"alpha={alpha:g}", root, "the low branch ends nearby")
-    found = certify(Task(alpha=alpha, beta=1.0), equations, root)
+    solution = certify(Task(alpha=alpha, beta=1.0), equations, root)
     return _result(
-        alpha, found.q, found.r, found.q_hat, found.r_hat, found.free_entropy, found.residual, found.quadrature_error
+        alpha,
+        solution.q,
+        solution.r,
+        solution.q_hat,
+        solution.r_hat,
+        solution.free_entropy,
+        solution.residual,
+        solution.quadrature_error,
     )
 
 

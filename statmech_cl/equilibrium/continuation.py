@@ -17,6 +17,7 @@ import numpy as np
 from ..bracket import root_between
 from .saddle import COARSE, DIFFERENCE, LARGEST_HATS
 
+_COARSE_ERROR = 1e-4  # of y, above which the coarse rule gives no derivative
 _FIRST_STEP = 0.05
 _LONGEST = 0.5
 _SHORTEST = 1e-6
@@ -41,12 +42,12 @@ class Differentiated(Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """A point of a curve: x = (y, c), d(y' - y)/dx and the unit tangent there, and the sweep that certifies it."""
+    """A point of a curve: x = (y, c), d(y' - y)/dx and the unit tangent there, and the image that certifies it."""
 
     x: np.ndarray
     derivative: np.ndarray
     tangent: np.ndarray
-    sweep: Any
+    image: Any
 
     @property
     def c(self) -> float:
@@ -70,10 +71,14 @@ def _derivative(family: Family, x: np.ndarray, refine: float) -> np.ndarray:
     """d(y' - y)/dx, (size, size + 1), by one-sided differences unless the family has its own way."""
     if isinstance(family, Differentiated):
         return family.derivative(x, refine)
-    at = family(x[-1]).sweep(x[:-1], refine)
+    at = family(x[-1]).image(x[:-1], refine)
+    if refine < 1.0 and np.abs(at.gap).max() > _COARSE_ERROR:
+        # At a solution this is the coarse rule's error: where it is large its derivative is noise.
+        refine = 1.0
+        at = family(x[-1]).image(x[:-1], refine)
     columns = []
     for e in DIFFERENCE * np.eye(x.size):
-        columns.append((family(x[-1] + e[-1]).sweep(x[:-1] + e[:-1], refine).gap - at.gap) / DIFFERENCE)
+        columns.append((family(x[-1] + e[-1]).image(x[:-1] + e[:-1], refine).gap - at.gap) / DIFFERENCE)
     return np.column_stack(columns)
 
 
@@ -83,9 +88,9 @@ def _tangent(derivative: np.ndarray, along: np.ndarray) -> np.ndarray:
     return tangent if tangent @ along > 0.0 else -tangent
 
 
-def _node(family: Family, x: np.ndarray, sweep: Any, along: np.ndarray, refine: float) -> Node:
+def _node(family: Family, x: np.ndarray, image: Any, along: np.ndarray, refine: float) -> Node:
     derivative = _derivative(family, x, refine)
-    return Node(x, derivative, _tangent(derivative, along), sweep)
+    return Node(x, derivative, _tangent(derivative, along), image)
 
 
 def _ahead(node: Node, other: Node, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -106,34 +111,34 @@ def _correct(family: Family, node: Node, step: float, refine: float, other: Node
     move = None
     last = None
     for _ in range(10):
-        sweep = family(x[-1]).sweep(x[:-1])
-        if not np.all(np.isfinite(sweep.gap)):
+        image = family(x[-1]).image(x[:-1])
+        if not np.all(np.isfinite(image.gap)):
             return None
-        if sweep.settled:
+        if image.settled:
             derivative = _derivative(family, x, refine)
             if not np.all(np.isfinite(derivative)):
                 return None  # beyond the edge, where the hats have no bound
-            return Node(x, derivative, _tangent(derivative, node.tangent), sweep)
+            return Node(x, derivative, _tangent(derivative, node.tangent), image)
         if move is not None:
-            derivative = derivative + np.outer(sweep.gap - last - derivative @ move, move) / (move @ move)
+            derivative = derivative + np.outer(image.gap - last - derivative @ move, move) / (move @ move)
         system = np.vstack([derivative, node.tangent])
-        move = -np.linalg.lstsq(system, np.append(sweep.gap, node.tangent @ (x - predicted)), rcond=None)[0]
+        move = -np.linalg.lstsq(system, np.append(image.gap, node.tangent @ (x - predicted)), rcond=None)[0]
         if np.abs(move).max() > abs(step) + 1e-3:
             return None
         x = x + move
-        last = sweep.gap
+        last = image.gap
     return None
 
 
 def first_node(family: Family, y: np.ndarray, c: float, direction: float) -> Node:
     """The start of a curve at a known solution y at parameter coordinate c; `direction` is the sign of dc/ds."""
     along = np.append(np.zeros(y.size), direction)
-    return _node(family, np.append(y, c), family(c).sweep(y), along, 1.0)
+    return _node(family, np.append(y, c), family(c).image(y), along, 1.0)
 
 
 def first_node_of(family: Family, x: np.ndarray) -> Node:
     """A point near a curve, as a start for `pinned`."""
-    return _node(family, x, family(x[-1]).sweep(x[:-1]), np.append(np.zeros(x.size - 1), 1.0), COARSE)
+    return _node(family, x, family(x[-1]).image(x[:-1]), np.append(np.zeros(x.size - 1), 1.0), COARSE)
 
 
 def pinned(family: Family, x: np.ndarray, derivative: np.ndarray, held: np.ndarray, along: np.ndarray) -> Node | None:
@@ -142,19 +147,19 @@ def pinned(family: Family, x: np.ndarray, derivative: np.ndarray, held: np.ndarr
     move = None
     last = None
     for _ in range(20):
-        sweep = family(x[-1]).sweep(x[:-1])
-        if not np.all(np.isfinite(sweep.gap)):
+        image = family(x[-1]).image(x[:-1])
+        if not np.all(np.isfinite(image.gap)):
             return None
-        if sweep.settled:
-            return _node(family, x, sweep, along, 1.0)
+        if image.settled:
+            return _node(family, x, image, along, 1.0)
         if move is not None:
-            derivative = derivative + np.outer(sweep.gap - last - derivative @ move, move) / (move @ move)
-        move = -np.linalg.lstsq(np.vstack([derivative, held]), np.append(sweep.gap, 0.0), rcond=None)[0]
+            derivative = derivative + np.outer(image.gap - last - derivative @ move, move) / (move @ move)
+        move = -np.linalg.lstsq(np.vstack([derivative, held]), np.append(image.gap, 0.0), rcond=None)[0]
         move[held == 1.0] = 0.0  # exactly
         if np.abs(move).max() > _LONGEST_MOVE:
             return None
         x = x + move
-        last = sweep.gap
+        last = image.gap
     return None
 
 
@@ -203,7 +208,7 @@ def follow_within(
         nodes.append(there)
         if crossed:
             return Curve(nodes, "span")
-        if there.sweep.at_edge or there.sweep.hats.size > _EDGE_HATS:
+        if there.image.at_edge or there.image.hats.size > _EDGE_HATS:
             return Curve(nodes, "edge")
         reason = stop(here, there)
         if reason is not None:
@@ -251,19 +256,19 @@ def _least_slope(family: Family, left: Node, right: Node, sign: float) -> Node |
 def locate(family: Family, left: Node, right: Node, function: Callable[[Node], float]) -> Node:
     """The point between two neighbouring nodes where `function` (of opposite signs at both) vanishes."""
     length = float(left.tangent @ (right.x - left.x))
-    found: dict[float, Node] = {0.0: left, length: right}
+    nodes: dict[float, Node] = {0.0: left, length: right}
 
     def value(s: float) -> float:
-        if s not in found:
+        if s not in nodes:
             node = _correct(family, left, s, 1.0, right)
             if node is None:
                 raise ArithmeticError(f"the curve was lost between c = {left.c:g} and {right.c:g}")
-            found[s] = node
-        return function(found[s])
+            nodes[s] = node
+        return function(nodes[s])
 
     s = root_between(value, 0.0, length, xtol=1e-9 * max(1.0, length))
     value(s)
-    return found[s]
+    return nodes[s]
 
 
 def segments(curve: Curve) -> list[tuple[int, int]]:
@@ -298,4 +303,4 @@ def interpolated(a: Node, b: Node, value: float, index: int) -> np.ndarray:
 
 def log_replicon(node: Node) -> float:
     """ln of the replicon: zero where the ansatz changes its stability."""
-    return math.log(max(node.sweep.replicon, 1e-300))
+    return math.log(max(node.image.replicon, 1e-300))

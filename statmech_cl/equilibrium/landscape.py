@@ -133,19 +133,25 @@ def stretches_of(curve: Curve, folds: tuple[Node, ...]) -> list[Stretch]:
 
 
 def curve_from(family: Family, root: Root, c: float, direction: float, low: float, high: float) -> Curve:
-    return follow(family, first_node(family, root.sweep.y, c, direction), low, high)
+    return follow(family, first_node(family, root.image.y, c, direction), low, high)
+
+
+def curves_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Curve]:
+    """The curves through roots at given coordinates and directions, each curve once."""
+    curves: list[Curve] = []
+    for root, c, direction in begun:
+        if not any(_passes(curve, root.image.y, c) for curve in curves):
+            curves.append(curve_from(family, root, c, direction, low, high))
+    return curves
 
 
 def stretches_from(family: Family, begun: list[tuple[Root, float, float]], low: float, high: float) -> list[Stretch]:
     """The stretches of the curves through roots at given coordinates and directions, each curve once."""
-    curves: list[Curve] = []
-    for root, c, direction in begun:
-        if not any(passes(curve, root.sweep.y, c) for curve in curves):
-            curves.append(curve_from(family, root, c, direction, low, high))
+    curves = curves_from(family, begun, low, high)
     return [stretch for curve in curves for stretch in stretches_of(curve, fold_nodes(family, curve))]
 
 
-def passes(curve: Curve, y: np.ndarray, c: float) -> bool:
+def _passes(curve: Curve, y: np.ndarray, c: float) -> bool:
     """Whether a curve starts or ends at this solution."""
     return any(
         abs(node.c - c) < 1e-6 and np.abs(node.x[:-1] - y).max() < 1e-3 for node in (curve.nodes[0], curve.nodes[-1])
@@ -182,9 +188,9 @@ def _top_curve(family: Family, known: list[Stretch]) -> Curve | None:
     """The curve through perfect overlap, from its largest alpha down, unless it is the `known` one from alpha -> 0."""
     for c in _TOPS:
         root = attempt(family(c), high_start(family(c)))
-        if root is None or not root.converged or root.sweep.before.uncertainty < _CLEAR * EDGE:
+        if root is None or not root.converged or root.image.before.uncertainty < _CLEAR * EDGE:
             continue
-        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.sweep.y).max() < 1e-2 for s in known):
+        if any(s.low <= c <= s.high and np.abs(s.start(c) - root.image.y).max() < 1e-2 for s in known):
             return None
         down = curve_from(family, root, c, -1.0, ALPHA_FIRST, ALPHA_LAST)
         if c == ALPHA_LAST:

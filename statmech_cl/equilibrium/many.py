@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..problem import Task
-from ..solution import Solution
+from ..solution import BRANCHES, Solution
 from ..validation import check_choice
 from .one_task import solve_task
-
-_BRANCHES = ("low", "high", "best", "thermodynamic")
 
 
 def solve_many(
@@ -35,10 +33,10 @@ def solve_many(
     """
     if not isinstance(task, Task):
         raise ValueError(f"task must be a Task, got {task!r}")
-    check_choice("branch", branch, _BRANCHES)
+    check_choice("branch", branch, BRANCHES[:-1])
     values: Any = np.asarray(alpha, dtype=object)
     if values.ndim != 1:
         raise ValueError(f"alpha must be a one-dimensional array of numbers, got {alpha!r}")
     problems = [replace(task, alpha=value) for value in values]  # all of them checked before the first is solved
-    found: Any = [solve_task(problem, branch, on_failure) for problem in problems]
-    return list(found)
+    solutions: Any = [solve_task(problem, branch, on_failure) for problem in problems]
+    return list(solutions)

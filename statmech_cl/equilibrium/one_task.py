@@ -12,12 +12,15 @@ import numpy as np
 from ..orders import Hats
 from ..problem import Task, refuse_replay
 from ..solution import BRANCHES, ConvergenceError, Solution, Status
-from ..validation import check_choice
+from ..validation import check_choice, check_number
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Near, Stretch, describe, landscape
 from .saddle import EDGE, Equations, certify, equations_of, failure, high_start, low_start, multiplier, newton
 
 CERTIFIED_ALPHA = 3.0
 CERTIFIED_BETA = (1.0, 200.0)
+# Where Newton's method finds digits: far outside of what is certified, well inside of what a double holds.
+_BETAS = (1e-5, 1e5)
+_Q_STARS = (1e-4, 1.0 - 1e-6)
 
 
 def solve_task(task: Task, branch: str, on_failure: str) -> Solution | list[Solution]:
@@ -119,11 +122,13 @@ def _ending(low: Stretch) -> str:
 
 
 def _finish(task: Task, equations: Equations, start: Near, on_failure: str) -> Solution:
-    root = newton(equations, start.y, close=True, jacobian=start.jacobian)
+    root = newton(equations, start.y, polish=True, jacobian=start.jacobian)
     if not root.converged:
         root = newton(equations, start.y)
     if not root.converged and on_failure == "raise":
-        raise failure(describe(task), root, "trace the branch from a nearby alpha")
+        far = task.alpha > 2.0 * CERTIFIED_ALPHA
+        outside = f"alpha lies too far outside [0, {CERTIFIED_ALPHA:g}]"
+        raise failure(describe(task), root, outside if far else "trace the branch from a nearby alpha")
     return certify(task, equations, root)
 
 
@@ -157,6 +162,10 @@ def _at_zero(task: Task) -> Solution:
 
 
 def warn_outside(task: Task, stacklevel: int = 4) -> None:
+    """Warn outside of what is certified; a ValueError where nothing could be computed."""
+    check_number("beta", task.beta, low=_BETAS[0], high=_BETAS[1])
+    if task.q_star is not None:
+        check_number("q_star", task.q_star, low=_Q_STARS[0], high=_Q_STARS[1])
     low, high = CERTIFIED_BETA
     if not low <= task.beta <= high:
         line = f"beta = {task.beta:g} lies outside the certified range [{low:g}, {high:g}]"

@@ -22,7 +22,7 @@ from ..channels import PLAIN, Channel
 from ..orders import Hats, Orders, SiteAverages, to_orders, to_unknowns
 from ..sites import FieldSite
 from ..solution import Solution
-from .saddle import LARGEST_HATS, Equations, Replayed, Sweep
+from .saddle import LARGEST_HATS, Equations, Image, Replayed
 
 _TINY = 1e-12
 
@@ -72,19 +72,19 @@ class ReplayEquations(Equations):
         site = self._held(at.r_hat_1 or 0.0)
         return self.unknowns(site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0))
 
-    def site_at(self, sweep: Sweep) -> FieldSite:
-        assert sweep.replayed is not None
-        return self._held(sweep.replayed.r_hat)
+    def site_at(self, image: Image) -> FieldSite:
+        assert image.replayed is not None
+        return self._held(image.replayed.r_hat)
 
     def _held(self, r_hat_1: float) -> FieldSite:
         assert isinstance(self.site, FieldSite)
         return replace(self.site, offset=r_hat_1)
 
-    def distance(self, y: np.ndarray, sweep: Sweep) -> float:
-        assert sweep.replayed is not None
-        return max(super().distance(y, sweep), abs(self.of_first(y).r - sweep.replayed.before))
+    def distance(self, y: np.ndarray, image: Image) -> float:
+        assert image.replayed is not None
+        return max(super().distance(y, image), abs(self.of_first(y).r - image.replayed.before))
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Sweep:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Image:
         before, of_first = self.orders(y), self.of_first(y)
         own = self.channel.averages(before, self.beta, refine)
         old = self.first.averages(of_first, self.beta, refine)
@@ -97,13 +97,13 @@ class ReplayEquations(Equations):
         g_e = own.g_e + self.replayed / self.alpha * old.g_e  # what alpha G_E is to be
         if hats.q_hat < 0.0 or not hats.size + abs(r_hat_1) < LARGEST_HATS:
             seen = Replayed(of_first.r, of_first.r, r_hat_1)
-            return Sweep(y, np.full(4, math.inf), before, before, hats, g_e, math.nan, math.nan, seen)
+            return Image(y, np.full(4, math.inf), before, before, hats, g_e, math.nan, math.nan, seen)
         sites = self._held(r_hat_1).averages(hats, refine)
         assert sites.first is not None
         replicon = (self.alpha * own.bend + self.replayed * old.bend) * sites.spread
         seen = Replayed(of_first.r, sites.first[0], r_hat_1)
-        return Sweep(y, self.unknowns(sites) - y, before, sites.orders, hats, g_e, sites.g_s, replicon, seen)
+        return Image(y, self.unknowns(sites) - y, before, sites.orders, hats, g_e, sites.g_s, replicon, seen)
 
-    def free_entropy(self, at: Sweep) -> float:
+    def free_entropy(self, at: Image) -> float:
         assert at.replayed is not None
         return super().free_entropy(at) - at.replayed.r_hat * at.replayed.before

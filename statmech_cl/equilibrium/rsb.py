@@ -129,8 +129,8 @@ def to_step_unknowns(orders: StepOrders, free: bool) -> np.ndarray:
     return np.concatenate([first, ratios, np.log(weights[:-1] / weights[-1])])
 
 
-class StepSweep(NamedTuple):
-    """One application of the map: as `saddle.Sweep`, with `areas`, dPhi/dx_l (k,)."""
+class StepImage(NamedTuple):
+    """One application of the map: as `saddle.Image`, with `areas`, dPhi/dx_l (k,)."""
 
     y: np.ndarray
     gap: np.ndarray
@@ -197,14 +197,18 @@ class StepEquations:
     def orders(self, y: np.ndarray) -> StepOrders:
         return to_step_orders(y, None if self.parisi is None else np.array(self.parisi))
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> StepSweep:
+    def unknowns(self, orders: StepOrders, free: bool) -> np.ndarray:
+        """Inverse of orders(); `free` says whether the breaking points are unknowns."""
+        return to_step_unknowns(orders, free)
+
+    def image(self, y: np.ndarray, refine: float = 1.0) -> StepImage:
         before = self.orders(y)
         if self.k > 0:  # the coarse rule's own error, divided by the cube of a small step, is no small one
             small = before.steps.min() < _SMALL * before.q
             refine = max(refine, 1.0) * (_FINER if small else 1.0)
         return self.apply(before, y, refine)
 
-    def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepSweep:
+    def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepImage:
         """The map at `before`, whose unknowns are y; equal neighbours (a step of 0) are allowed here."""
         xs = before.parisi
         q_hat, r_hat, q_star_hat, g_e, bends, gains, of_patterns = energetic_steps(
@@ -215,12 +219,12 @@ class StepEquations:
         swept = self._sites(hats, xs, refine) if hats.size < LARGEST_HATS else None
         if swept is None:
             lost = np.full(xs.size + 1, math.nan)
-            return StepSweep(
+            return StepImage(
                 y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, g_e, math.nan, lost,
                 np.empty(0), np.empty((2, 0)),
             )  # fmt: skip
-        b, (q, r, steps, v, d, u, g_s, spreads, of_sites, top) = swept
-        after = StepOrders(q, r, u, steps, v, d, xs)
+        b, (q, r, steps, fluctuation, uncertainty, perpendicular, g_s, spreads, of_sites, top) = swept
+        after = StepOrders(q, r, perpendicular, steps, fluctuation, uncertainty, xs)
         # of each curve the area above its own chord: off the solution too both vanish with the step's third power
         above_f = self.alpha * of_patterns / xs**2 - 0.25 * before.steps * (hats.overlaps[1:] + hats.overlaps[:-1])
         above_g = of_sites / xs**2 - 0.25 * hats.steps * (after.overlaps[1:] + after.overlaps[:-1])
@@ -229,12 +233,12 @@ class StepEquations:
         if self.free:
             cube = np.maximum(hats.steps * before.steps**2, 1e-300) / before.q_star
             gap = np.concatenate([gap, areas / cube])
-        return StepSweep(
+        return StepImage(
             y, gap, before, after, hats, areas, self.free, g_e, g_s, self.alpha * bends * spreads, b, top
         )  # fmt: skip
 
     def _sites(self, hats: StepHats, xs: np.ndarray, refine: float) -> tuple[np.ndarray, tuple] | None:
-        """Fields and the sweep over the sites, or None where the grid would be too fine."""
+        """Fields and the averages over the sites, or None where the grid would be too fine."""
         site, variance = self.site, hats.q_hat
         if isinstance(site, FreeSite):
             means, shares, constant = np.zeros(1), np.array([[1.0, 0.0]]), -site.kappa * math.log(2.0)
@@ -256,12 +260,12 @@ class StepEquations:
         swept = entropic_steps(b, jacobian, mass, hats.steps, xs, hats.curvature, site.kappa, refine)
         return b, (*swept[:6], swept[6] + constant, *swept[7:])
 
-    def free_entropy(self, at: StepSweep) -> float:
-        """Phi at a sweep."""
+    def free_entropy(self, at: StepImage) -> float:
+        """Phi at the point of an image."""
         orders, hats = at.before, at.hats
         pairs = 0.5 * float(weights_of(orders.parisi) @ (hats.overlaps * orders.overlaps))
         return pairs - hats.q_star_hat * orders.q_star - hats.r_hat * orders.r + at.g_s + self.alpha * at.g_e
 
-    def flipped(self, at: StepSweep, refine: float) -> float:
-        """(1 - p) / 2 at a sweep."""
+    def flipped(self, at: StepImage, refine: float) -> float:
+        """(1 - p) / 2 at the point of an image."""
         return float(flipped_steps(at.fields, at.top, at.hats.curvature, self.site.kappa, refine))

@@ -13,22 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..channels import Perceptron
 from ..problem import Task, refuse_replay
 from ..sites import free_site
-from ..solution import ConvergenceError, Solution, Status
+from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..step_solution import StepSolution
 from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
-from .one_task import BRANCHES, solve_task, warn_outside
-from .rsb import StepEquations, StepOrders, StepSweep, to_step_unknowns, weights_of
-from .saddle import RESIDUAL_WANTED, Root, equations_of, newton
+from .one_task import solve_task, warn_outside
+from .rsb import StepEquations, StepImage, StepOrders, to_step_unknowns, weights_of
+from .saddle import RESIDUAL_WANTED, Root, System, equations_of, newton
 
+_MOST_ASKED = 100  # steps; far fewer converge
 CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
 MOST_STEPS = 6  # and the number of steps at which it gives up
 
@@ -41,8 +42,15 @@ _MARGIN = 1e-5  # of a replicon above 1: what breaks there moves eps_g by less t
 _RAW = 200  # applications of the raw map that lead away from a closed step
 
 
+class Steps(System, Protocol):
+    """Equations with steps: those of a task, or of another model with the same recursion. A frozen dataclass, with the
+    breaking points in its field `parisi` where they are prescribed."""
+
+    def unknowns(self, orders: StepOrders, free: bool) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
-class Found:
+class Candidate:
     """A root of the equations with steps, and whether it lies on an even stretch (odd ones are saddles)."""
 
     equations: StepEquations
@@ -50,9 +58,9 @@ class Found:
     even: bool
 
     @property
-    def sweep(self) -> StepSweep:
-        sweep: StepSweep = self.root.sweep
-        return sweep
+    def image(self) -> StepImage:
+        image: StepImage = self.root.image
+        return image
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def solve_steps(
     if isinstance(rsb, str) and rsb != "converged":
         raise ValueError(f"rsb must be a whole number >= 0 or 'converged', got {rsb!r}")
     if not isinstance(rsb, str):
-        check_count("rsb", rsb, low=0)
+        check_count("rsb", rsb, low=0, high=_MOST_ASKED)
     if parisi is not None:
         parisi = check_number("parisi", parisi, low=0.0, high=1.0, open_low=True, open_high=True)
         if rsb != 1:
@@ -87,25 +95,25 @@ def solve_steps(
         raise ValueError(f"channel must be a Perceptron with rsb, got {task.channel!r}")
     refuse_replay(task, "a single task")
     warn_outside(task)
-    found = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
-    if not found:
+    solutions = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
+    if not solutions:
         raise ConvergenceError(
             f"no solution with rsb={rsb} at {describe(task)}", state=(math.nan, math.nan, math.nan), residual=math.nan
         )
     if branch in ("low", "high"):
-        return found[0]
-    leading = max((one for one in found if not one.saddle), key=lambda one: one.free_entropy)
-    found = [replace(one, coexisting=len(found) - 1, thermodynamic=one is leading) for one in found]
-    return found if branch == "all" else next(one for one in found if one.thermodynamic)
+        return solutions[0]
+    leading = max((one for one in solutions if not one.saddle), key=lambda one: one.free_entropy)
+    solutions = [replace(one, coexisting=len(solutions) - 1, thermodynamic=one is leading) for one in solutions]
+    return solutions if branch == "all" else next(one for one in solutions if one.thermodynamic)
 
 
-def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solution]:
+def _candidates(task: Task, rsb: int | str, branch: str) -> list[Candidate | Solution]:
     """What the steps start from: solutions that are stable as they are, and those with one step open."""
     symmetric: Any
     if rsb == 0 or task.alpha < ALPHA_FIRST:
         symmetric = solve_task(task, branch, "raise")
         return list(symmetric) if isinstance(symmetric, list) else [symmetric]
-    broken = [found for opening in openings(task) for found in _at(opening, task)]
+    broken = [candidate for opening in openings(task) for candidate in _at(opening, task)]
     if branch == "high":
         symmetric = solve_task(task, "high", "raise")
         if not symmetric.replicon < 1.0:
@@ -118,7 +126,7 @@ def _candidates(task: Task, rsb: int | str, branch: str) -> list[Found | Solutio
     return [*stable, *broken]
 
 
-def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
+def _low(task: Task, broken: Sequence[Candidate]) -> Candidate | Solution:
     """The solution that continuation from alpha -> 0 reaches, up to the first fold."""
     first = next((opening for opening in openings(task) if opening.even), None)
     if first is None or task.alpha <= min(alpha for alpha, _ in first.ends):
@@ -130,7 +138,7 @@ def _low(task: Task, broken: Sequence[Found]) -> Found | Solution:
             f"branch 'low' ends at alpha = {stretch.high:.6g} with one step, got alpha {task.alpha!r}; there it folds "
             f"back"
         )
-    return next(found for found in broken if found.even)
+    return next(candidate for candidate in broken if candidate.even)
 
 
 # --- one step ---------------------------------------------------------------------------------------------------------
@@ -159,9 +167,9 @@ class StepFamily:
     def derivative(self, x: np.ndarray, refine: float) -> np.ndarray:
         """d(y' - y)/d(y, alpha) by the equations' own difference."""
         step = self.base.difference
-        at = self(x[-1]).sweep(x[:-1], refine)
+        at = self(x[-1]).image(x[:-1], refine)
         columns = [
-            (self(x[-1] + e[-1]).sweep(x[:-1] + e[:-1], refine).gap - at.gap) / step for e in step * np.eye(x.size)
+            (self(x[-1] + e[-1]).image(x[:-1] + e[:-1], refine).gap - at.gap) / step for e in step * np.eye(x.size)
         ]
         return np.column_stack(columns)
 
@@ -174,7 +182,7 @@ def _openings(task: Task) -> tuple[Opening, ...]:
     def symmetric(c: float) -> Any:
         return replace(base, alpha=c)
 
-    found: list[Opening] = []
+    openings: list[Opening] = []
     known: list[float] = []
     for stretch in landscape(task).stretches:
         for k, (a, b) in enumerate(pairwise(stretch.nodes)):
@@ -186,29 +194,29 @@ def _openings(task: Task) -> tuple[Opening, ...]:
                 inside = stretch.nodes[k + 1 :] if log_replicon(b) > 0.0 else stretch.nodes[k::-1]
                 opening = _open(family, crossing.c, inside, stretch.order % 2 == 0)
                 if opening is not None:
-                    found.append(opening)
+                    openings.append(opening)
                     known += [alpha for alpha, _ in opening.ends] + [node.c for _, node in opening.ends]
-    return tuple(found)
+    return tuple(openings)
 
 
 def _open(family: Family, alpha_c: float, inside: Sequence[Node], even: bool) -> Opening | None:
     """The curve of one step next to an instability at alpha_c; `inside`: unstable nodes, nearest first."""
     unstable = [node for node in inside if log_replicon(node) > 0.0]
-    far = next((node for node in unstable if node.sweep.replicon > _WELL_INSIDE), unstable[-1] if unstable else None)
+    far = next((node for node in unstable if node.image.replicon > _WELL_INSIDE), unstable[-1] if unstable else None)
     if far is None:
         return None
-    root = _first_step(family(far.c), far.sweep.before)
+    root = _first_step(family(far.c), far.image.before)
     if root is None:
         return None
 
     def closed(_: Node, here: Node) -> str | None:
-        orders: StepOrders = here.sweep.before
+        orders: StepOrders = here.image.before
         return "closed" if orders.steps.min() < _CLOSED * orders.q else None
 
     bounds = [(-1, ALPHA_FIRST, ALPHA_LAST)]
     towards = math.copysign(1.0, alpha_c - far.c)
-    back = follow_within(family, first_node(family, root.sweep.y, far.c, towards), bounds, stop=closed)
-    away = follow_within(family, first_node(family, root.sweep.y, far.c, -towards), bounds, stop=closed)
+    back = follow_within(family, first_node(family, root.image.y, far.c, towards), bounds, stop=closed)
+    away = follow_within(family, first_node(family, root.image.y, far.c, -towards), bounds, stop=closed)
     backwards = [replace(node, tangent=-node.tangent) for node in reversed(back.nodes[1:])]
     curve = Curve(with_close_folds(family, [*backwards, *away.nodes]), away.end)
     ends = [(alpha_c, back.nodes[-1])]
@@ -231,23 +239,23 @@ def _first_step(equations: StepEquations, symmetric: Any) -> Root | None:
     return None
 
 
-def _opened(equations: StepEquations, orders: StepOrders, level: int, x: float) -> Root | None:
+def _opened(equations: Steps, orders: StepOrders, level: int, x: float) -> Root | None:
     """A root with one more step, which opens `level` at the breaking point x: first prescribed, then free."""
     begin = split(orders, level, x)
-    fixed = replace(equations, parisi=tuple(begin.parisi))
-    y = to_step_unknowns(begin, False)
+    fixed: Steps = replace(equations, parisi=tuple(begin.parisi.tolist()))  # type: ignore[type-var]
+    y = fixed.unknowns(begin, False)
     for _ in range(_RAW):
-        gap = fixed.sweep(y).gap
+        gap = fixed.image(y).gap
         if not np.all(np.isfinite(gap)):
             return None
         y = y + gap
         if np.abs(gap).max() < 0.02:
             break
-    root = newton(fixed, y, close=True)
+    root = newton(fixed, y, polish=True)
     if not root.converged:
         return None
-    root = newton(equations, to_step_unknowns(root.sweep.before, True), close=True)
-    return root if root.converged and _is_open(root.sweep.before) else None
+    root = newton(equations, equations.unknowns(root.image.before, True), polish=True)
+    return root if root.converged and _is_open(root.image.before) else None
 
 
 def _is_open(orders: StepOrders) -> bool:
@@ -279,7 +287,7 @@ def split(orders: StepOrders, level: int, x: float, share: float = 0.3) -> StepO
     )
 
 
-def _at(opening: Opening, task: Task) -> list[Found]:
+def _at(opening: Opening, task: Task) -> list[Candidate]:
     """The solutions with one step at the task's alpha, on all stretches of a curve."""
     alpha, equations = task.alpha, step_equations(task, 1)
     starts = []
@@ -292,19 +300,21 @@ def _at(opening: Opening, task: Task) -> list[Found]:
         y = begin.x[:-1].copy()
         y[3] += math.log((alpha - alpha_c) / (begin.c - alpha_c))
         starts.append((y, opening.even))
-    found = []
+    candidates = []
     for y, even in starts:
-        root = newton(equations, y, close=True)
+        root = newton(equations, y, polish=True)
         if not root.converged:
             root = newton(equations, y)
-        found.append(Found(equations, root, even))
-    return found
+        candidates.append(Candidate(equations, root, even))
+    return candidates
 
 
 # --- more steps, and what is returned ---------------------------------------------------------------------------------
 
 
-def _steps(task: Task, start: Found | Solution, rsb: int | str, on_failure: str, parisi: float | None) -> StepSolution:
+def _steps(
+    task: Task, start: Candidate | Solution, rsb: int | str, on_failure: str, parisi: float | None
+) -> StepSolution:
     """The solution with `rsb` steps that belongs to a replica-symmetric or one-step one."""
     if isinstance(start, Solution):
         return closed_solution(start, 0 if isinstance(rsb, str) else rsb, parisi)
@@ -321,7 +331,7 @@ def _steps(task: Task, start: Found | Solution, rsb: int | str, on_failure: str,
     return _checked(task, start, on_failure, rsb)
 
 
-def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
+def _converged(task: Task, start: Candidate, on_failure: str) -> StepSolution:
     """As many steps as eps_g asks for."""
     here = _checked(task, start, on_failure, 1)
     while start.equations.k < MOST_STEPS:
@@ -339,72 +349,81 @@ def _converged(task: Task, start: Found, on_failure: str) -> StepSolution:
     )
 
 
-def _another(start: Found) -> Found | None:
+def _another(start: Candidate) -> Candidate | None:
     """One step more, at the level of the largest replicon; None where every level is stable."""
-    sweep = start.sweep
-    level = int(np.argmax(sweep.replicons))
-    if not sweep.replicons[level] > 1.0 + _MARGIN:
+    image = start.image
+    level = int(np.argmax(image.replicons))
+    if not image.replicons[level] > 1.0 + _MARGIN:
         return None
     equations = replace(start.equations, k=start.equations.k + 1)
-    ends = np.concatenate([[0.0], sweep.before.parisi, [1.0]])
-    for share in _OPENING:
-        x = float(ends[level] + share * (ends[level + 1] - ends[level]))
-        root = _opened(equations, sweep.before, level, x)
-        if root is not None:
-            return Found(equations, root, start.even)
-    orders = sweep.before
+    root = opened_somewhere(equations, image.before, level)
+    if root is not None:
+        return Candidate(equations, root, start.even)
+    orders = image.before
     raise ConvergenceError(
         f"no solution with {equations.k} steps was found at alpha={equations.alpha:g}, beta={equations.beta:g}, where "
-        f"level {level} of {equations.k - 1} has replicon {sweep.replicons[level]:.6f}; take fewer steps",
+        f"level {level} of {equations.k - 1} has replicon {image.replicons[level]:.6f}; take fewer steps",
         state=(orders.q, orders.r, orders.q_star),
-        residual=sweep.residual,
+        residual=image.residual,
     )
 
 
-def _prescribed(start: Found, x: float) -> Found:
+def opened_somewhere(equations: Steps, orders: StepOrders, level: int) -> Root | None:
+    """A root with one step more than `orders`, which opens `level` at one of several breaking points."""
+    ends = np.concatenate([[0.0], orders.parisi, [1.0]])
+    for share in _OPENING:
+        root = _opened(equations, orders, level, float(ends[level] + share * (ends[level + 1] - ends[level])))
+        if root is not None:
+            return root
+    return None
+
+
+def _prescribed(start: Candidate, x: float) -> Candidate:
     """The one-step solution at breaking point x, in steps of ln x from the free one."""
-    orders = start.sweep.before
+    orders = start.image.before
     here = float(orders.parisi[0])
     count = max(1, math.ceil(abs(math.log(x / here)) / 0.4))
-    found = start
+    candidate = start
     for value in np.geomspace(here, x, count + 1)[1:]:
         equations = replace(start.equations, parisi=(float(value),))
-        found = Found(equations, newton(equations, to_step_unknowns(found.sweep.before, False), close=True), start.even)
-        if not found.root.converged:
+        y = to_step_unknowns(candidate.image.before, False)
+        candidate = Candidate(equations, newton(equations, y, polish=True), start.even)
+        if not candidate.root.converged:
             break
-    if found.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
+    if candidate.equations.parisi != (x,):  # rounding of geomspace, or where the last step failed
         equations = replace(start.equations, parisi=(x,))
-        found = Found(equations, newton(equations, to_step_unknowns(found.sweep.before, False), close=True), start.even)
-    return found
+        y = to_step_unknowns(candidate.image.before, False)
+        candidate = Candidate(equations, newton(equations, y, polish=True), start.even)
+    return candidate
 
 
-def _checked(task: Task, found: Found, on_failure: str, k: int) -> StepSolution:
-    if not found.root.converged and on_failure == "raise":
-        orders = found.sweep.before
+def _checked(task: Task, candidate: Candidate, on_failure: str, k: int) -> StepSolution:
+    if not candidate.root.converged and on_failure == "raise":
+        orders = candidate.image.before
         raise ConvergenceError(
-            f"no fixed point with {found.equations.k} steps after {found.root.n_steps} Newton steps at "
-            f"{describe(task)} (residual {found.sweep.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
+            f"no fixed point with {candidate.equations.k} steps after {candidate.root.n_steps} Newton steps at "
+            f"{describe(task)} (residual {candidate.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); "
             f"try another alpha or fewer steps",
             state=(orders.q, orders.r, orders.q_star),
-            residual=found.sweep.residual,
+            residual=candidate.image.residual,
         )
-    return certified(task, found, k)
+    return certified(task, candidate, k)
 
 
-def certified(task: Task, found: Found, k: int) -> StepSolution:
+def certified(task: Task, candidate: Candidate, k: int) -> StepSolution:
     """Observables and error estimates at a root; steps up to k that did not open are closed ones."""
-    equations, sweep = found.equations, found.sweep
-    here = sweep.before
-    refined = equations.sweep(sweep.y, _REFINE)
-    shift = -np.linalg.lstsq(found.root.jacobian, refined.gap, rcond=None)[0]
-    moved = equations.orders(sweep.y + shift)
-    share, share_refined = equations.flipped(sweep, 1.0), equations.flipped(refined, _REFINE)
+    equations, image = candidate.equations, candidate.image
+    here = image.before
+    refined = equations.image(image.y, _REFINE)
+    shift = -np.linalg.lstsq(candidate.root.jacobian, refined.gap, rcond=None)[0]
+    moved = equations.orders(image.y + shift)
+    share, share_refined = equations.flipped(image, 1.0), equations.flipped(refined, _REFINE)
     eps_g = equations.channel.eps_g(share)
-    hats, x = sweep.hats, here.parisi
+    hats, x = image.hats, here.parisi
     more = k - equations.k
     complexity = None
     if k == 1:
-        complexity = 0.0 if equations.free else float(-(x[0] ** 2) * sweep.areas[0])
+        complexity = 0.0 if equations.free else float(-(x[0] ** 2) * image.areas[0])
     return StepSolution(
         task=task,
         q=float(weights_of(x) @ here.overlaps),
@@ -415,16 +434,16 @@ def certified(task: Task, found: Found, k: int) -> StepSolution:
         q_star_hat=float(hats.q_star_hat),
         p=1.0 - 2.0 * share,
         eps_g=eps_g,
-        free_entropy=equations.free_entropy(sweep),
-        replicon=float(sweep.replicons[-1]),
-        residual=sweep.residual,
+        free_entropy=equations.free_entropy(image),
+        replicon=float(image.replicons[-1]),
+        residual=image.residual,
         quadrature_error=max(moved.distance(here), abs(equations.channel.eps_g(share_refined) - eps_g)),
-        status=Status.CONVERGED if found.root.converged else Status.NOT_CONVERGED,
-        n_steps=found.root.n_steps,
-        saddle=not found.even,
+        status=Status.CONVERGED if candidate.root.converged else Status.NOT_CONVERGED,
+        n_steps=candidate.root.n_steps,
+        saddle=not candidate.even,
         overlaps=(*here.overlaps.tolist(), *more * [float(here.overlaps[-1])]),
         parisi=(*x.tolist(), *more * [math.nan]),
-        replicons=(*sweep.replicons.tolist(), *more * [float(sweep.replicons[-1])]),
+        replicons=(*image.replicons.tolist(), *more * [float(image.replicons[-1])]),
         complexity=complexity,
     )
 

@@ -1,6 +1,6 @@
 """The saddle-point equations y'(y) = y of one task, Newton's method, and the certificate of a solution.
 
-One application of the raw map is an energetic sweep (over patterns: the channel) and an entropic sweep (over weights:
+One application of the raw map is an energetic pass (over patterns: the channel) and an entropic pass (over weights:
 the site). Newton's method solves y'(y) - y = 0 in the equations' own unknowns, however many there are; from the limit
 alpha -> 0 or from perfect overlap it needs 3 to 7 steps.
 """
@@ -43,7 +43,7 @@ class Replayed(NamedTuple):
     r_hat: float
 
 
-class Sweep(NamedTuple):
+class Image(NamedTuple):
     """One application of the raw map: where it came from, where it went, and what it met on the way."""
 
     y: np.ndarray
@@ -75,7 +75,7 @@ class Sweep(NamedTuple):
 
 
 class Applied(Protocol):
-    """What Newton's method and continuation read of one application of a map; `Sweep` is one."""
+    """What Newton's method and continuation read of one application of a map; `Image` is one."""
 
     @property
     def y(self) -> np.ndarray: ...
@@ -99,7 +99,7 @@ class System(Protocol):
     @property
     def difference(self) -> float: ...
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Applied: ...
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Applied: ...
 
 
 @dataclass(frozen=True)
@@ -146,32 +146,32 @@ class Equations:
         """y next to a solution of a task that differs a little."""
         return self.unknowns(self.site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0))
 
-    def site_at(self, sweep: Sweep) -> Site:
-        """The site with every field that the sweep met."""
+    def site_at(self, image: Image) -> Site:
+        """The site with every field that was met on the way to the image."""
         return self.site
 
-    def distance(self, y: np.ndarray, sweep: Sweep) -> float:
-        """Largest difference in the order parameters between y and where the sweep began."""
-        return self.orders(y).distance(sweep.before)
+    def distance(self, y: np.ndarray, image: Image) -> float:
+        """Largest difference in the order parameters between y and the point that the image is of."""
+        return self.orders(y).distance(image.before)
 
     def _free(self, y: np.ndarray) -> np.ndarray:
         """y with logit q_star for its first entry, prescribed or not."""
         return y if self.q_star is None else np.array([math.log(self.q_star / (1.0 - self.q_star)), y[1], y[2]])
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> Sweep:
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Image:
         before = self.orders(y)
         patterns = self.channel.averages(before, self.beta, refine)
         hats = Hats(*(self.alpha * hat for hat in patterns.hats))
         if self.q_star is not None:
             hats = hats._replace(q_star_hat=2.0 * math.sinh(float(y[0])))
         if hats.q_hat < 0.0 or not hats.size < LARGEST_HATS:  # a step beyond alpha = 0 has no measure
-            return Sweep(y, np.full(self.size, math.inf), before, before, hats, patterns.g_e, math.nan, math.nan)
+            return Image(y, np.full(self.size, math.inf), before, before, hats, patterns.g_e, math.nan, math.nan)
         sites = self.site.averages(hats, refine)
         gap = to_unknowns(sites.orders) - self._free(y)
         replicon = self.alpha * patterns.bend * sites.spread
-        return Sweep(y, gap, before, sites.orders, hats, patterns.g_e, sites.g_s, replicon)
+        return Image(y, gap, before, sites.orders, hats, patterns.g_e, sites.g_s, replicon)
 
-    def free_entropy(self, at: Sweep) -> float:
+    def free_entropy(self, at: Image) -> float:
         """Phi = q_hat q / 2 - q_star_hat q_star - r_hat r + G_S + alpha G_E."""
         q_hat, r_hat, q_star_hat = at.hats
         orders = at.before
@@ -186,41 +186,41 @@ def equations_of(task: Task) -> Equations:
 
 
 def jacobian_of(equations: System, at: Applied, refine: float) -> np.ndarray:
-    """d(y' - y)/dy by one-sided differences from `at`, a sweep under the rule `refine`, (size, size).
+    """d(y' - y)/dy by one-sided differences from `at`, an image under the rule `refine`, (size, size).
 
     Its error slows the last steps and biases nothing.
     """
     step = equations.difference
-    columns = [(equations.sweep(at.y + e, refine).gap - at.gap) / step for e in step * np.eye(equations.size)]
+    columns = [(equations.image(at.y + e, refine).gap - at.gap) / step for e in step * np.eye(equations.size)]
     return np.column_stack(columns)
 
 
 class Root(NamedTuple):
     """Where Newton's iteration ended."""
 
-    sweep: Any
+    image: Any
     jacobian: np.ndarray
     n_steps: int
     converged: bool
 
 
-def newton(equations: System, y: np.ndarray, *, close: bool = False, jacobian: np.ndarray | None = None) -> Root:
-    """Solve y'(y) = y from y : (size,): first under the coarse rule, unless `close`, then under the full one. With a
-    `jacobian` known nearby, a close start is tried with that one first."""
-    if close:
+def newton(equations: System, y: np.ndarray, *, polish: bool = False, jacobian: np.ndarray | None = None) -> Root:
+    """Solve y'(y) = y from y : (size,): under the coarse rule, then the full one; with `polish`, the full one alone, at
+    first with a `jacobian` that is known nearby."""
+    if polish:
         return _newton(equations, y, jacobian, 1.0, 0.0, _MAX_STEPS)
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _MAX_STEPS)
     jacobian = near.jacobian if near.converged else None
-    root = _newton(equations, near.sweep.y, jacobian, 1.0, 0.0, _MAX_STEPS - near.n_steps)
-    return Root(root.sweep, root.jacobian, near.n_steps + root.n_steps, root.converged)
+    root = _newton(equations, near.image.y, jacobian, 1.0, 0.0, _MAX_STEPS - near.n_steps)
+    return Root(root.image, root.jacobian, near.n_steps + root.n_steps, root.converged)
 
 
 def attempt(equations: System, y: np.ndarray, known: np.ndarray | None = None) -> Root | None:
     """newton() from a start that may lead nowhere, or back to a solution `known`: given up after a few coarse steps."""
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _ATTEMPT_STEPS)
-    if not near.converged or (known is not None and np.abs(near.sweep.y - known).max() < 1e-3):
+    if not near.converged or (known is not None and np.abs(near.image.y - known).max() < 1e-3):
         return None
-    return _newton(equations, near.sweep.y, near.jacobian, 1.0, 0.0, _MAX_STEPS)
+    return _newton(equations, near.image.y, near.jacobian, 1.0, 0.0, _MAX_STEPS)
 
 
 def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -232,21 +232,21 @@ def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
         return np.linalg.lstsq(matrix, vector, rcond=None)[0]
 
 
-def _close(sweep: Applied, target: float) -> bool:
-    return sweep.settled or bool(np.abs(sweep.gap).max() < target)
+def _arrived(image: Applied, target: float) -> bool:
+    return image.settled or bool(np.abs(image.gap).max() < target)
 
 
 def _newton(
     equations: System, y: np.ndarray, jacobian: np.ndarray | None, refine: float, target: float, max_steps: int
 ) -> Root:
     """Newton with a step bound and backtracking; between fresh Jacobians, Broyden's update while it contracts well."""
-    here = equations.sweep(y, refine)
+    here = equations.image(y, refine)
     used = np.eye(equations.size) if jacobian is None else jacobian
     n_steps = 0
-    while np.isfinite(here.gap).all() and not _close(here, target) and n_steps < max_steps and not here.at_edge:
+    while np.isfinite(here.gap).all() and not _arrived(here, target) and n_steps < max_steps and not here.at_edge:
         fresh = jacobian is None
         if jacobian is None:
-            jacobian = jacobian_of(equations, here if refine == COARSE else equations.sweep(here.y, COARSE), COARSE)
+            jacobian = jacobian_of(equations, here if refine == COARSE else equations.image(here.y, COARSE), COARSE)
         used = jacobian
         step = -_solve_linear(used, here.gap)
         there, step = _walk(equations, here, step, refine)
@@ -262,8 +262,8 @@ def _newton(
             here = there
     if n_steps == 0 and jacobian is None and np.isfinite(here.gap).all():
         # the start was the solution: its derivative is asked for all the same
-        used = jacobian_of(equations, equations.sweep(here.y, COARSE), COARSE)
-    return Root(here, used, n_steps, _close(here, target))
+        used = jacobian_of(equations, equations.image(here.y, COARSE), COARSE)
+    return Root(here, used, n_steps, _arrived(here, target))
 
 
 def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> tuple[Applied, np.ndarray]:
@@ -271,7 +271,7 @@ def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> 
     step = step * min(1.0, _LONGEST_STEP / np.abs(step).max())
     size = np.linalg.norm(here.gap)
     for _ in range(8):
-        there = equations.sweep(here.y + step, refine)
+        there = equations.image(here.y + step, refine)
         if np.linalg.norm(there.gap) < size:
             break
         step = 0.5 * step
@@ -280,29 +280,31 @@ def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> 
 
 def certify(task: Task, equations: Equations, root: Root) -> Solution:
     """Observables, free entropy and the error estimates at a root."""
-    sweep = root.sweep
-    refined = equations.sweep(sweep.y, _REFINE)
+    image = root.image
+    refined = equations.image(image.y, _REFINE)
     # What the refined rule makes of the solution: one Newton step under it.
     shift = -_solve_linear(root.jacobian, refined.gap)[: equations.size]
     share_refined = equations.site_at(refined).flipped(refined.hats, _REFINE)
-    found = read(task, equations, sweep)
-    error = max(equations.distance(sweep.y + shift, sweep), abs(equations.channel.eps_g(share_refined) - found.eps_g))
+    solution = read(task, equations, image)
+    error = max(
+        equations.distance(image.y + shift, image), abs(equations.channel.eps_g(share_refined) - solution.eps_g)
+    )
     status = Status.CONVERGED if root.converged else Status.NOT_CONVERGED
-    return replace(found, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
+    return replace(solution, quadrature_error=error, status=status, n_steps=root.n_steps, saddle=is_saddle(root))
 
 
 def is_saddle(root: Root) -> bool:
     """Whether det d(y - y')/dy < 0: the determinant is positive where a curve of solutions begins (nothing feeds back
     at small alpha, nor at perfect overlap), and changes its sign at every fold."""
-    size = len(root.sweep.y)
+    size = len(root.image.y)
     return bool(np.linalg.det(-root.jacobian[:, :size]) < 0.0)
 
 
-def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) -> Solution:
+def read(task: Task, equations: Equations, image: Image, refine: float = 1.0) -> Solution:
     """What an application of the map says of the observables: not certified, so not called converged."""
-    share = equations.site_at(sweep).flipped(sweep.hats, refine)
-    here = sweep.before
-    q_hat, r_hat, q_star_hat = sweep.hats
+    share = equations.site_at(image).flipped(image.hats, refine)
+    here = image.before
+    q_hat, r_hat, q_star_hat = image.hats
     return Solution(
         task=task,
         q=here.q,
@@ -313,14 +315,14 @@ def read(task: Task, equations: Equations, sweep: Sweep, refine: float = 1.0) ->
         q_star_hat=q_star_hat,
         p=1.0 - 2.0 * share,
         eps_g=equations.channel.eps_g(share),
-        free_entropy=equations.free_entropy(sweep),
-        replicon=sweep.replicon,
-        residual=sweep.residual,
+        free_entropy=equations.free_entropy(image),
+        replicon=image.replicon,
+        residual=image.residual,
         quadrature_error=math.nan,
         status=Status.NOT_CONVERGED,
         n_steps=0,
-        r_1=None if sweep.replayed is None else sweep.replayed.before,
-        r_hat_1=None if sweep.replayed is None else sweep.replayed.r_hat,
+        r_1=None if image.replayed is None else image.replayed.before,
+        r_hat_1=None if image.replayed is None else image.replayed.r_hat,
     )
 
 
@@ -328,15 +330,15 @@ def low_start(equations: Equations) -> np.ndarray:
     """Where the branch begins: one application of the map to q = r = 0, the solution at alpha = 0."""
     tiny = 1e-12
     if equations.q_star is None:
-        d = equations.site.averages(Hats(tiny, 0.0, 0.0), 1.0).orders.uncertainty
-        begin = np.array([math.log((1.0 - d) / d), math.log(tiny), 0.0])
-        sweep = equations.sweep(begin)
-        return begin + sweep.gap
+        uncertainty = equations.site.averages(Hats(tiny, 0.0, 0.0), 1.0).orders.uncertainty
+        begin = np.array([math.log((1.0 - uncertainty) / uncertainty), math.log(tiny), 0.0])
+        image = equations.image(begin)
+        return begin + image.gap
     free = multiplier(equations, equations.q_star)
     begin = np.array([math.asinh(0.5 * free), math.log(tiny), 0.0])
-    sweep = equations.sweep(begin)
+    image = equations.image(begin)
     # E<m^2> depends on q_star_hat - q_hat / 2 first of all
-    return np.array([math.asinh(0.5 * free + 0.25 * sweep.hats.q_hat), *(begin + sweep.gap)[1:]])
+    return np.array([math.asinh(0.5 * free + 0.25 * image.hats.q_hat), *(begin + image.gap)[1:]])
 
 
 def multiplier(equations: Equations, q_star: float) -> float:
@@ -344,8 +346,8 @@ def multiplier(equations: Equations, q_star: float) -> float:
     target = math.log((1.0 - q_star) / q_star)
 
     def excess(q_star_hat: float) -> float:
-        d = equations.site.averages(Hats(1e-12, 0.0, q_star_hat), 1.0).orders.uncertainty
-        return math.log(d / (1.0 - d)) - target
+        uncertainty = equations.site.averages(Hats(1e-12, 0.0, q_star_hat), 1.0).orders.uncertainty
+        return math.log(uncertainty / (1.0 - uncertainty)) - target
 
     low, high = -1.0, 1.0
     while excess(low) < 0.0:
@@ -362,10 +364,10 @@ def high_start(equations: Equations) -> np.ndarray:
 
 def failure(describe: str, root: Root, advice: str) -> ConvergenceError:
     """The error that a solve raises: what failed, how far it got, what to try."""
-    orders = root.sweep.before
+    orders = root.image.before
     return ConvergenceError(
         f"no fixed point after {root.n_steps} Newton steps at {describe} "
-        f"(residual {root.sweep.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); {advice}",
+        f"(residual {root.image.residual:.1e}, wanted {RESIDUAL_WANTED:.0e}); {advice}",
         state=(orders.q, orders.r, orders.q_star),
-        residual=root.sweep.residual,
+        residual=root.image.residual,
     )

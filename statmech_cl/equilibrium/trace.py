@@ -18,7 +18,7 @@ from ..solution import ChainSolution, Solution
 from ..validation import check_choice, check_number
 from .chain import Walk, roots_of
 from .continuation import Curve, Family, Node, locate, log_replicon
-from .landscape import Stretch, curve_from, fold_nodes, passes, stretches_of
+from .landscape import Stretch, curves_from, fold_nodes, stretches_of
 from .one_task import starts, warn_outside
 from .saddle import Equations, Root, certify, equations_of, newton
 
@@ -152,7 +152,7 @@ class ChainAxis:
 
         return at
 
-    def whole(self, solution: Solution) -> ChainSolution:
+    def chain_solution(self, solution: Solution) -> ChainSolution:
         """The chain that ends in this solution of its last task."""
         chain = self.walk.chain
         last = len(chain.tasks) - 1
@@ -162,7 +162,7 @@ class ChainAxis:
 
     def starts(self, c: float) -> list[np.ndarray]:
         """y of every solution known at coordinate c."""
-        return [root.sweep.y for root in roots_of(self.family()(c), "all") if root.converged]
+        return [root.image.y for root in roots_of(self.family()(c), "all") if root.converged]
 
 
 def chain_axis(chain: Chain, parameter: str) -> ChainAxis:
@@ -208,13 +208,13 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
     axis = chain_axis(problem, parameter) if isinstance(problem, Chain) else _axis(problem, parameter)
     family = axis.family()
     bounds = (axis.to_coordinate(low), axis.to_coordinate(high))
-    curves: list[Curve] = []
-    for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0)):
-        for y in axis.starts(c):
-            root = newton(family(c), y)
-            if root.converged and not any(passes(curve, root.sweep.y, c) for curve in curves):
-                curves.append(curve_from(family, root, c, direction, *bounds))
-    return _branch(axis, family, curves)
+    begun = [
+        (root, c, direction)
+        for c, direction in ((bounds[0], 1.0), (bounds[1], -1.0))
+        for root in (newton(family(c), y) for y in axis.starts(c))
+        if root.converged
+    ]
+    return _branch(axis, family, curves_from(family, begun, *bounds))
 
 
 def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Branch:
@@ -226,7 +226,7 @@ def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Bran
     for curve in curves:
         located = fold_nodes(family, curve)
         for fold in located:
-            orders = fold.sweep.before
+            orders = fold.image.before
             value = axis.from_coordinate(fold.c)
             folds.append({axis.name: value, "q": orders.q, "r": orders.r, "q_star": orders.q_star})
         turning = dict(zip(curve.folds(), located, strict=True))
@@ -249,7 +249,7 @@ def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Bran
     return Branch(
         parameter=axis.name,
         points=points,
-        chains=[axis.whole(point) for point in points] if isinstance(axis, ChainAxis) else [],
+        chains=[axis.chain_solution(point) for point in points] if isinstance(axis, ChainAxis) else [],
         curves=spans,
         folds=folds,
         stability=sorted(stability),
@@ -262,7 +262,7 @@ def _point(axis: Axis | ChainAxis, family: Family, node: Node) -> Solution:
     equations = family(node.c)
     # At a fold the error is a shift across the curve, in the parameter too: at fixed parameter it has no bound.
     at_fold = abs(node.tangent[-1]) < 1e-3
-    root = Root(node.sweep, node.derivative if at_fold else node.derivative[:, :-1], 0, True)
+    root = Root(node.image, node.derivative if at_fold else node.derivative[:, :-1], 0, True)
     return certify(axis.at(axis.from_coordinate(node.c)), equations, root)
 
 
@@ -271,7 +271,7 @@ def _transitions(family: Family, stretches: list[Stretch]) -> list[float]:
 
     def potential(stretch: Stretch, c: float) -> float:
         equations = family(c)
-        return equations.free_entropy(newton(equations, stretch.start(c), close=True).sweep)
+        return equations.free_entropy(newton(equations, stretch.start(c), polish=True).image)
 
     crossings = []
     minima = [stretch for stretch in stretches if stretch.order % 2 == 0]

@@ -1,4 +1,4 @@
-"""What the kernels behind a reference share: which masses count, and the sums of one sweep, node by node."""
+"""What the kernels behind a reference share: which masses count, and the sums of one pass, node by node."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def support(mass):
 
 
 @njit
-def add_node(sums, agreeing, opposed, b, m, short, sech2, base, scratch):
-    """Add a node of the field b, of weight `agreeing` where s = +1 and `opposed` where s = -1, to the sums of a sweep.
+def add_node(sums, agreeing, opposed, b, m, shortfall, sech2, base, scratch):
+    """Add a node of the field b, of weight `agreeing` where s = +1 and `opposed` where s = -1, to the sums of a pass.
 
     sums : (7,), of <m>^2, <m^2> - <m>^2, 1 - <m^2>, ln Z, the squared variance, s - <m> and its square. Returns the
     distances 1 - <m> and 1 + <m>.
     """
-    log_norm, mean, above, below, edge, variance = local_moments(b, m, short, sech2, base, scratch)
+    log_norm, mean, above, below, edge, variance = local_moments(b, m, shortfall, sech2, base, scratch)
     weight = agreeing + opposed
     sums[0] += weight * mean * mean
     sums[1] += weight * variance

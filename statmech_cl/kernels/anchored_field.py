@@ -73,15 +73,15 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
 
 
 @njit
-def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, whole, first, last):
+def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, first, last):
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
     theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
-    count. With `whole` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
+    count. With `far_tails` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
     """
     sd = math.sqrt(q_hat)
     if scale == 0.0:
-        return _field_alone(above, below, sd, r_hat, offset, a, refine, whole)
+        return _field_alone(above, below, sd, r_hat, offset, a, refine, far_tails)
     spacing = 0.0
     for i in range(first, last - 1):
         spacing = max(spacing, theta[i + 1] - theta[i])
@@ -96,11 +96,11 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
     margin = reach * sd + abs(r_hat)
     low = scale * theta[first] + offset - margin
     high = scale * theta[last - 1] + offset + margin
-    if whole:
+    if far_tails:
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
         high = max(high, reach * width)
-    drop = FAR_DROP if whole else DROP
+    drop = FAR_DROP if far_tails else DROP
     smooth = math.sqrt(q_hat + (BUMP * scale) ** 2)
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
     weights_above = _smoothed(b, jacobian, offset + r_hat, theta, above, scale, sd, drop, stride, first, last)
@@ -109,16 +109,16 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
 
 
 @njit
-def _field_alone(above, below, sd, r_hat, offset, a, refine, whole):
+def _field_alone(above, below, sd, r_hat, offset, a, refine, far_tails):
     """The total field without a reference in it."""
     if sd == 0.0:
         b = np.array([offset + r_hat, offset - r_hat])
         weight = opposite = np.ones(1)
     else:
-        b_above, weight = field_nodes(r_hat + offset, sd * sd, a, whole, refine)
+        b_above, weight = field_nodes(r_hat + offset, sd * sd, a, far_tails, refine)
         b_below, opposite = b_above, weight
         if offset != 0.0:
-            b_below, opposite = field_nodes(r_hat - offset, sd * sd, a, whole, refine)
+            b_below, opposite = field_nodes(r_hat - offset, sd * sd, a, far_tails, refine)
         b = np.concatenate((b_above, -b_below))
     half = weight.size
     weights_above = np.zeros((b.size, above.shape[1]))
@@ -154,8 +154,8 @@ def _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, st
 
 
 @njit
-def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine):
-    """One entropic sweep where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
+def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine):
+    """One entropic pass where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
     then E<m> and q - (E<m>)^2.
 
     masses : (n, 2), the sites with s = +1 and with s = -1.
@@ -167,7 +167,7 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, r
         theta, plus, minus, scale, kappa, q_hat, r_hat, offset, a, refine, False, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
     above = np.zeros(b.size)
     below = np.zeros(b.size)
@@ -178,38 +178,38 @@ def field_sweep(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, r
             i, j = shared_window(base, m, b, k, b.size, 0.0, 1.0)
         if agreeing[k, 0] + opposed[k, 0] >= NEGLIGIBLE:
             above[k], below[k] = add_node(
-                sums, agreeing[k, 0], opposed[k, 0], b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+                sums, agreeing[k, 0], opposed[k, 0], b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
             )
-    q, v, d, g_s, spread, deficit, _ = sums
-    u = 0.0
-    u_1 = 0.0
+    q, fluctuation, uncertainty, g_s, spread, deficit, _ = sums
+    perpendicular = 0.0
+    perpendicular_1 = 0.0
     deficit_1 = 0.0
     for k in range(b.size):
         deficit_1 += (agreeing[k, 0] + opposed[k, 0]) * above[k]
     for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
-        u += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
-        u_1 += (agreeing[k, 0] + opposed[k, 0]) * (above[k] - deficit_1) ** 2
-    return q, 1.0 - deficit, v, d, u, g_s, spread, 1.0 - deficit_1, u_1
+        perpendicular += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
+        perpendicular_1 += (agreeing[k, 0] + opposed[k, 0]) * (above[k] - deficit_1) ** 2
+    return q, 1.0 - deficit, fluctuation, uncertainty, perpendicular, g_s, spread, 1.0 - deficit_1, perpendicular_1
 
 
 @njit
-def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine, whole):
+def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine, far_tails):
     """At the nodes of the total field b : (k,): the weights (k, c) of `above` and of `below`, columns of masses with
     s = +1 and with s = -1, then <m>, the share of m < 0 and that of m > 0, each (k,)."""
     a = q_star_hat - 0.5 * q_hat
-    first, last = (0, theta.size) if whole else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
+    first, last = (0, theta.size) if far_tails else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
     b, weights_above, weights_below = total_field(
-        theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, whole, first, last
+        theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     _, half_m, half_base = half_nodes(a, kappa, 0.0, slope, refine)
     scratch = np.empty(m.size)
     half_scratch = np.empty(half_m.size)
     mean = np.zeros(b.size)
     negative = np.zeros(b.size)
     positive = np.zeros(b.size)
-    negligible = 0.0 if whole else NEGLIGIBLE
+    negligible = 0.0 if far_tails else NEGLIGIBLE
     i, j = 0, m.size
     plus = minus = (0, half_m.size)
     for k in range(b.size):
@@ -218,7 +218,7 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
             plus = shared_window(half_base, half_m, b, k, b.size, 0.0, 1.0)
             minus = shared_window(half_base, half_m, b, k, b.size, 0.0, -1.0)
         if np.abs(weights_above[k]).sum() + np.abs(weights_below[k]).sum() > negligible:
-            log_norm, mean[k], _, _, _, _ = local_moments(b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch)
+            log_norm, mean[k], _, _, _, _ = local_moments(b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch)
             first_m, last_m = minus if mean[k] > 0.0 else plus
             rarer_base = half_base[first_m:last_m]
             negative[k], positive[k] = rarer_sign(

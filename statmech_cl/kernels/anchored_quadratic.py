@@ -22,7 +22,7 @@ _SMOOTHEST = 2.0  # in b: under a quadratic anchor <m> may bend anywhere, at a r
 
 
 @njit
-def _bend(base, theta, curvature, centre, out):
+def _anchor(base, theta, curvature, centre, out):
     """out = base - curvature (theta - centre)^2 / 2: the local measure's log-weights under a quadratic anchor."""
     for k in range(theta.size):
         gap = theta[k] - centre
@@ -30,13 +30,13 @@ def _bend(base, theta, curvature, centre, out):
 
 
 @njit
-def _balance(low, high, start, m, short, sech2, bent, scratch):
+def _balance(low, high, start, m, shortfall, sech2, anchored, scratch):
     """The field in [low, high] where <m> = 0, about which it may step; an end if there is none inside."""
     b = min(max(start, low), high)
     left = low
     right = high
     for _ in range(60):
-        _, mean, _, _, _, variance = local_moments(b, m, short, sech2, bent, scratch)
+        _, mean, _, _, _, variance = local_moments(b, m, shortfall, sech2, anchored, scratch)
         if mean > 0.0:
             right = b
         else:
@@ -97,26 +97,26 @@ def _gauss(b, mean, q_hat):
 
 
 @njit
-def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine):
-    """One entropic sweep under a quadratic anchor: as `entropic`, with means over theta_ref and s too.
+def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine):
+    """One entropic pass under a quadratic anchor: as `entropic`, with means over theta_ref and s too.
 
     reference : (n,) theta_ref, masses : (n, 2) the sites with s = +1 and s = -1, curvature, centre : (n,) c and mu.
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
     stride, reach, x, jacobian, slope, root_c = _grids(reference, curvature, first, last, q_hat, r_hat, a, refine, DROP)
-    theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
-    bent = np.empty(m.size)
+    theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
+    anchored = np.empty(m.size)
     scratch = np.empty(m.size)
     sums = np.zeros(N_SUMS)
     balance = 0.0
     for i in range(first, last, stride):
         if masses[i, 0] + masses[i, 1] < NEGLIGIBLE:
             continue
-        _bend(base, theta, curvature[i], centre[i], bent)
-        k0, k1 = window(bent, m, -reach, reach)
-        near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
-        balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
+        _anchor(base, theta, curvature[i], centre[i], anchored)
+        k0, k1 = window(anchored, m, -reach, reach)
+        near_m, near_shortfall, near_sech2, near = m[k0:k1], shortfall[k0:k1], sech2[k0:k1], anchored[k0:k1]
+        balance = _balance(-reach, reach, balance, near_m, near_shortfall, near_sech2, near, scratch)
         begin, end = _within(x, reach, balance)
         n0, n1 = 0, near_m.size
         for k in range(begin, end):
@@ -132,17 +132,17 @@ def quadratic_sweep(reference, masses, curvature, centre, kappa, q_hat, r_hat, q
                     opposed,
                     b,
                     near_m[n0:n1],
-                    near_short[n0:n1],
+                    near_shortfall[n0:n1],
                     near_sech2[n0:n1],
                     near[n0:n1],
                     scratch,
                 )
-    q, v, d, g_s, spread, deficit, squares = sums
-    return q, 1.0 - deficit, v, d, squares - deficit * deficit, g_s, spread
+    q, fluctuation, uncertainty, g_s, spread, deficit, squares = sums
+    return q, 1.0 - deficit, fluctuation, uncertainty, squares - deficit * deficit, g_s, spread
 
 
 @njit
-def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine, whole):
+def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine, far_tails):
     """Under a quadratic anchor, for each reference and each sign of the task's teacher, (3, 2, n): the share of m < 0,
     that of m > 0 and <m>; a product with masses : (n,) is their mean. References not needed for that are left at 0.
 
@@ -151,27 +151,27 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses)
     stride, reach, x, jacobian, slope, root_c = _grids(
-        reference, curvature, first, last, q_hat, r_hat, a, refine, FAR_DROP if whole else DROP
+        reference, curvature, first, last, q_hat, r_hat, a, refine, FAR_DROP if far_tails else DROP
     )
-    theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
+    theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     half_theta, half_m, half_base = half_nodes(a, kappa, root_c, slope, refine)
-    bent = np.empty(m.size)
+    anchored = np.empty(m.size)
     scratch = np.empty(m.size)
     half_scratch = np.empty(half_m.size)
-    bent_plus = np.empty(half_m.size)
-    bent_minus = np.empty(half_m.size)
-    negligible = 0.0 if whole else NEGLIGIBLE
+    anchored_plus = np.empty(half_m.size)
+    anchored_minus = np.empty(half_m.size)
+    negligible = 0.0 if far_tails else NEGLIGIBLE
     result = np.zeros((3, 2, reference.size))
     balance = 0.0
     for i in range(first, last, stride):
         if masses[i] <= negligible:
             continue
-        _bend(base, theta, curvature[i], centre[i], bent)
-        _bend(half_base, half_theta, curvature[i], centre[i], bent_plus)
-        _bend(half_base, half_theta, curvature[i], -centre[i], bent_minus)
-        k0, k1 = window(bent, m, -reach, reach)
-        near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
-        balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
+        _anchor(base, theta, curvature[i], centre[i], anchored)
+        _anchor(half_base, half_theta, curvature[i], centre[i], anchored_plus)
+        _anchor(half_base, half_theta, curvature[i], -centre[i], anchored_minus)
+        k0, k1 = window(anchored, m, -reach, reach)
+        near_m, near_shortfall, near_sech2, near = m[k0:k1], shortfall[k0:k1], sech2[k0:k1], anchored[k0:k1]
+        balance = _balance(-reach, reach, balance, near_m, near_shortfall, near_sech2, near, scratch)
         begin, end = _within(x, reach, balance)
         n0, n1 = 0, near_m.size
         plus = minus = (0, half_m.size)
@@ -179,23 +179,23 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
             b = x[k] + balance
             if (k - begin) % TOGETHER == 0:
                 n0, n1 = shared_window(near, near_m, x, k, end, balance, 1.0)
-                plus = shared_window(bent_plus, half_m, x, k, end, balance, 1.0)
-                minus = shared_window(bent_minus, half_m, x, k, end, balance, -1.0)
+                plus = shared_window(anchored_plus, half_m, x, k, end, balance, 1.0)
+                minus = shared_window(anchored_minus, half_m, x, k, end, balance, -1.0)
             agreeing = stride * jacobian[k] * _gauss(b, r_hat, q_hat)
             opposed = stride * jacobian[k] * _gauss(b, -r_hat, q_hat)
             if (agreeing + opposed) * masses[i] <= negligible:
                 continue
             log_norm, mean, above, below, _, _ = local_moments(
-                b, near_m[n0:n1], near_short[n0:n1], near_sech2[n0:n1], near[n0:n1], scratch
+                b, near_m[n0:n1], near_shortfall[n0:n1], near_sech2[n0:n1], near[n0:n1], scratch
             )
-            if not whole and above < NEGLIGIBLE:  # the share of m < 0 is less than 1 - <m>
+            if not far_tails and above < NEGLIGIBLE:  # the share of m < 0 is less than 1 - <m>
                 negative, positive = 0.0, 1.0
-            elif not whole and below < NEGLIGIBLE:
+            elif not far_tails and below < NEGLIGIBLE:
                 negative, positive = 1.0, 0.0
             else:
                 h0, h1 = minus if mean > 0.0 else plus
                 negative, positive = rarer_sign(
-                    log_norm, b, mean, half_m[h0:h1], bent_minus[h0:h1], bent_plus[h0:h1], half_scratch
+                    log_norm, b, mean, half_m[h0:h1], anchored_minus[h0:h1], anchored_plus[h0:h1], half_scratch
                 )
             for side, weight in ((0, agreeing), (1, opposed)):
                 result[0, side, i] += weight * negative
@@ -213,23 +213,23 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
     total = masses.sum(axis=1)
     first, last = support(total)
     stride, reach, x, jacobian, slope, root_c = _grids(reference, curvature, first, last, q_hat, r_hat, a, refine, DROP)
-    theta, m, short, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
+    theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     fine_theta, fine_m, _, _, fine_base = local_nodes(a, kappa, root_c, slope, refine, FINE)
-    bent = np.empty(m.size)
+    anchored = np.empty(m.size)
     scratch = np.empty(m.size)
-    fine_bent = np.empty(fine_m.size)
+    fine_anchored = np.empty(fine_m.size)
     row = np.empty(fine_m.size)
     density = np.zeros((fine_theta.size, columns))
     balance = 0.0
     for i in range(first, last, stride):
         if total[i] < NEGLIGIBLE:
             continue
-        _bend(base, theta, curvature[i], centre[i], bent)
-        _bend(fine_base, fine_theta, curvature[i], centre[i], fine_bent)
-        k0, k1 = window(bent, m, -reach, reach)
-        j0, j1 = window(fine_bent, fine_m, -reach, reach)
-        near_m, near_short, near_sech2, near = m[k0:k1], short[k0:k1], sech2[k0:k1], bent[k0:k1]
-        balance = _balance(-reach, reach, balance, near_m, near_short, near_sech2, near, scratch)
+        _anchor(base, theta, curvature[i], centre[i], anchored)
+        _anchor(fine_base, fine_theta, curvature[i], centre[i], fine_anchored)
+        k0, k1 = window(anchored, m, -reach, reach)
+        j0, j1 = window(fine_anchored, fine_m, -reach, reach)
+        near_m, near_shortfall, near_sech2, near = m[k0:k1], shortfall[k0:k1], sech2[k0:k1], anchored[k0:k1]
+        balance = _balance(-reach, reach, balance, near_m, near_shortfall, near_sech2, near, scratch)
         row[j0:j1] = 0.0
         for k in range(*_within(x, reach, balance)):
             b = x[k] + balance
@@ -237,7 +237,7 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
             if weight * total[i] < NEGLIGIBLE:
                 continue
             at = log_z(b, near_m, near, scratch)
-            add_density(b, weight, at, fine_m[j0:j1], fine_bent[j0:j1], row[j0:j1])
+            add_density(b, weight, at, fine_m[j0:j1], fine_anchored[j0:j1], row[j0:j1])
         for j in range(j0, j1):
             for c in range(columns):
                 density[j, c] += masses[i, c] * row[j]

@@ -1,4 +1,4 @@
-"""Order parameters -> conjugates: one sweep over the energetic integrals.
+"""Order parameters -> conjugates: one pass over the energetic integrals.
 
     F(w)       = ln Int Dx H^beta( (sqrt(V) x + w) / sqrt(D) ),          V = q_star - q,  D = 1 - q_star
     q_hat      =  2 alpha Int Dz H(r z / sqrt(U)) F'(sqrt(q) z)^2,       U = q - r^2
@@ -24,7 +24,7 @@ from ._jit import njit, njit_sums
 from .gaussian import log_h_hazard, upper_tail
 from .vector import exp
 
-# Sizes of the default rule; `refine` in the sweeps divides steps and widens windows.
+# Sizes of the default rule; `refine` in the passes divides steps and widens windows.
 _INNER_STEP = 0.68  # in widths of the right flank of the inner integrand
 _GRADED_STEP = 0.13  # in t, with x = centre + width * sinh(t)
 _GRADE_BELOW = 0.2  # flank width, against 1 for the Gaussian, below which the nodes are graded
@@ -146,17 +146,19 @@ def tilted_into(w, root_v, root_d, beta, start, refine, table, nodes):
 
 
 @njit
-def energetic(q, r, v, d, u, beta, flips, refine, table):
-    """One sweep: (q_hat, r_hat, q_star_hat, G_E, replicon factor), all at alpha = 1.
+def energetic(q, r, fluctuation, uncertainty, perpendicular, beta, flips, refine, table):
+    """One pass: (q_hat, r_hat, q_star_hat, G_E, replicon factor), all at alpha = 1.
 
-    q, r, v = q_star - q, d = 1 - q_star, u = q - r^2 come separately so that no difference is taken here. `flips` is
-    the probability that a label is flipped: H(x) above becomes (1 - flips) H(x) + flips H(-x).
+    fluctuation V = q_star - q, uncertainty D = 1 - q_star and perpendicular U = q - r^2 come beside q and r, so that no
+    difference is taken here. `flips` is the probability that a label is flipped: H(x) above becomes
+    (1 - flips) H(x) + flips H(-x).
     """
-    root_q, root_v, root_d, root_u = math.sqrt(q), math.sqrt(v), math.sqrt(d), math.sqrt(u)
+    root_q, root_u = math.sqrt(q), math.sqrt(perpendicular)
+    root_v, root_d = math.sqrt(fluctuation), math.sqrt(uncertainty)
     # The label's step H(r z / sqrt U) has width sqrt(q U)/|r| in w; beyond it, w > 0 matters only over sqrt U.
     # F' bends over sqrt D. The left tail ends with the Gaussian of width sqrt q; for r < 0, or where labels are
     # flipped, the right one does.
-    scale = root_u * root_d / math.sqrt(u + d)
+    scale = root_u * root_d / math.sqrt(perpendicular + uncertainty)
     reach = math.sqrt(2.0 * _DROP) * math.sqrt(refine)
     left = math.asinh(reach * root_q / scale)
     right = left if r < 0.0 or flips > 0.0 else math.asinh(reach * root_u / scale)
@@ -180,13 +182,13 @@ def energetic(q, r, v, d, u, beta, flips, refine, table):
         weight = 2.0 * jacobian / root_q * math.exp(-0.5 * z * z)
         weight *= (1.0 - flips) * upper_tail(r * z / root_u) + flips * upper_tail(-r * z / root_u)
         z = w / root_u
-        second = (beta / d) * ((beta - 1.0) * h2 + uh - beta * h1 * h1)
+        second = (beta / uncertainty) * ((beta - 1.0) * h2 + uh - beta * h1 * h1)
         q_hat += weight * h1 * h1
         q_star_hat += weight * h2
         g_e += weight * f
         replicon += weight * second * second
         r_hat += jacobian / root_u * math.exp(-0.5 * z * z) * h1
-    q_hat *= beta * beta / d
-    r_hat *= (1.0 - 2.0 * flips) * 2.0 * beta / math.sqrt(2.0 * math.pi * d)
-    q_star_hat *= 0.5 * beta * (beta - 1.0) / d
+    q_hat *= beta * beta / uncertainty
+    r_hat *= (1.0 - 2.0 * flips) * 2.0 * beta / math.sqrt(2.0 * math.pi * uncertainty)
+    q_star_hat *= 0.5 * beta * (beta - 1.0) / uncertainty
     return q_hat, r_hat, q_star_hat, g_e, replicon

@@ -1,4 +1,4 @@
-"""Conjugates -> order parameters: one sweep over the entropic integrals, for any local measure of one site.
+"""Conjugates -> order parameters: one pass over the entropic integrals, for any local measure of one site.
 
     <.> = Int_{-1}^{1} dm (.) exp[ a m^2 + b m + kappa Ent(m) ] / same without (.)
     Ent(m) = ln 2 - KL(q_theta || uniform) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
@@ -29,7 +29,8 @@ def log_weights(b, m, base, out):
     for k in range(m.size):
         e = base[k] + b * m[k]
         out[k] = e
-        top = max(top, e)
+        if e > top:  # max() would keep the loop from becoming vector instructions
+            top = e
     return top
 
 
@@ -62,7 +63,7 @@ def window(base, m, low, high):
 
 
 @njit_sums
-def _weighted(exponents, top, m, short, sech2, centre, near, side):
+def _weighted(exponents, top, m, shortfall, sech2, centre, near, side):
     """Sums over nodes of exp(exponent - top) times 1, gap, gap^2 and sech2; gap is the distance to m = centre, taken
     between distances to the edge where that keeps digits."""
     z = 0.0
@@ -71,7 +72,7 @@ def _weighted(exponents, top, m, short, sech2, centre, near, side):
     edge = 0.0
     for k in range(m.size):
         weight = exp(exponents[k] - top)
-        gap = side * (near - short[k]) if m[k] * side >= 0.0 else m[k] - centre
+        gap = side * (near - shortfall[k]) if m[k] * side >= 0.0 else m[k] - centre
         z += weight
         first += weight * gap
         second += weight * gap * gap
@@ -89,7 +90,7 @@ def total_weight(exponents, top):
 
 
 @njit
-def local_moments(b, m, short, sech2, base, exponents):
+def local_moments(b, m, shortfall, sech2, base, exponents):
     """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
     top = log_weights(b, m, base, exponents)
     at = 0
@@ -97,9 +98,9 @@ def local_moments(b, m, short, sech2, base, exponents):
         at += 1
     # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
     centre = m[at]
-    near = short[at]
+    near = shortfall[at]
     side = 1.0 if centre >= 0.0 else -1.0
-    z, first, second, edge = _weighted(exponents, top, m, short, sech2, centre, near, side)
+    z, first, second, edge = _weighted(exponents, top, m, shortfall, sech2, centre, near, side)
     first /= z
     to_edge = near - side * first  # 1 - side <m>
     above = to_edge if side > 0.0 else 2.0 - to_edge
@@ -163,18 +164,18 @@ def negative_share(b, m, base_minus, base_plus):
 
 @njit
 def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
-    """One sweep: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
+    """One pass: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
     deficit = np.empty(b.size)
     q = 0.0
     r = 0.0
     r_deficit = 0.0
-    v = 0.0
-    d = 0.0
+    fluctuation = 0.0
+    uncertainty = 0.0
     g_s = 0.0
     spread = 0.0
     norm = 0.0
@@ -183,24 +184,24 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
         if k % TOGETHER == 0:
             i, j = window(base, m, b[k], b[min(k + TOGETHER, b.size) - 1])
         log_norm, mean, deficit[k], _, edge, variance = local_moments(
-            b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+            b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
         )
         norm += weight[k]
         q += weight[k] * mean * mean
         r += weight[k] * mean
         r_deficit += weight[k] * deficit[k]
-        d += weight[k] * edge
-        v += weight[k] * variance
+        uncertainty += weight[k] * edge
+        fluctuation += weight[k] * variance
         g_s += weight[k] * log_norm
         spread += weight[k] * variance * variance
     r_deficit /= norm
-    u = 0.0
+    perpendicular = 0.0
     for k in range(b.size):
         gap = deficit[k] - r_deficit
-        u += weight[k] * gap * gap
+        perpendicular += weight[k] * gap * gap
     if r > 0.5:  # digits of 1 - r near perfect overlap, of r itself for small alpha
         r = 1.0 - r_deficit
-    return q, r, v, d, u, g_s, spread
+    return q, r, fluctuation, uncertainty, perpendicular, g_s, spread
 
 
 @njit

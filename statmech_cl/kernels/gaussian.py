@@ -2,7 +2,7 @@
 
     H(u) = erfc(u / sqrt 2) / 2,     hazard(u) = exp(-u^2/2) / (sqrt(2 pi) H(u)) = -(d/du) ln H(u)
 
-Both are the innermost calls of every energetic sweep. Between U_LOW and U_HIGH they are read from piecewise polynomials
+Both are the innermost calls of every energetic pass. Between U_LOW and U_HIGH they are read from piecewise polynomials
 of degree 7 on intervals of 1/16 (truncation error below 1e-16: the nearest zero of H lies 3.4 away from the real axis),
 fitted once at import to the C library's erfc; beyond, an asymptotic series takes over on the right, and H = 1 on the
 left.
@@ -28,8 +28,8 @@ _erfc = np.vectorize(math.erfc, otypes=[float])
 def _erfcx(x: np.ndarray) -> np.ndarray:
     """exp(x^2) erfc(x), 0 <= x < 26: x^2 in two parts, the first exact, so that exp keeps its digits. (SciPy's takes
     longer to load than a first solve.)"""
-    short = x.astype(np.float32).astype(float)
-    return np.exp(short * short) * np.exp((x - short) * (x + short)) * _erfc(x)
+    rounded = x.astype(np.float32).astype(float)
+    return np.exp(rounded * rounded) * np.exp((x - rounded) * (x + rounded)) * _erfc(x)
 
 
 def _log_part(u: np.ndarray) -> np.ndarray:

@@ -142,7 +142,7 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
     n = 2 * half + 1
     theta = np.empty(n)
     m = np.empty(n)
-    short = np.empty(n)
+    shortfall = np.empty(n)
     sech2 = np.empty(n)
     base = np.empty(n)
     right = _theta_of(np.arange(half + 1) * step, rate, root_kappa, root_a)
@@ -152,10 +152,10 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
         theta[half + k] = right[k]
         theta[half - k] = -right[k]
         m[half - k] = -m[half + k]
-        short[half + k] = short[half - k] = sech2[half + k] / (1.0 + m[half + k])
+        shortfall[half + k] = shortfall[half - k] = sech2[half + k] / (1.0 + m[half + k])
         sech2[half - k] = sech2[half + k]
         base[half - k] = base[half + k]
-    return theta, m, short, sech2, base
+    return theta, m, shortfall, sech2, base
 
 
 @njit
@@ -298,16 +298,16 @@ def _gauss_weights(b, jacobian, mean, sd, weight):
 
 
 @njit
-def field_nodes(mean, variance, a, whole, refine):
+def field_nodes(mean, variance, a, far_tails, refine):
     """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
 
-    With `whole` the range includes b = 0, however deep in the Gaussian's tail it lies.
+    With `far_tails` the range includes b = 0, however deep in the Gaussian's tail it lies.
     """
     sd = math.sqrt(variance)
     reach = math.sqrt(2.0 * DROP * refine)
     low = mean - reach * sd
     high = mean + reach * sd
-    if whole:
+    if far_tails:
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = max(min(low, -reach * width), mean - _UNDERFLOW * sd)
         high = min(max(high, reach * width), mean + _UNDERFLOW * sd)

@@ -49,15 +49,15 @@ def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
 def _weigh(exponents, top, first, last, slope, second, weights):
     """weights = exp(exponents - top) on [first, last): their sum, and the sums with the first and second slopes."""
     total = 0.0
-    tilted = 0.0
-    bent = 0.0
+    slope_sum = 0.0
+    second_sum = 0.0
     for j in range(first, last):
         w = exp(exponents[j] - top)
         weights[j] = w
         total += w
-        tilted += w * slope[j]
-        bent += w * second[j]
-    return total, tilted, bent
+        slope_sum += w * slope[j]
+        second_sum += w * second[j]
+    return total, slope_sum, second_sum
 
 
 @njit_sums
@@ -121,11 +121,12 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             while exponents[high - 1] < top - _DROP:
                 high -= 1
             weights = steps[level, i]
-            total, tilted, bent = _weigh(exponents, top, low, high, slopes[level + 1], seconds[level + 1], weights)
+            inner = level + 1
+            total, slope_sum, second_sum = _weigh(exponents, top, low, high, slopes[inner], seconds[inner], weights)
             fs[level, i] = fs[level + 1, i] + (top + math.log(total) + log_norm) / x
-            slopes[level, i] = tilted / total
+            slopes[level, i] = slope_sum / total
             square, rise = _spread(weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i])
-            seconds[level, i] = (bent + x * square) / total
+            seconds[level, i] = (second_sum + x * square) / total
             squares[level, i] = square / total
             rises[level, i] = x * rise / total
             first[level, i], last[level, i] = low, high
@@ -173,20 +174,20 @@ def _size(low, high, smooth):
 
 
 @njit
-def energetic_steps(q, r, u, steps, v, d, xs, beta, flips, refine, table):
-    """One sweep over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
+def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, beta, flips, refine, table):
+    """One pass over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
     and for every step q_hat_l - q_hat_{l-1} and E x_l (f_l - f_{l-1}).
 
-    q = q_0, u = q_0 - r^2, steps = q_l - q_{l-1} (k,), v = q_star - q_k, d = 1 - q_star. A grid of more than MOST_NODES
-    nodes is not made: the numbers returned are nan.
+    q = q_0, perpendicular = q_0 - r^2, steps = q_l - q_{l-1} (k,), fluctuation = q_star - q_k, and
+    uncertainty = 1 - q_star. A grid of more than MOST_NODES nodes is not made: the numbers returned are nan.
     """
     wide = steps.sum()
-    root_v, root_d = math.sqrt(v), math.sqrt(d)
+    root_v, root_d = math.sqrt(fluctuation), math.sqrt(uncertainty)
     reach = math.sqrt(2.0 * _DROP * refine)
-    scale = root_d * math.sqrt(u / (u + d)) / _CROWDED
-    smooth = min(math.sqrt(u), _narrowest(xs, steps, beta / (d + beta * v))) / scale
+    scale = root_d * math.sqrt(perpendicular / (perpendicular + uncertainty)) / _CROWDED
+    smooth = min(math.sqrt(perpendicular), _narrowest(xs, steps, beta / (uncertainty + beta * fluctuation))) / scale
     low = -reach * math.sqrt(q + wide) / scale
-    high = -low if r < 0.0 or flips > 0.0 else reach * math.sqrt(u + wide) / scale
+    high = -low if r < 0.0 or flips > 0.0 else reach * math.sqrt(perpendicular + wide) / scale
     if not _size(low, high, smooth) * refine < MOST_NODES:
         bad = np.full(xs.size, math.nan)
         return math.nan, math.nan, math.nan, math.nan, np.full(xs.size + 1, math.nan), bad, bad
@@ -204,9 +205,9 @@ def energetic_steps(q, r, u, steps, v, d, xs, beta, flips, refine, table):
     for i in range(n):
         f[i], h1, square[i], uh, mode = tilted_into(w[i], root_v, root_d, beta, mode, refine, table, scratch)
         slope[i] = -beta / root_d * h1
-        second[i] = (beta / d) * ((beta - 1.0) * square[i] + uh - beta * h1 * h1)
+        second[i] = (beta / uncertainty) * ((beta - 1.0) * square[i] + uh - beta * h1 * h1)
         z = w[i] / math.sqrt(q)
-        step = r * z / math.sqrt(u)
+        step = r * z / math.sqrt(perpendicular)
         mass[0, i] = jacobian[i] * math.exp(-0.5 * z * z) * math.sqrt(2.0 / (math.pi * q))
         mass[0, i] *= (1.0 - flips) * upper_tail(step) + flips * upper_tail(-step)
     f0, slope0, top, gains, entropies, bends = climb(w, jacobian, f, slope, second, xs, steps, mass)
@@ -218,9 +219,9 @@ def energetic_steps(q, r, u, steps, v, d, xs, beta, flips, refine, table):
         q_hat += mass[0, i] * slope0[i] * slope0[i]
         g_e += mass[0, i] * f0[i]
         q_star_hat += top[0, i] * square[i]
-        r_hat -= jacobian[i] * math.exp(-0.5 * w[i] * w[i] / u) * slope0[i]
-    r_hat *= (1.0 - 2.0 * flips) / (math.pi * math.sqrt(u))
-    q_star_hat *= 0.5 * beta * (beta - 1.0) / d
+        r_hat -= jacobian[i] * math.exp(-0.5 * w[i] * w[i] / perpendicular) * slope0[i]
+    r_hat *= (1.0 - 2.0 * flips) / (math.pi * math.sqrt(perpendicular))
+    q_star_hat *= 0.5 * beta * (beta - 1.0) / uncertainty
     return q_hat, r_hat, q_star_hat, g_e, bends, gains, entropies
 
 
@@ -241,12 +242,12 @@ def field_grid(mean_low, mean_high, variance, steps, xs, a, refine):
 
 @njit
 def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
-    """One sweep over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
+    """One pass over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
     q_star - q_k, 1 - q_star, q_0 - r^2, G_S, E g_l''^2 of all levels, E x_l (g_l - g_{l-1}), the masses at level k.
     """
     n = b.size
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, short, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
     scratch = np.empty(m.size)
     g = np.empty(n)
     mean = np.empty(n)
@@ -257,25 +258,25 @@ def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
         if k % 16 == 0:
             i, j = window(base, m, b[k], b[min(k + 16, n) - 1])
         g[k], mean[k], _, _, edge[k], variance[k] = local_moments(
-            b[k], m[i:j], short[i:j], sech2[i:j], base[i:j], scratch
+            b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
         )
     g0, mean0, top, gains, entropies, bends = climb(b, jacobian, g, mean, variance, xs, steps, mass)
     r = 0.0
     for k in range(n):
         r += (mass[0, k] - mass[1, k]) * mean0[k]
     q = 0.0
-    u = 0.0
-    v = 0.0
-    d = 0.0
+    perpendicular = 0.0
+    fluctuation = 0.0
+    uncertainty = 0.0
     g_s = 0.0
     for k in range(n):
         here = top[0, k] + top[1, k]
-        v += here * variance[k]
-        d += here * edge[k]
+        fluctuation += here * variance[k]
+        uncertainty += here * edge[k]
         q += (mass[0, k] + mass[1, k]) * mean0[k] * mean0[k]
-        u += mass[0, k] * (mean0[k] - r) ** 2 + mass[1, k] * (mean0[k] + r) ** 2
+        perpendicular += mass[0, k] * (mean0[k] - r) ** 2 + mass[1, k] * (mean0[k] + r) ** 2
         g_s += (mass[0, k] + mass[1, k]) * g0[k]
-    return q, r, gains, v, d, u, g_s, bends, entropies, top
+    return q, r, gains, fluctuation, uncertainty, perpendicular, g_s, bends, entropies, top
 
 
 @njit

@@ -111,11 +111,11 @@ def optimise(
     value, u = min(reached, key=lambda end: end[0])
     final = problem.chain_at(u)
     derivative, doubled = problem.derivatives(u), problem.derivatives(u, 2.0 * _STEP)
-    found = solve(final)
+    solution = solve(final)
     return Protocol(
-        chain=final, solution=found, values=problem.parameters(u), objective=value,
+        chain=final, solution=solution, values=problem.parameters(u), objective=value,
         gradient=problem.left(u, derivative), gradient_error=float(np.abs(doubled - derivative).max()),
-        thermodynamic=[task.thermodynamic is True for task in found.tasks], starts=[end[0] for end in ends],
+        thermodynamic=[task.thermodynamic is True for task in solution.tasks], starts=[end[0] for end in ends],
         n_solves=problem.n_solves,
     )  # fmt: skip
 
@@ -200,11 +200,11 @@ class _Problem:
         key = u.tobytes()
         if key not in self.walks:
             walk = Walk.begin(self.chain_at(u), "best", "raise")
-            found = [walk]
+            walks = [walk]
             for t in range(1, self.later + 1):
-                found.append(found[-1].step(t, "best", "raise")[0])
+                walks.append(walks[-1].step(t, "best", "raise")[0])
             self.n_solves += 1
-            self.walks[key] = found
+            self.walks[key] = walks
         return self.walks[key]
 
     def derivatives(self, u: np.ndarray, step: float = _STEP) -> np.ndarray:
@@ -233,21 +233,21 @@ class _Problem:
             if tasks[t].alpha == 0.0:
                 walk = walk.step(t, "best", "raise")[0]
                 continue
-            root = newton(equations, equations.beside(at), close=True)
+            root = newton(equations, equations.beside(at), polish=True)
             if not root.converged:
                 raise failure(f"task {t + 1} beside an iterate", root, "give other bounds")
-            walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.sweep))
+            walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.image))
         return _errors(walk)
 
     def minimise(self, begin: np.ndarray) -> np.ndarray:
         """Where the objective is least, from one start."""
         weights = self.weights
         if weights is not None:
-            found = optimize.minimize(
+            minimum = optimize.minimize(
                 self.value, begin, jac=lambda u: weights @ self.derivatives(u), method="L-BFGS-B", bounds=self.box,
                 options={"maxiter": _MOST_ITERATIONS, "ftol": _TOLERANCE, "gtol": 1e-6},
             )  # fmt: skip
-            return np.clip(found.x, *self.box.T)
+            return np.clip(minimum.x, *self.box.T)
         bound = self.errors(begin).max()
         slope = np.append(np.zeros(begin.size), 1.0)
         constraint = {
@@ -255,12 +255,12 @@ class _Problem:
             "fun": lambda v: v[-1] - self.errors(v[:-1]),
             "jac": lambda v: np.hstack([-self.derivatives(v[:-1]), np.ones((self.later + 1, 1))]),
         }
-        found = optimize.minimize(
+        minimum = optimize.minimize(
             lambda v: v[-1], np.append(begin, bound), jac=lambda v: slope, method="SLSQP",
             bounds=np.vstack([self.box, [0.0, 1.0]]), constraints=[constraint],
             options={"maxiter": _MOST_ITERATIONS, "ftol": _TOLERANCE},
         )  # fmt: skip
-        return np.clip(found.x[:-1], *self.box.T)
+        return np.clip(minimum.x[:-1], *self.box.T)
 
     def left(self, u: np.ndarray, derivative: np.ndarray) -> float:
         """Norm of the derivative once the bounds that hold u, and the best mixture of the errors, balance it."""

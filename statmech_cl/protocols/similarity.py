@@ -174,8 +174,8 @@ def _at(chain: Chain, values: dict[str, float]) -> Chain:
 @lru_cache(maxsize=4096)
 def _alone(task: Task) -> Solution:
     """Task 2 without a past: a first task does not read its anchor."""
-    found: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0, replay={}), "best", "return")
-    return found
+    solutions: Any = solve_task(replace(task, gamma=1.0, anchor="kl", memory=1.0, replay={}), "best", "return")
+    return solutions
 
 
 def _point(chain: Chain, values: dict[str, float], starts: Sequence[Callable[[Any], Root | None]]) -> _Point:
@@ -187,12 +187,12 @@ def _point(chain: Chain, values: dict[str, float], starts: Sequence[Callable[[An
     roots: list[Root] = []
     for start in starts:
         root = start(equations)
-        fresh = root is not None and all(np.abs(root.sweep.y - other.sweep.y).max() > _SAME for other in roots)
+        fresh = root is not None and all(np.abs(root.image.y - other.image.y).max() > _SAME for other in roots)
         if root is not None and root.converged and fresh:
             roots.append(root)
     if not roots:
         return _nothing("no fixed point was reached")
-    kept = tuple(root.sweep.y for root in roots)
+    kept = tuple(root.image.y for root in roots)
     best = select([certify(task, equations, root) for root in roots], "best")[0]
     alone = _alone(task)
     for name, solution in (("task 2", best), ("task 2 alone", alone)):
@@ -234,7 +234,7 @@ def _column(item: tuple[Chain, str, float, str, np.ndarray]) -> list[_Point]:
             root = root or _from_top(equations)
         except ConvergenceError:
             root = None
-        known = (root.sweep.y,) if root is not None and root.converged else ()
+        known = (root.image.y,) if root is not None and root.converged else ()
         down.append(known)
     points: list[_Point] = []
     before: tuple[np.ndarray, ...] = ()
@@ -254,15 +254,15 @@ def _column(item: tuple[Chain, str, float, str, np.ndarray]) -> list[_Point]:
 def _edges(columns: list[list[_Point]], values: tuple[np.ndarray, np.ndarray]) -> list[tuple[Any, ...]]:
     """Neighbouring certified points with transfers of opposite signs: (x, y), (x, y), roots of both."""
     xs, ys = values
-    found = []
+    edges = []
     for i, column in enumerate(columns):
         for j, here in enumerate(column):
             for k, m in ((i + 1, j), (i, j + 1)):
                 if k < xs.size and m < ys.size and here.transfer * columns[k][m].transfer < 0.0:
                     there = columns[k][m]
                     ends = (xs[i], ys[j]), (xs[k], ys[m])
-                    found.append((*ends, here.transfer, (*here.roots, *there.roots)))
-    return found
+                    edges.append((*ends, here.transfer, (*here.roots, *there.roots)))
+    return edges
 
 
 def _crossing(item: tuple[Any, ...]) -> dict[str, Any] | None:

@@ -92,7 +92,7 @@ class PlaneCurve:
         index = -2 if name == plane.x.name else -1
         held, other = (plane.x, plane.y) if index == -2 else (plane.y, plane.x)
         c = held.coordinate(value)
-        found: list[float] = []
+        crossings: list[float] = []
         for a, b in pairwise(self.nodes):
             if (a.x[index] - c) * (b.x[index] - c) > 0.0:
                 continue
@@ -102,9 +102,9 @@ class PlaneCurve:
             if node is None:
                 raise ArithmeticError(f"the line was lost next to {name} = {value:g}")
             at = other.value(float(node.x[-3 - index]))
-            if all(abs(at - known) > 1e-9 * max(1.0, abs(at)) for known in found):
-                found.append(at)
-        return sorted(found)
+            if all(abs(at - known) > 1e-9 * max(1.0, abs(at)) for known in crossings):
+                crossings.append(at)
+        return sorted(crossings)
 
 
 def curve(problem: Problem, event: Event, x: Span, y: Span, *, rows: int = _ROWS) -> list[PlaneCurve]:
@@ -170,9 +170,9 @@ def _level(plane: Plane, event: str) -> tuple[str, Line]:
         return event, Level(plane, lambda p, x, at, refine: log_replicon_of(p, x, at, refine) - math.log(value))
     tasks = [] if isinstance(plane.problem, Task) else [f"eps_{t + 1}" for t in range(len(plane.problem.tasks))]
     check_choice("event", name, (*_LEVELS, *tasks))
-    found = re.fullmatch(r"eps_(\d+)", name)
-    if found is not None:
-        k = int(found[1]) - 1
+    match = re.fullmatch(r"eps_(\d+)", name)
+    if match is not None:
+        k = int(match[1]) - 1
         return event, Level(plane, observable(lambda s: s.eps_g[-1, k], value))
     last = isinstance(plane.problem, Task)
     return event, Level(plane, observable(lambda s: getattr(s if last else s.tasks[-1], name), value))
@@ -231,7 +231,7 @@ def _column(plane: Plane, rows: Sequence[Row], c: float) -> Row:
     begun = []
     for row, direction in ((rows[0], 1.0), (rows[-1], -1.0)):
         starts = [s.start(c) for s in row.stretches if s.low <= c <= s.high]
-        roots = [newton(family(row.other), y, close=True) for y in starts]
+        roots = [newton(family(row.other), y, polish=True) for y in starts]
         begun += [(root, row.other, direction) for root in roots if root.converged]
     return Row(1 - plane.scanned, c, stretches_from(family, begun, rows[0].other, rows[-1].other))
 
@@ -245,14 +245,14 @@ def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
         return _equal_entropies(plane, row)
     assert isinstance(line, Level)
     low, high = row.span(plane)
-    found = []
+    starts = []
     for stretch in row.stretches:
         values: dict[int, tuple[np.ndarray, float]] = {}
 
         def at(k: int, nodes: tuple[Node, ...] = stretch.nodes, known: dict[int, Any] = values) -> Any:
             if k not in known:
                 x = row.placed(nodes[k].x[:-1], nodes[k].c)
-                known[k] = x, line.function(plane, x, nodes[k].sweep, 1.0)
+                known[k] = x, line.function(plane, x, nodes[k].image, 1.0)
             return known[k]
 
         for k, (left, right) in enumerate(pairwise(stretch.nodes)):
@@ -260,8 +260,8 @@ def _starts(plane: Plane, line: Line, row: Row) -> list[np.ndarray]:
                 continue
             (a, va), (b, vb) = at(k), at(k + 1)
             if va * vb <= 0.0 and va != vb:
-                found.append(a + va / (va - vb) * (b - a))
-    return found
+                starts.append(a + va / (va - vb) * (b - a))
+    return starts
 
 
 def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
@@ -269,10 +269,10 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
 
     def at(stretch: Stretch, c: float) -> tuple[np.ndarray, float]:
         equations = plane.equations(*((c, row.other) if row.axis == 0 else (row.other, c)))
-        root = newton(equations, stretch.start(c), close=True)
-        return root.sweep.y, equations.free_entropy(root.sweep)
+        root = newton(equations, stretch.start(c), polish=True)
+        return root.image.y, equations.free_entropy(root.image)
 
-    found = []
+    equal = []
     for a, b in combinations([s for s in row.stretches if s.order % 2 == 0], 2):
         low, high = max(a.low, b.low, low_c), min(a.high, b.high, high_c)
         margin = 1e-4 * (high - low)
@@ -284,8 +284,8 @@ def _equal_entropies(plane: Plane, row: Row) -> list[np.ndarray]:
 
         if gap(low + margin) * gap(high - margin) < 0.0:
             c = root_between(gap, low + margin, high - margin, xtol=1e-5)
-            found.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
-    return found
+            equal.append(row.placed(np.append(at(a, c)[0], at(b, c)[0]), c))
+    return equal
 
 
 def _inside(plane: Plane, x: np.ndarray, margin: float = 1e-9) -> bool:
@@ -301,7 +301,7 @@ def lines_of(
     plane: Plane, event: str, line: Line, rows: Sequence[Row], cusps: Sequence[np.ndarray] = ()
 ) -> list[PlaneCurve]:
     """The lines of an event that pass through the rows, or that begin at a cusp (y, v, cx, cy)."""
-    found: list[PlaneCurve] = []
+    lines: list[PlaneCurve] = []
     near = [(x, _held(x.size, row.held)) for row in rows for x in _starts(plane, line, row)]
     if isinstance(line, Maxwell):
         near += [_opened(line, cusp) for cusp in cusps]
@@ -310,11 +310,11 @@ def lines_of(
             continue
         derivative = first_node_of(line, x).derivative
         start = pinned(line, x, derivative, held, np.append(np.zeros(x.size - 1), 1.0))
-        if start is None or start.sweep.at_edge or not _inside(plane, start.x) or _degenerate(line, start.x):
+        if start is None or start.image.at_edge or not _inside(plane, start.x) or _degenerate(line, start.x):
             continue
-        if not any(_on(known, start) for known in found):
-            found.append(_whole(plane, event, line, start))
-    return found
+        if not any(_on(known, start) for known in lines):
+            lines.append(_whole(plane, event, line, start))
+    return lines
 
 
 def _held(size: int, index: int) -> np.ndarray:
@@ -374,10 +374,10 @@ def _whole(plane: Plane, event: str, line: Line, start: Node) -> PlaneCurve:
     curves = [ahead]
     nodes = ahead.nodes
     if ahead.end != "closed":
-        back = Node(start.x, start.derivative, -start.tangent, start.sweep)
+        back = Node(start.x, start.derivative, -start.tangent, start.image)
         behind = _followed(line, back, bounds, longest, stop)
         curves = [behind, ahead]
-        turned = [Node(n.x, n.derivative, -n.tangent, n.sweep) for n in reversed(behind.nodes[1:])]
+        turned = [Node(n.x, n.derivative, -n.tangent, n.image) for n in reversed(behind.nodes[1:])]
         nodes = [*turned, *ahead.nodes]
     ends = tuple(_end(c) for c in curves) if len(curves) == 2 else ("closed", "closed")
     return _finished(plane, event, line, nodes, (ends[0], ends[1]))
@@ -387,7 +387,7 @@ def _followed(line: Line, start: Node, *how: Any) -> Curve:
     """One way along the line; the last node stays outside where rounding has become too large for it."""
     curve = follow_within(line, start, *how)
     last = curve.nodes[-1]
-    if curve.end == "edge" and last is not start and last.sweep.residual > RESIDUAL_WANTED:
+    if curve.end == "edge" and last is not start and last.image.residual > RESIDUAL_WANTED:
         return Curve(curve.nodes[:-1], "edge")
     return curve
 
@@ -416,10 +416,10 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
                 turns.append(node.x)
                 inserted.append(node)
         if not (isinstance(line, Level) and line.function is log_replicon_of):
-            for copy in range(len(a.sweep.sweeps)):
+            for copy in range(len(a.image.images)):
 
                 def replicon(node: Node, copy: int = copy) -> float:
-                    return math.log(max(node.sweep.sweeps[copy].replicon, 1e-300))
+                    return math.log(max(node.image.images[copy].replicon, 1e-300))
 
                 if replicon(a) * replicon(b) < 0.0:
                     node = locate(line, a, b, replicon)
@@ -427,7 +427,7 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
                     inserted.append(node)
         kept += [*sorted(inserted, key=lambda n, a=a: float(a.tangent @ (n.x - a.x))), b]  # type: ignore[misc]
     xs = [node.x for node in kept]
-    states = [np.concatenate([_orders(s) for s in node.sweep.sweeps]) for node in kept]
+    states = [np.concatenate([_orders(s) for s in node.image.images]) for node in kept]
     for side, where in ((0, 0), (1, len(xs))):
         if ends[side] == "cusp":
             tip = cusp_near(plane, xs[0 if side == 0 else -1])
@@ -448,7 +448,7 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
         ends=ends,
         cusps=cusps,
         crossings=crossings,
-        residual=max(node.sweep.residual for node in kept),
+        residual=max(node.image.residual for node in kept),
         quadrature_error=max(_shift(line, kept[k]) for k in checked),
         nodes=kept,
         line=line,
@@ -456,8 +456,8 @@ def _finished(plane: Plane, event: str, line: Line, nodes: list[Node], ends: tup
     )
 
 
-def _orders(sweep: Any) -> np.ndarray:
-    return np.array([sweep.before.q, sweep.before.r, sweep.before.q_star])
+def _orders(image: Any) -> np.ndarray:
+    return np.array([image.before.q, image.before.r, image.before.q_star])
 
 
 def _turn(line: Line, a: Node, b: Node) -> Node | None:
@@ -471,7 +471,7 @@ def _turn(line: Line, a: Node, b: Node) -> Node | None:
 
 def _shift(line: Line, node: Node) -> float:
     """How far x and y move under a finer rule, along the shortest way."""
-    refined = line.sweep(node.x, _REFINED)
+    refined = line.image(node.x, _REFINED)
     return float(np.abs(np.linalg.lstsq(node.derivative, refined.gap, rcond=None)[0][-2:]).max())
 
 
@@ -481,15 +481,15 @@ def cusp_near(plane: Plane, x: np.ndarray) -> Any:
     ya, yb = x[:n], x[n : 2 * n]
     middle, apart = 0.5 * (ya + yb), yb - ya
     begin = np.concatenate([middle, apart / np.linalg.norm(apart), np.zeros(n), x[-2:]])
-    root = newton(Cusp(plane), begin, close=True)
+    root = newton(Cusp(plane), begin, polish=True)
     if not root.converged:
         return None
-    return _Tip(root.sweep.y, root.sweep.at)
+    return _Tip(root.image.y, root.image.at)
 
 
 @dataclass(frozen=True)
 class _Tip:
-    """A cusp: all unknowns of its own equations, and the sweep there."""
+    """A cusp: all unknowns of its own equations, and the image there."""
 
     x: np.ndarray
     at: Any

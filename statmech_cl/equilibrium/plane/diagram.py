@@ -163,7 +163,7 @@ def _regions(plane: Plane, curves: Sequence[PlaneCurve], rows: Sequence[Row]) ->
         free[iy, ix] = False
     labels, count = ndimage.label(free)
     depth = ndimage.distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1]  # from the lines and from the box
-    found = []
+    regions = []
     for k in range(1, count + 1):
         inside = labels == k
         share = float(inside.mean())
@@ -171,8 +171,8 @@ def _regions(plane: Plane, curves: Sequence[PlaneCurve], rows: Sequence[Row]) ->
             continue
         region = _looked_at(plane, np.where(inside, depth, 0.0), rows, share)
         if region is not None:
-            found.append(region)
-    return sorted(found, key=lambda region: -region.share)
+            regions.append(region)
+    return sorted(regions, key=lambda region: -region.share)
 
 
 def _scaled(plane: Plane, curve: PlaneCurve) -> np.ndarray:
@@ -234,12 +234,12 @@ def _described(plane: Plane, row: Row, c: float, share: float) -> Region | None:
     where = (c, row.other) if plane.scanned == 0 else (row.other, c)
     equations = plane.equations(*where)
     minima: list[Stretch] = [s for s in row.stretches if s.order % 2 == 0 and s.low <= c <= s.high]
-    roots = [newton(equations, s.start(c), close=True) for s in minima]
-    sweeps = [root.sweep for root in roots if root.converged]
-    if not sweeps:
+    roots = [newton(equations, s.start(c), polish=True) for s in minima]
+    images = [root.image for root in roots if root.converged]
+    if not images:
         return None
-    top = max(sweeps, key=equations.free_entropy)
-    count = len(sweeps)
+    top = max(images, key=equations.free_entropy)
+    count = len(images)
     stable = bool(top.replicon < 1.0)
     label = _COUNTED[count] if count < len(_COUNTED) else f"{count} solutions"
     return Region(

@@ -8,7 +8,7 @@
                 with g(s) = y' - y at y + s v + s^2 a / 2
 
 Derivatives along v are central differences of sixth order whose step is as wide as the map's smoothness allows, so that
-the rounding of one sweep, 1e-13 in y' - y, stays below 1e-10 in them.
+the rounding of one application of the map, 1e-13 in y' - y, stays below 1e-10 in them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ...orders import Hats
-from ..saddle import DIFFERENCE, Equations, Sweep
+from ..saddle import DIFFERENCE, Equations, Image
 from .parameters import Plane
 
 _STEP = 0.01  # in y along v, of g'
@@ -37,33 +37,33 @@ _BEND = (270.0 / 180.0, -27.0 / 180.0, 2.0 / 180.0)  # of g(k h) + g(-k h) - 2 g
 
 
 @dataclass(frozen=True, eq=False)
-class LineSweep:
-    """One evaluation of a line's equations. y : all unknowns but the last; gap : what is to vanish; sweeps : of each
+class LineImage:
+    """One evaluation of a line's equations. y : all unknowns but the last; gap : what is to vanish; images : of each
     solution that the state holds; floor : below which the rows beyond y' - y are rounding."""
 
     y: np.ndarray
     gap: np.ndarray
-    sweeps: tuple[Sweep, ...]
+    images: tuple[Image, ...]
     floor: float
 
     @property
     def settled(self) -> bool:
-        mapped = sum(s.gap.size for s in self.sweeps)
-        return all(s.settled for s in self.sweeps) and bool(np.abs(self.gap[mapped:]).max() < self.floor)
+        mapped = sum(s.gap.size for s in self.images)
+        return all(s.settled for s in self.images) and bool(np.abs(self.gap[mapped:]).max() < self.floor)
 
     @property
     def at_edge(self) -> bool:
-        return any(s.at_edge for s in self.sweeps) or self.floor > _COARSEST
+        return any(s.at_edge for s in self.images) or self.floor > _COARSEST
 
     @property
     def hats(self) -> Hats:
-        return max((s.hats for s in self.sweeps), key=lambda hats: hats.size)
+        return max((s.hats for s in self.images), key=lambda hats: hats.size)
 
     @property
     def residual(self) -> float:
         """The largest of what is left of the raw maps, and of the rows that make the event."""
-        mapped = sum(s.gap.size for s in self.sweeps)
-        return max(*(s.residual for s in self.sweeps), float(np.abs(self.gap[mapped:]).max()))
+        mapped = sum(s.gap.size for s in self.images)
+        return max(*(s.residual for s in self.images), float(np.abs(self.gap[mapped:]).max()))
 
 
 class Line:
@@ -78,7 +78,7 @@ class Line:
     def __call__(self, cy: float) -> _At:
         return _At(self, cy)
 
-    def sweep(self, x: np.ndarray, refine: float) -> LineSweep:
+    def image(self, x: np.ndarray, refine: float) -> LineImage:
         raise NotImplementedError
 
     def same(self, a: np.ndarray, b: np.ndarray) -> float:
@@ -100,8 +100,8 @@ class _At:
     def size(self) -> int:
         return self.line.size * self.line.copies + 1
 
-    def sweep(self, y: np.ndarray, refine: float = 1.0) -> LineSweep:
-        return self.line.sweep(np.append(y, self.cy), refine)
+    def image(self, y: np.ndarray, refine: float = 1.0) -> LineImage:
+        return self.line.image(np.append(y, self.cy), refine)
 
 
 def task_size(plane: Plane) -> int:
@@ -112,26 +112,26 @@ def task_size(plane: Plane) -> int:
 class Level(Line):
     """One solution on which a function of it vanishes."""
 
-    def __init__(self, plane: Plane, function: Callable[[Plane, np.ndarray, Sweep, float], float]) -> None:
+    def __init__(self, plane: Plane, function: Callable[[Plane, np.ndarray, Image, float], float]) -> None:
         super().__init__(plane)
         self.function = function
 
-    def sweep(self, x: np.ndarray, refine: float) -> LineSweep:
-        at = self.plane.equations(x[-2], x[-1]).sweep(x[:-2], refine)
+    def image(self, x: np.ndarray, refine: float) -> LineImage:
+        at = self.plane.equations(x[-2], x[-1]).image(x[:-2], refine)
         if not np.isfinite(at.gap).all():
-            return LineSweep(x[:-1], np.append(at.gap, math.inf), (at,), 0.0)
-        return LineSweep(x[:-1], np.append(at.gap, self.function(self.plane, x, at, refine)), (at,), 1e-11)
+            return LineImage(x[:-1], np.append(at.gap, math.inf), (at,), 0.0)
+        return LineImage(x[:-1], np.append(at.gap, self.function(self.plane, x, at, refine)), (at,), 1e-11)
 
 
-def log_replicon_of(plane: Plane, x: np.ndarray, at: Sweep, refine: float) -> float:
+def log_replicon_of(plane: Plane, x: np.ndarray, at: Image, refine: float) -> float:
     """Zero where the ansatz changes its stability."""
     return math.log(max(at.replicon, 1e-300))
 
 
-def observable(read: Callable[[Any], float], value: float) -> Callable[[Plane, np.ndarray, Sweep, float], float]:
+def observable(read: Callable[[Any], float], value: float) -> Callable[[Plane, np.ndarray, Image, float], float]:
     """read(solution) - value, as a Level wants it."""
 
-    def function(plane: Plane, x: np.ndarray, at: Sweep, refine: float) -> float:
+    def function(plane: Plane, x: np.ndarray, at: Image, refine: float) -> float:
         return float(read(plane.solution(x[-2], x[-1], at, refine))) - value
 
     return function
@@ -141,7 +141,7 @@ def along(equations: Equations, y: np.ndarray, v: np.ndarray, step: float, refin
     """d/ds of y' - y at y + s v, s = 0."""
     total = np.zeros(y.size)
     for k, factor in enumerate(_SLOPE, 1):
-        ahead, behind = (equations.sweep(y + sign * k * step * v, refine).gap for sign in (1.0, -1.0))
+        ahead, behind = (equations.image(y + sign * k * step * v, refine).gap for sign in (1.0, -1.0))
         total += factor * (ahead - behind)
     return total / step
 
@@ -151,24 +151,24 @@ class Fold(Line):
 
     copies = 2
 
-    def sweep(self, x: np.ndarray, refine: float) -> LineSweep:
+    def image(self, x: np.ndarray, refine: float) -> LineImage:
         n = self.size
         y, v = x[:n], x[n : 2 * n]
         equations = self.plane.equations(x[-2], x[-1])
-        at = equations.sweep(y, refine)
+        at = equations.image(y, refine)
         step = _STEP if at.hats.size < _FAR else _FAR_STEP
         slope = along(equations, y, v, step, refine) if np.isfinite(at.gap).all() else np.full(n, math.inf)
         floor = max(2e-11, _SLOPE_ROUNDING * at.hats.size / step)
-        return LineSweep(x[:-1], np.concatenate([at.gap, slope, [0.5 * (v @ v - 1.0)]]), (at,), floor)
+        return LineImage(x[:-1], np.concatenate([at.gap, slope, [0.5 * (v @ v - 1.0)]]), (at,), floor)
 
     def derivative(self, x: np.ndarray, refine: float) -> np.ndarray:
-        """From sweeps at y +- h v, moved along every unknown: the mean is y' - y, the half difference its slope."""
+        """From images at y +- h v, moved along every unknown: the mean is y' - y, the half difference its slope."""
         n = self.size
         y, v = x[:n], x[n : 2 * n]
 
         def pair(moved: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             equations = self.plane.equations(c[0], c[1])
-            ahead, behind = (equations.sweep(moved + sign * _CROSS * v, refine).gap for sign in (1.0, -1.0))
+            ahead, behind = (equations.image(moved + sign * _CROSS * v, refine).gap for sign in (1.0, -1.0))
             return 0.5 * (ahead + behind), (ahead - behind) / (2.0 * _CROSS)
 
         columns = []
@@ -197,13 +197,13 @@ class Maxwell(Line):
 
     copies = 2
 
-    def sweep(self, x: np.ndarray, refine: float) -> LineSweep:
+    def image(self, x: np.ndarray, refine: float) -> LineImage:
         equations = self.plane.equations(x[-2], x[-1])
-        a, b = (equations.sweep(self.y(x, copy), refine) for copy in (0, 1))
+        a, b = (equations.image(self.y(x, copy), refine) for copy in (0, 1))
         finite = np.isfinite(a.gap).all() and np.isfinite(b.gap).all()
         difference = equations.free_entropy(a) - equations.free_entropy(b) if finite else math.inf
         floor = max(1e-11, _ENTROPY_ROUNDING * max(a.hats.size, b.hats.size))
-        return LineSweep(x[:-1], np.concatenate([a.gap, b.gap, [difference]]), (a, b), floor)
+        return LineImage(x[:-1], np.concatenate([a.gap, b.gap, [difference]]), (a, b), floor)
 
     def derivative(self, x: np.ndarray, refine: float) -> np.ndarray:
         """Either solution moves its own rows only."""
@@ -215,7 +215,7 @@ class Maxwell(Line):
 
             def pair(moved: np.ndarray, c: np.ndarray) -> np.ndarray:
                 equations = self.plane.equations(c[0], c[1])
-                at = equations.sweep(moved, refine)
+                at = equations.image(moved, refine)
                 return np.append(at.gap, equations.free_entropy(at))
 
             here = pair(y, x[-2:])
@@ -236,12 +236,12 @@ class Maxwell(Line):
 
 
 @dataclass(frozen=True)
-class CuspSweep:
+class CuspImage:
     """One evaluation of the cusp's equations."""
 
     y: np.ndarray
     gap: np.ndarray
-    at: Sweep
+    at: Image
 
     @property
     def settled(self) -> bool:
@@ -267,15 +267,15 @@ class Cusp:
     def difference(self) -> float:
         return DIFFERENCE
 
-    def sweep(self, x: np.ndarray, refine: float = 1.0) -> CuspSweep:
+    def image(self, x: np.ndarray, refine: float = 1.0) -> CuspImage:
         n = (x.size - 2) // 3
         y, v, a = x[:n], x[n : 2 * n], x[2 * n : 3 * n]
         equations = self.plane.equations(x[-2], x[-1])
-        at = equations.sweep(y, refine)
+        at = equations.image(y, refine)
         slope = along(equations, y, v, _STEP, refine)
         bend = np.zeros(n)
         for k, factor in enumerate(_BEND, 1):
             s = k * _WIDE
-            ahead, behind = (equations.sweep(y + t * v + 0.5 * t * t * a, refine).gap for t in (s, -s))
+            ahead, behind = (equations.image(y + t * v + 0.5 * t * t * a, refine).gap for t in (s, -s))
             bend += factor * (ahead + behind - 2.0 * at.gap)
-        return CuspSweep(x, np.concatenate([at.gap, slope, bend / _WIDE**2, [0.5 * (v @ v - 1.0), v @ a]]), at)
+        return CuspImage(x, np.concatenate([at.gap, slope, bend / _WIDE**2, [0.5 * (v @ v - 1.0), v @ a]]), at)

@@ -19,10 +19,10 @@ import numpy as np
 from ...problem import Chain, Problem, Task
 from ...solution import ChainSolution, Solution
 from ...validation import check_choice, check_number
-from ..chain import Walk, roots_of
+from ..chain import Walk, roots_of, stretches_along_alpha
 from ..landscape import Stretch, landscape, stretches_from
 from ..one_task import starts, warn_outside
-from ..saddle import Equations, Sweep, attempt, equations_of, high_start, newton, read
+from ..saddle import Equations, Image, equations_of, newton, read
 
 _LIMITS = {  # low, high, and whether each is excluded
     "alpha": (0.0, math.inf, True, True),
@@ -33,7 +33,6 @@ _LIMITS = {  # low, high, and whether each is excluded
     "q_star": (0.0, 1.0, True, True),
 }
 _OF_A_TASK = ("alpha", "beta", "q_star")
-_ALPHA_FIRST, _ALPHA_LAST = 0.02, 10.0  # where a chain's curves in alpha begin, and look for perfect overlap
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ def changed(problem: Problem, name: str, value: float) -> Problem:
     if isinstance(problem, Task):
         field: dict[str, Any] = {name: value}
         return replace(problem, **field)
-    found = re.fullmatch(r"([a-z]+)(?:_(\d+))?", name)
-    assert found is not None
-    kind, t = found[1], int(found[2]) if found[2] else len(problem.tasks)
+    match = re.fullmatch(r"([a-z]+)(?:_(\d+))?", name)
+    assert match is not None
+    kind, t = match[1], int(match[2]) if match[2] else len(problem.tasks)
     if kind == "overlap":
         overlaps: Any = list(problem.overlaps)  # type: ignore[arg-type]
         overlaps[t - 2] = value
@@ -166,7 +165,7 @@ class Plane:
             return equations_of(problem)
         return self._walk(cx, cy).equations(len(problem.tasks) - 1, problem.tasks[-1])
 
-    def solution(self, cx: float, cy: float, at: Sweep, refine: float = 1.0) -> Solution | ChainSolution:
+    def solution(self, cx: float, cy: float, at: Image, refine: float = 1.0) -> Solution | ChainSolution:
         """The observables there, as `at` has them (not certified)."""
         problem = self.at(cx, cy)
         equations = self.equations(cx, cy)
@@ -181,7 +180,7 @@ class Plane:
         problem = self.at(cx, cy)
         if isinstance(problem, Task):
             return starts(problem, equations_of(problem), "all")
-        return [root.sweep.y for root in roots_of(self.equations(cx, cy), "all") if root.converged]
+        return [root.image.y for root in roots_of(self.equations(cx, cy), "all") if root.converged]
 
     @property
     def scanned(self) -> int:
@@ -202,30 +201,18 @@ class Plane:
         if along_alpha and isinstance(problem, Task):
             return list(landscape(problem).stretches)
         if along_alpha:
-            return _along_alpha(self.equations(*where(low)), min(low, _ALPHA_FIRST), max(high, _ALPHA_LAST))
+            beginning = self.equations(*where(low))
+            return stretches_along_alpha(lambda c: replace(beginning, alpha=c), low, high, high)
 
         def family(c: float) -> Equations:
             return self.equations(*where(c))
 
         begun = []
         for c, direction in ((low, 1.0), (high, -1.0)):
-            roots = [newton(family(c), y, close=True) for y in self.starts(*where(c))]
+            roots = [newton(family(c), y, polish=True) for y in self.starts(*where(c))]
             begun += [(root, c, direction) for root in roots if root.converged]
         return stretches_from(family, begun, low, high)
 
     @property
     def _count(self) -> int:
         return len(self.problem.tasks) if isinstance(self.problem, Chain) else 1
-
-
-def _along_alpha(equations: Equations, low: float, high: float) -> list[Stretch]:
-    """The curves in alpha of a later task, from the anchor alone and from perfect overlap."""
-
-    def family(c: float) -> Equations:
-        return replace(equations, alpha=c)
-
-    begun = [(root, low, 1.0) for root in roots_of(family(low), "low") if root.converged]
-    top = attempt(family(high), high_start(family(high)))
-    if top is not None:
-        begun.append((top, high, -1.0))
-    return stretches_from(family, begun, low, high)
