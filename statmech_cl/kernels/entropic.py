@@ -5,8 +5,7 @@
     one task:  a = q_star_hat - q_hat / 2,  b = sqrt(q_hat) z + r_hat,  kappa = beta with the KL prior, else 0
     q = Int Dz <m>^2,   r = Int Dz <m>,   q_star = Int Dz <m^2>,   p = Int Dz <sign m>
 
-The measure is written in theta = atanh m, where its edges decay like exp(-2 |theta|), and integrated by trapezoidal
-sums that are uniform in a coordinate tau(theta), whose slope is the sum of what each feature of the integrand asks for.
+Nodes of m and of the field b: see `nodes`.
 """
 
 from __future__ import annotations
@@ -16,153 +15,11 @@ import math
 import numpy as np
 
 from ._jit import njit, njit_sums
+from .nodes import DROP, field_nodes, half_nodes, local_nodes
 from .vector import exp
 
-_THETA_STEP = 0.32  # in tau
-_EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
-_FIELD_STEP = 1.15  # in t, see field_nodes
-_CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
-_PANEL = 2.5  # in tau, of the half line, 16 Gauss-Legendre nodes each: 1e-13
-_DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
-_GROWTH = 2.0  # of a panel, per distance from there
 TOGETHER = 16  # fields that share a window of nodes
 _LANES = 32  # nodes that a loop of vector instructions takes at once
-_DROP = 37.0  # log of the weight at which a window ends
-_UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
-_HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
-_LN2 = math.log(2.0)
-_GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
-
-
-@njit
-def _tau(theta, rate, root_kappa, root_a):
-    """The coordinate tau(theta >= 0) and two derivatives: what the edges, kappa Ent(m) and a m^2 ask for, added up."""
-    half = math.exp(-theta)
-    e = half * half
-    m = (1.0 - e) / (1.0 + e)
-    sech = 2.0 * half / (1.0 + e)
-    value = rate * theta + root_a * m
-    if root_kappa > 0.0:
-        value += root_kappa * 2.0 * math.atan((1.0 - half) / (1.0 + half))
-    slope = rate + root_kappa * sech + root_a * sech * sech
-    bend = -(root_kappa * sech + 2.0 * root_a * sech * sech) * m
-    return value, slope, bend
-
-
-@njit
-def _theta(tau, rate, root_kappa, root_a, start):
-    """Inverse of _tau for tau >= 0, by Halley from a nearby point between safe bounds.
-
-    _tau is concave: from either bound Newton's steps, and Halley's, do not pass the solution by far.
-    """
-    low = 0.0
-    high = tau / rate
-    theta = min(max(start, low), high)
-    for _ in range(100):
-        value, slope, bend = _tau(theta, rate, root_kappa, root_a)
-        if value > tau:
-            high = theta
-        else:
-            low = theta
-        newton = (value - tau) / slope
-        trial = min(max(theta - newton / max(1.0 - 0.5 * newton * bend / slope, 0.5), low), high)
-        move = trial - theta
-        theta = trial
-        if abs(move) < _HALLEY * (1.0 + abs(theta)):
-            break
-    return theta
-
-
-@njit
-def _log_weight(theta, a, kappa):
-    """m, 1 - m^2 and a m^2 + kappa Ent(m) + ln(1 - m^2) at m = tanh(theta), theta >= 0, without cancellation."""
-    e = math.exp(-2.0 * theta)
-    m = (1.0 - e) / (1.0 + e)
-    log = math.log1p(e)
-    entropy = log + 2.0 * theta * e / (1.0 + e)  # -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
-    return m, 4.0 * e / ((1.0 + e) * (1.0 + e)), a * m * m + kappa * entropy + 2.0 * (_LN2 - theta - log)
-
-
-@njit
-def _theta_end(slope, refine):
-    """Where the tails exp(-2 theta), which start at about ln(2 b)/2 for a slope b at the edge, have no weight left."""
-    return 0.5 * _DROP * refine + 0.5 * math.log(2.0 + 2.0 * slope)
-
-
-@njit
-def local_nodes(a, kappa, root_c, slope, refine, fine):
-    """Nodes of the full line, each (n,): theta, m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm.
-
-    `root_c` is what a term -c (theta - mu)^2 / 2 asks for, `slope` the largest |b| + 2 |a| that draws to an edge;
-    `fine` divides the step.
-    """
-    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
-    end = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)[0]
-    step = _THETA_STEP / (refine * fine)
-    half = int(end / step) + 1
-    n = 2 * half + 1
-    theta = np.empty(n)
-    m = np.empty(n)
-    shortfall = np.empty(n)
-    sech2 = np.empty(n)
-    base = np.empty(n)
-    x = 0.0
-    pace = 0.0
-    before = 1.0 / _tau(0.0, rate, root_kappa, root_a)[1]
-    for k in range(half + 1):
-        x = _theta(k * step, rate, root_kappa, root_a, x + step * pace)
-        tanh, edge, value = _log_weight(x, a, kappa)
-        density = rate + root_kappa * math.sqrt(edge) + root_a * edge
-        pace = 1.5 / density - 0.5 * before  # where the next one lies, by the slopes of the last two
-        before = 1.0 / density
-        value += math.log(step * before)
-        for j in (half - k, half + k):
-            theta[j] = x if j >= half else -x
-            m[j] = tanh if j >= half else -tanh
-            sech2[j] = edge
-            shortfall[j] = edge / (1.0 + tanh)
-            base[j] = value
-    return theta, m, shortfall, sech2, base
-
-
-@njit
-def half_nodes(a, kappa, root_c, slope, refine):
-    """Nodes of the half line m > 0 (composite Gauss-Legendre in tau), each (n,): theta, m and the log-weights.
-
-    The panels next to m = 0 are as shortfall as exp(-slope m) asks for: there ends what a strong field pushes away.
-    """
-    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
-    end = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)[0]
-    longest = _PANEL / refine
-    first = _DECAY / refine * (rate + root_kappa + root_a) / max(slope, 1.0)
-    panels = 0
-    left = 0.0
-    while left < end:
-        left += min(longest, max(first, _GROWTH * left))
-        panels += 1
-    order = _GAUSS_X.size
-    nodes = np.empty(panels * order)
-    m = np.empty(panels * order)
-    base = np.empty(panels * order)
-    theta = 0.0
-    last = 0.0
-    left = 0.0
-    density = _tau(theta, rate, root_kappa, root_a)[1]
-    for k in range(panels):
-        width = min(longest, max(first, _GROWTH * left))
-        for j in range(order):
-            tau = left + (0.5 + 0.5 * _GAUSS_X[j]) * width
-            theta = _theta(tau, rate, root_kappa, root_a, theta + (tau - last) / density)
-            last = tau
-            i = k * order + j
-            nodes[i] = theta
-            m[i], edge, value = _log_weight(theta, a, kappa)
-            density = rate + root_kappa * math.sqrt(edge) + root_a * edge
-            base[i] = value + math.log(0.5 * width * _GAUSS_W[j] / density)
-        left += width
-    return nodes, m, base
 
 
 @njit_sums
@@ -172,7 +29,8 @@ def log_weights(b, m, base, out):
     for k in range(m.size):
         e = base[k] + b * m[k]
         out[k] = e
-        top = max(top, e)
+        if e > top:  # max() would keep the loop from becoming vector instructions
+            top = e
     return top
 
 
@@ -188,14 +46,14 @@ def window(base, m, low, high):
     for k in range(m.size):
         e = base[k] + high * m[k]
         top = max(top, e)
-        if e > top - _DROP:
+        if e > top - DROP:
             last = k + 1
     first = m.size - 1
     top = -math.inf
     for k in range(m.size - 1, -1, -1):
         e = base[k] + low * m[k]
         top = max(top, e)
-        if e > top - _DROP:
+        if e > top - DROP:
             first = k
     # Nodes are summed _LANES at a time, left-over ones one by one: the window grows to a multiple where it can.
     first = min(first, last - 1)
@@ -302,108 +160,6 @@ def sign_shares(b, m, base_minus, base_plus, exponents):
 def negative_share(b, m, base_minus, base_plus):
     """Probability of m < 0 at one field b, (1 - <sign m>) / 2 without cancellation; arguments as `sign_shares`."""
     return sign_shares(b, m, base_minus, base_plus, np.empty(m.size))[0]
-
-
-@njit
-def _crowding(x, width, corner, at_corner):
-    """Nodes asked for by the features of <.> as functions of b: number up to x, density at x and its derivative."""
-    square = width * width + x * x
-    count = _CROWD * math.asinh(x / width)
-    density = _CROWD / math.sqrt(square)
-    bend = -x * density / square
-    if at_corner > 0.0:
-        for centre in (-corner, corner):
-            gap = x - centre
-            square = width * width + gap * gap
-            here = at_corner / math.sqrt(square)
-            count += at_corner * math.asinh(gap / width)
-            density += here
-            bend -= gap * here / square
-    return count, density, bend
-
-
-@njit
-def _crowding_density(x, width, corner, at_corner):
-    """The second of what _crowding returns, alone."""
-    density = _CROWD / math.sqrt(width * width + x * x)
-    if at_corner > 0.0:
-        density += at_corner / math.sqrt(width * width + (x + corner) * (x + corner))
-        density += at_corner / math.sqrt(width * width + (x - corner) * (x - corner))
-    return density
-
-
-@njit
-def graded_nodes(low, high, smooth, a, refine):
-    """Nodes b on [low, high] and db/dt, for integrals of a local average times a weight that varies over `smooth`.
-
-    For a > 0 the averages step at b = 0 over a width of order 1. For a < 0, <m> is a ramp between corners at b = -+2 a,
-    rounded over sqrt(-2 a), and <sign m> steps over that width at 0. What these and the weight ask for adds up.
-    """
-    rate = 1.0 / (0.65 * smooth)
-    corner = max(-2.0 * a, 0.0)
-    width = math.sqrt(1.0 + corner)
-    at_corner = _CROWD * corner * corner / (corner * corner + 4.0 * width * width)
-    t_low = rate * low + _crowding(low, width, corner, at_corner)[0]
-    t_high = rate * high + _crowding(high, width, corner, at_corner)[0]
-    n = int((t_high - t_low) * refine / _FIELD_STEP) + 2
-    step = (t_high - t_low) / (n - 1)
-    b = np.empty(n)
-    jacobian = np.empty(n)
-    x = low
-    pace = 0.0
-    slack = 1e-12 * (high - low)
-    before = 1.0 / (rate + _crowding(low, width, corner, at_corner)[1])
-    for k in range(n):
-        t = t_low + k * step
-        left = low
-        right = high
-        x = min(max(x + step * pace, low), high)
-        density = rate
-        for _ in range(200):  # t(b) is monotone; Halley, kept inside a shrinking bracket
-            count, crowd, bend = _crowding(x, width, corner, at_corner)
-            density = rate + crowd
-            excess = rate * x + count - t
-            if excess > 0.0:
-                right = x
-            else:
-                left = x
-            newton = excess / density
-            trial = x - newton / max(1.0 - 0.5 * newton * bend / density, 0.5)
-            outside = not left - slack <= trial <= right + slack  # by more than rounding
-            if outside:
-                trial = 0.5 * (left + right)
-            move = trial - x
-            x = min(max(trial, low), high)
-            if abs(move) < _HALLEY * min(smooth, width) and not outside:
-                break
-        density = rate + _crowding_density(x, width, corner, at_corner)
-        pace = 1.5 / density - 0.5 * before
-        before = 1.0 / density
-        b[k] = x
-        jacobian[k] = step * before
-    return b, jacobian
-
-
-@njit
-def field_nodes(mean, variance, a, far_tails, refine):
-    """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
-
-    With `far_tails` the range includes b = 0, however deep in the Gaussian's tail it lies.
-    """
-    sd = math.sqrt(variance)
-    reach = math.sqrt(2.0 * _DROP * refine)
-    low = mean - reach * sd
-    high = mean + reach * sd
-    if far_tails:
-        width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
-        low = max(min(low, -reach * width), mean - _UNDERFLOW * sd)
-        high = min(max(high, reach * width), mean + _UNDERFLOW * sd)
-    b, jacobian = graded_nodes(low, high, sd, a, refine)
-    weight = np.empty(b.size)
-    for k in range(b.size):
-        z = (b[k] - mean) / sd
-        weight[k] = jacobian[k] / (sd * math.sqrt(2.0 * math.pi)) * math.exp(-0.5 * z * z)
-    return b, weight
 
 
 @njit

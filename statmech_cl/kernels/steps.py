@@ -20,8 +20,9 @@ import numpy as np
 
 from ._jit import njit, njit_sums
 from .energetic import tilted_into
-from .entropic import graded_nodes, half_nodes, local_moments, local_nodes, sign_shares, window
+from .entropic import local_moments, sign_shares, window
 from .gaussian import upper_tail
+from .nodes import graded_nodes, half_nodes, local_nodes
 from .vector import exp
 
 MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
