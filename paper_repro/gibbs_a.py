@@ -33,7 +33,7 @@ _BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose, a
 def compute(context: Context) -> Data:
     """Samples block by block, their means at each N, the extrapolated limits, and the theory."""
     from statmech_cl.estimate import Estimate
-    from statmech_cl.simulations.perceptron.gibbs import extrapolate
+    from statmech_cl.simulations.perceptron.extrapolation import extrapolate
     from statmech_cl.simulations.perceptron.rows import gibbs_row, gibbs_two_task_row, put_estimate
 
     prepare()

@@ -24,7 +24,11 @@ from . import (
     gibbs_a,
     gibbs_b,
     map_a,
+    map_b,
+    optimum_a,
     phase,
+    replay_a,
+    replay_b,
     rsb_a,
     rsb_b,
     rsb_c,
@@ -32,6 +36,7 @@ from . import (
     spectral,
     switch,
     tree_b,
+    tree_gibbs,
     two_tasks,
 )
 from .figure import Context, Data, Figure, Verdict
@@ -135,6 +140,10 @@ _TABLE = (
         at=0.2,
     ),
     _of(map_a, "map-a", "forgetting and transfer over (overlap, alpha_2) by theory", "40 s", "~3 min"),
+    _of(map_b, "map-b", "forgetting and transfer at nine points: theory, sampler, descent", "4 min", "~40 min"),
+    _of(replay_a, "replay-a", "both errors against replayed patterns; what one is worth in gamma", "40 s", "~2 min"),
+    _of(replay_b, "replay-b", "both errors with replay: theory, sampler, descent", "2 min", "~20 min"),
+    _of(optimum_a, "optimum-a", "the best gamma, and simulations at it, half and twice it", "4 min", "~40 min"),
     _of(rsb_a, "rsb-a", "eps_g, q_star against alpha: steps of replica symmetry breaking, sampler", "4 min", "~40 min"),
     _of(rsb_b, "rsb-b", "P(q): the sampled overlaps beside the theory's weights", "4 min", "~40 min"),
     _of(rsb_c, "rsb-c", "complexity against free entropy with one step, by theory", "5 s", "10 s"),
@@ -144,6 +153,9 @@ _TABLE = (
         "trees of 0 to 3 hidden layers: forgetting and gain against the teachers' overlap, by theory",
         "11 s",
         "11 s",
+    ),
+    _of(
+        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "8 min", "~3 h"
     ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from statmech_cl import spectral as arrays
@@ -21,7 +20,7 @@ from .deep.scenarios import scenario
 from .perceptron.descent import DescentSettings, descend
 from .perceptron.records import DescentResult
 from .perceptron.rows import put_estimate
-from .spectral import coherence
+from .spectral import coherence_and_gradient
 
 
 def perceptron_row(
@@ -52,9 +51,8 @@ def perceptron_row(
     learned = start.stages[0].theta[:, 0]
 
     def term(theta: Tensor) -> Tensor:
-        with torch.enable_grad():
-            here = theta.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(coherence(here).sum(), here)
+        gradient = coherence_and_gradient(theta)[1]
+        assert gradient is not None
         return gradient.mul_(-lam_per_weight * n)
 
     def observe(task: int, epoch: int, theta: Tensor) -> None:
@@ -111,7 +109,7 @@ def _first_task(
 
 def _coherence(theta: Tensor) -> np.ndarray:
     """Phi of the fields `theta : (n_seeds, 1, N)`: (n_seeds,)."""
-    return coherence(theta[:, 0]).double().cpu().numpy()
+    return coherence_and_gradient(theta[:, 0], with_gradient=False)[0].double().cpu().numpy()
 
 
 def deep_row(

@@ -10,9 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from statmech_cl.kernels.energetic import energetic, tilted
-from statmech_cl.kernels.entropic import entropic, flipped, local_moments, negative_share
+from statmech_cl.kernels.entropic import entropic, flipped
 from statmech_cl.kernels.gaussian import TABLE
-from statmech_cl.kernels.nodes import graded_nodes, half_nodes, local_nodes
+from statmech_cl.kernels.grids import graded_nodes
+from statmech_cl.kernels.local import half_nodes, local_moments, local_nodes, negative_share
 from statmech_cl.kernels.vector import exp as vector_exp
 from statmech_cl.kernels.vector import log as vector_log
 

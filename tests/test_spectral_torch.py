@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statmech_cl import spectral as arrays
-from statmech_cl.simulations import spectral
+from statmech_cl.simulations import spectral, spectral_cpu
 from statmech_cl.simulations.deep.continual import run
 from statmech_cl.simulations.deep.methods import TaskInfo
 from statmech_cl.simulations.deep.networks import cnn, mlp
@@ -20,13 +20,6 @@ from statmech_cl.simulations.deep.registry import get_method
 
 def weights(seed: int, *shape: int, dtype: torch.dtype = torch.float64, mean: float = 0.2) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype) + mean
-
-
-def phi_and_gradient(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Phi of each row, and its gradient."""
-    here = w.detach().requires_grad_()
-    phi = spectral.coherence(here)
-    return phi.detach(), torch.autograd.grad(phi.sum(), here)[0]
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -61,15 +54,31 @@ def test_single_precision_training_term_against_the_definition(shape: tuple[int,
     (expected_gradient,) = torch.autograd.grad(expected, exact)
     assert float(term.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
     assert float(term.detach()) == pytest.approx(arrays.regulariser(w, w_prev), rel=1e-6)
-    phi = float(spectral.coherence(w.detach().flatten()))
+    phi = float(spectral.coherence_and_gradient(w.reshape(1, -1))[0])
     assert phi == pytest.approx(arrays.coherence(w), abs=1e-6)
     assert float((gradient - expected_gradient).abs().max()) <= 1e-6 * float(expected_gradient.abs().max())
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 600, 255 * 145, 256 * 144])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_path_of_the_gpu_is_that_of_the_cpu(n: int, dtype: torch.dtype) -> None:
+    w = weights(9, 2, n, dtype=dtype)
+    w[1] *= 1e-20
+    assert (spectral_cpu._divisor(n) > 1) == (n > 2**15)
+    phi, gradient = spectral.coherence_and_gradient(w)
+    other_phi, other_gradient = spectral._by_torch(w, True)
+    exact = dtype == torch.float64
+    assert torch.allclose(phi, other_phi, rtol=1e-10 if exact else 1e-5)
+    assert phi.dtype == other_phi.dtype == gradient.dtype == other_gradient.dtype == dtype
+    for row, other in zip(gradient, other_gradient, strict=True):
+        assert float((row - other).abs().max()) <= (1e-10 if exact else 1e-5) * float(other.abs().max())
+    assert torch.equal(spectral.coherence_and_gradient(w, with_gradient=False)[0], phi)
 
 
 def test_nothing_finite_comes_of_nan() -> None:
     w = weights(14, 3, 8)
     w[1, 2] = torch.nan
-    phi, gradient = phi_and_gradient(w)
+    phi, gradient = spectral.coherence_and_gradient(w)
     assert phi.isnan().tolist() == [False, True, False]
     assert gradient.isnan().all(-1).tolist() == [False, True, False]
 
@@ -88,26 +97,29 @@ def test_on_a_gpu() -> None:
 
 def test_rows_are_independent() -> None:
     w = weights(3, 4, 2, 15)
-    phi, gradient = phi_and_gradient(w)
+    phi, gradient = spectral.coherence_and_gradient(w)
     assert phi.shape == (4, 2)
     expected = [arrays.coherence(row) for row in w.reshape(8, 15)]
     assert phi.flatten().tolist() == pytest.approx(expected, abs=1e-12)
-    assert torch.allclose(gradient[1, 0], phi_and_gradient(w[1, 0])[1])
+    alone = spectral.coherence_and_gradient(w[1, :1])[1]
+    assert torch.allclose(gradient[1, 0], alone[0])
 
 
 def test_zeros_vanishing_frequencies_and_small_types() -> None:
     for dtype in (torch.float32, torch.float64):
-        phi, gradient = phi_and_gradient(torch.zeros(6, dtype=dtype))
+        phi, gradient = spectral.coherence_and_gradient(torch.zeros(1, 6, dtype=dtype))
         assert float(phi) == 0.0
         assert not gradient.abs().any()
-    gradient = phi_and_gradient(torch.full((8,), 2.0))[1]  # all frequencies but one are exactly 0
+    # all frequencies of a constant but one are exactly 0
+    gradient = spectral.coherence_and_gradient(torch.full((1, 8), 2.0))[1]
     assert torch.isfinite(gradient).all()
     assert float(gradient.abs().max()) < 1e-6  # the largest possible Phi
+    w = weights(4, 1, 50, dtype=torch.float32)
     for scale in (1e-30, 1e30):
-        w = weights(4, 50, dtype=torch.float32)
-        assert float(spectral.coherence(scale * w)) == pytest.approx(float(spectral.coherence(w)), abs=1e-6)
-    half = weights(5, 50, dtype=torch.bfloat16)
-    phi, gradient = phi_and_gradient(half)
+        phi, other = (float(spectral.coherence_and_gradient(one)[0]) for one in (w, scale * w))
+        assert other == pytest.approx(phi, abs=1e-6)
+    half = weights(5, 1, 50, dtype=torch.bfloat16)
+    phi, gradient = spectral.coherence_and_gradient(half)
     assert gradient.dtype == torch.bfloat16
     assert float(phi) == pytest.approx(arrays.coherence(half), abs=1e-6)
 

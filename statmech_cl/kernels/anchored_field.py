@@ -23,8 +23,8 @@ import numpy as np
 
 from ._jit import njit, njit_sums
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
-from .entropic import TOGETHER, local_moments, log_z, rarer_sign, shared_window, window
-from .nodes import DROP, field_nodes, graded_nodes, half_nodes, local_nodes
+from .grids import field_nodes, graded_nodes
+from .local import DROP, TOGETHER, half_nodes, local_moments, local_nodes, log_z, rarer_sign, shared_window, window
 from .vector import exp
 
 _HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)

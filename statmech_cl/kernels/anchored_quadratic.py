@@ -14,8 +14,8 @@ import numpy as np
 
 from ._jit import njit
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
-from .entropic import TOGETHER, local_moments, log_z, rarer_sign, shared_window, window
-from .nodes import DROP, graded_nodes, half_nodes, local_nodes
+from .grids import graded_nodes
+from .local import DROP, TOGETHER, half_nodes, local_moments, local_nodes, log_z, rarer_sign, shared_window, window
 
 _POINT = 1e-16  # a variance of b that stands for none
 _SMOOTHEST = 2.0  # in b: under a quadratic anchor <m> may bend anywhere, at a rate of order 1

@@ -1,8 +1,11 @@
-"""Where the integrands of the entropic side are looked at: nodes of the local measure and of its fields.
+"""The measure of one site at a field b: nodes in m, its averages, and how it is shared between the signs.
 
-The local measure is written in theta = atanh m, where its edges decay like exp(-2 |theta|), and integrated by sums that
-are uniform in a coordinate tau(theta), whose slope is the sum of what each feature of the integrand asks for; fields
-likewise, in a coordinate t(b). Each coordinate is inverted at all nodes at once, by vector instructions.
+    <.> = Int_{-1}^{1} dm (.) exp[ a m^2 + b m + kappa Ent(m) ] / same without (.)
+    Ent(m) = ln 2 - KL(q_theta || uniform) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
+
+The measure is written in theta = atanh m, where its edges decay like exp(-2 |theta|), and integrated by trapezoidal
+sums that are uniform in a coordinate tau(theta), whose slope is the sum of what each feature of the integrand asks for;
+it is inverted at all nodes at once, by vector instructions.
 """
 
 from __future__ import annotations
@@ -14,17 +17,16 @@ import numpy as np
 from ._jit import njit, njit_exact, njit_sums
 from .vector import exp, log
 
-DROP = 37.0  # log of the weight at which a window ends
 _THETA_STEP = 0.32  # in tau
 _EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
-_FIELD_STEP = 1.15  # in t, see field_nodes
-_CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _PANEL = 2.5  # in tau, of the half line, 16 Gauss-Legendre nodes each: 1e-13
 _DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
 _GROWTH = 2.0  # of a panel, per distance from there
-_UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
-_HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
-_MOST = 100  # such steps
+TOGETHER = 16  # fields that share a window of nodes
+_LANES = 32  # nodes that a loop of vector instructions takes at once
+DROP = 37.0  # log of the weight at which a window ends
+HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
+MOST = 100  # such steps
 _LN2 = math.log(2.0)
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
 # atan(z) = z (A0 + A1 z^2 + ...) for 0 <= z <= tan(pi / 8): 4e-17, by interpolation at Chebyshev nodes.
@@ -54,7 +56,7 @@ def _gudermann(half):
 
 
 @njit_exact
-def _halley(value, slope, bend):
+def halley(value, slope, bend):
     """The step towards a root from there; its length is bounded where the bend is not small."""
     newton = value / slope
     return newton / max(1.0 - 0.5 * newton * bend / slope, 0.5)
@@ -74,7 +76,7 @@ def _step_to_theta(tau, rate, root_kappa, root_a, theta):
             excess += root_kappa * _gudermann(half)
         slope = rate + root_kappa * sech + root_a * sech * sech
         bend = -(root_kappa * sech + 2.0 * root_a * sech * sech) * m
-        move = _halley(excess, slope, bend)
+        move = halley(excess, slope, bend)
         theta[k] -= move
         moved += abs(move) / (1.0 + theta[k])
     return moved
@@ -89,8 +91,8 @@ def _theta_of(tau, rate, root_kappa, root_a):
     theta = np.empty(tau.size)
     for k in range(tau.size):
         theta[k] = max(tau[k] / (rate + root_kappa + root_a), (tau[k] - root_a - 0.5 * math.pi * root_kappa) / rate)
-    for _ in range(_MOST):
-        if _step_to_theta(tau, rate, root_kappa, root_a, theta) < _HALLEY:
+    for _ in range(MOST):
+        if _step_to_theta(tau, rate, root_kappa, root_a, theta) < HALLEY:
             break
     return theta
 
@@ -189,129 +191,141 @@ def half_nodes(a, kappa, root_c, slope, refine):
     return theta, m, base
 
 
-@njit_exact
-def _asinh(x):
-    size = abs(x)
-    value = log(size + math.sqrt(1.0 + size * size))
-    return value if x >= 0.0 else -value
+@njit_sums
+def log_weights(b, m, base, out):
+    """out = base + b m, and its maximum."""
+    top = -math.inf
+    for k in range(m.size):
+        e = base[k] + b * m[k]
+        out[k] = e
+        if e > top:  # max() would keep the loop from becoming vector instructions
+            top = e
+    return top
 
 
 @njit
-def _crowding(x, width, corner, at_corner):
-    """Nodes asked for by the features of <.> as functions of b, up to x."""
-    count = _CROWD * math.asinh(x / width)
-    if at_corner > 0.0:
-        count += at_corner * (math.asinh((x - corner) / width) + math.asinh((x + corner) / width))
-    return count
+def window(base, m, low, high):
+    """First and one past the last node that can carry weight at some field in [low, high].
 
-
-@njit_exact
-def _density(x, rate, width, corner, at_corner):
-    """dt/db."""
-    square = width * width
-    density = rate + _CROWD / math.sqrt(square + x * x)
-    density += at_corner / math.sqrt(square + (x + corner) * (x + corner))
-    return density + at_corner / math.sqrt(square + (x - corner) * (x - corner))
+    Against a node j further left, node k > j gains with b, so it is out for good if it is outweighed at b = high; and
+    the other way round.
+    """
+    last = 0
+    top = -math.inf
+    for k in range(m.size):
+        e = base[k] + high * m[k]
+        top = max(top, e)
+        if e > top - DROP:
+            last = k + 1
+    first = m.size - 1
+    top = -math.inf
+    for k in range(m.size - 1, -1, -1):
+        e = base[k] + low * m[k]
+        top = max(top, e)
+        if e > top - DROP:
+            first = k
+    # Nodes are summed _LANES at a time, left-over ones one by one: the window grows to a multiple where it can.
+    first = min(first, last - 1)
+    width = min((last - first + _LANES - 1) // _LANES * _LANES, m.size)
+    first = min(first, m.size - width)
+    return first, first + width
 
 
 @njit_sums
-def _step_to_field(first, step, rate, width, corner, at_corner, low, high, x, left, right):
-    """One step of every x towards t(x) = first + k step, kept inside brackets [left, right] that shrink; their sum."""
-    moved = 0.0
-    square = width * width
-    for k in range(x.size):
-        here = x[k]
-        squares = square + here * here
-        density = _CROWD / math.sqrt(squares)
-        bend = -here * density / squares
-        count = _CROWD * _asinh(here / width)
-        if at_corner > 0.0:
-            gap = here - corner
-            squares = square + gap * gap
-            more = at_corner / math.sqrt(squares)
-            density += more
-            bend -= gap * more / squares
-            count += at_corner * _asinh(gap / width)
-            gap = here + corner
-            squares = square + gap * gap
-            more = at_corner / math.sqrt(squares)
-            density += more
-            bend -= gap * more / squares
-            count += at_corner * _asinh(gap / width)
-        excess = rate * here + count - (first + k * step)
-        right[k] = here if excess > 0.0 else right[k]
-        left[k] = left[k] if excess > 0.0 else here
-        trial = here - _halley(excess, rate + density, bend)
-        slack = 1e-12 * (high - low)  # rounding
-        outside = (trial < left[k] - slack) | (trial > right[k] + slack)
-        trial = 0.5 * (left[k] + right[k]) if outside else trial
-        trial = low if trial < low else trial
-        trial = high if trial > high else trial
-        x[k] = trial
-        moved += abs(trial - here)
-    return moved
-
-
-@njit
-def graded_nodes(low, high, smooth, a, refine):
-    """Nodes b on [low, high] and db/dt, for integrals of a local average times a weight that varies over `smooth`.
-
-    For a > 0 the averages step at b = 0 over a width of order 1. For a < 0, <m> is a ramp between corners at b = -+2 a,
-    rounded over sqrt(-2 a), and <sign m> steps over that width at 0. What these and the weight ask for adds up.
-    """
-    rate = 1.0 / (0.65 * smooth)
-    corner = max(-2.0 * a, 0.0)
-    width = math.sqrt(1.0 + corner)
-    at_corner = _CROWD * corner * corner / (corner * corner + 4.0 * width * width)
-    t_low = rate * low + _crowding(low, width, corner, at_corner)
-    t_high = rate * high + _crowding(high, width, corner, at_corner)
-    n = int((t_high - t_low) * refine / _FIELD_STEP) + 2
-    step = (t_high - t_low) / (n - 1)
-    b = np.empty(n)
-    jacobian = np.empty(n)
-    x = low
-    pace = 0.0
-    before = 1.0 / _density(low, rate, width, corner, at_corner)
-    for k in range(n):  # near the nodes, by the slopes of the last two
-        x = min(x + step * pace, high)
-        here = 1.0 / _density(x, rate, width, corner, at_corner)
-        pace = 1.5 * here - 0.5 * before
-        before = here
-        b[k] = x
-    left = np.full(n, low)
-    right = np.full(n, high)
-    for _ in range(_MOST):
-        moved = _step_to_field(t_low, step, rate, width, corner, at_corner, low, high, b, left, right)
-        if moved < _HALLEY * min(smooth, width):
-            break
-    for k in range(n):
-        jacobian[k] = step / _density(b[k], rate, width, corner, at_corner)
-    return b, jacobian
+def _weighted(exponents, top, m, shortfall, sech2, centre, near, side):
+    """Sums over nodes of exp(exponent - top) times 1, gap, gap^2 and sech2; gap is the distance to m = centre, taken
+    between distances to the edge where that keeps digits."""
+    z = 0.0
+    first = 0.0
+    second = 0.0
+    edge = 0.0
+    for k in range(m.size):
+        weight = exp(exponents[k] - top)
+        gap = side * (near - shortfall[k]) if m[k] * side >= 0.0 else m[k] - centre
+        z += weight
+        first += weight * gap
+        second += weight * gap * gap
+        edge += weight * sech2[k]
+    return z, first, second, edge
 
 
 @njit_sums
-def _gauss_weights(b, jacobian, mean, sd, weight):
-    """weight = jacobian times the density of mean + sd z at b."""
-    for k in range(b.size):
-        z = (b[k] - mean) / sd
-        weight[k] = jacobian[k] / (sd * math.sqrt(2.0 * math.pi)) * exp(-0.5 * z * z)
+def total_weight(exponents, top):
+    """Sum of exp(exponent - top)."""
+    z = 0.0
+    for k in range(exponents.size):
+        z += exp(exponents[k] - top)
+    return z
 
 
 @njit
-def field_nodes(mean, variance, a, far_tails, refine):
-    """Nodes b and weights for Int Dz f(mean + sqrt(variance) z), f one of the local averages.
+def local_moments(b, m, shortfall, sech2, base, exponents):
+    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
+    top = log_weights(b, m, base, exponents)
+    at = 0
+    while at < m.size - 1 and exponents[at] < top:
+        at += 1
+    # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
+    centre = m[at]
+    near = shortfall[at]
+    side = 1.0 if centre >= 0.0 else -1.0
+    z, first, second, edge = _weighted(exponents, top, m, shortfall, sech2, centre, near, side)
+    first /= z
+    to_edge = near - side * first  # 1 - side <m>
+    above = to_edge if side > 0.0 else 2.0 - to_edge
+    below = 2.0 - to_edge if side > 0.0 else to_edge
+    return top + math.log(z), centre + first, above, below, edge / z, second / z - first * first
 
-    With `far_tails` the range includes b = 0, however deep in the Gaussian's tail it lies.
+
+@njit
+def log_z(b, m, base, exponents):
+    """ln of the sum of exp(base + b m); `exponents` is scratch of m's size."""
+    top = log_weights(b, m, base, exponents)
+    return top + math.log(total_weight(exponents[: m.size], top))
+
+
+@njit
+def shared_window(base, m, b, k, end, shift, side):
+    """`window` for the fields side (b[k] + shift), side (b[k + 1] + shift), ..., TOGETHER of them before b[end]."""
+    low = math.inf
+    high = -math.inf
+    for j in range(k, min(k + TOGETHER, end)):
+        low = min(low, side * (b[j] + shift))
+        high = max(high, side * (b[j] + shift))
+    return window(base, m, low, high)
+
+
+@njit
+def rarer_sign(log_norm, b, mean, m, base_minus, base_plus, exponents):
+    """Probabilities of m < 0 and of m > 0 at one field b, each without cancellation: the rarer one from nodes m > 0 on
+    the half line, as a share of Z, whose logarithm is `log_norm`; `mean` : <m>. Else as `sign_shares`."""
+    if mean > 0.0:
+        rare = min(math.exp(log_z(-b, m, base_minus, exponents) - log_norm), 1.0)
+        return rare, 1.0 - rare
+    rare = min(math.exp(log_z(b, m, base_plus, exponents) - log_norm), 1.0)
+    return 1.0 - rare, rare
+
+
+@njit
+def both_shares(log_odds):
+    """(1 / (1 + odds), odds / (1 + odds)) from ln odds."""
+    if log_odds > 0.0:
+        rare = math.exp(-log_odds)
+        return rare / (1.0 + rare), 1.0 / (1.0 + rare)
+    rare = math.exp(log_odds)
+    return 1.0 / (1.0 + rare), rare / (1.0 + rare)
+
+
+@njit
+def sign_shares(b, m, base_minus, base_plus, exponents):
+    """Probabilities of m < 0 and of m > 0 at one field b, each without cancellation, from nodes m > 0 on the half line.
+
+    `base_minus`, `base_plus` are the log-weights of -m and of m, apart from the field's; `exponents` is scratch.
     """
-    sd = math.sqrt(variance)
-    reach = math.sqrt(2.0 * DROP * refine)
-    low = mean - reach * sd
-    high = mean + reach * sd
-    if far_tails:
-        width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
-        low = max(min(low, -reach * width), mean - _UNDERFLOW * sd)
-        high = min(max(high, reach * width), mean + _UNDERFLOW * sd)
-    b, jacobian = graded_nodes(low, high, sd, a, refine)
-    weight = np.empty(b.size)
-    _gauss_weights(b, jacobian, mean, sd, weight)
-    return b, weight
+    return both_shares(log_z(b, m, base_plus, exponents) - log_z(-b, m, base_minus, exponents))
+
+
+@njit
+def negative_share(b, m, base_minus, base_plus):
+    """Probability of m < 0 at one field b, (1 - <sign m>) / 2 without cancellation; arguments as `sign_shares`."""
+    return sign_shares(b, m, base_minus, base_plus, np.empty(m.size))[0]
