@@ -118,16 +118,16 @@ def verdict(data: Data) -> Verdict:
     for name in data.parameters["changes"]:
         for row in curves.beside(data, ("p_1", "q_star"), setting=name):
             judged.append(dataclasses.replace(row, what=f"{row.what}, {name}"))
-    for row in data.select(kind="other"):
+    for one in data.select(kind="other"):
         for quantity in ("eps_g", "q_star"):
-            estimate = Estimate(row[quantity], row[f"{quantity}_error"], row["n_seeds"] - row["diverged"])
-            what = f"{quantity} alpha={row['alpha']:g}, {row['setting']}, N={row['n']}"
+            estimate = Estimate(one[quantity], one[f"{quantity}_error"], one["n_seeds"] - one["diverged"])
+            what = f"{quantity} alpha={one['alpha']:g}, {one['setting']}, N={one['n']}"
             shown.append(Row(what, None, estimate, judged=False))
     sentence, holds = agreement(judged, "p and q_star after the last epoch, setting by setting")
     for alpha in data.parameters["alphas"]:
-        told = {row["setting"]: row for row in data.select(kind="dynamics", alpha_1=alpha)}
-        base, others = told[BASE], [row for name, row in told.items() if name != BASE]
-        far = {column: max(others, key=lambda row: abs(row[column] - base[column])) for column in ("eps_1", "q_star")}
+        told = {one["setting"]: one for one in data.select(kind="dynamics", alpha_1=alpha)}
+        base, others = told[BASE], [one for name, one in told.items() if name != BASE]
+        far = {column: max(others, key=lambda one: abs(one[column] - base[column])) for column in ("eps_1", "q_star")}
         moves = [
             f"{label} by {far[column][column] - base[column]:+.3f} ({far[column]['setting']})"
             for label, column in (("eps_g", "eps_1"), ("q_star", "q_star"))
