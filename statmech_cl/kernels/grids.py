@@ -1,4 +1,4 @@
-"""Nodes of Gaussian fields, graded towards where the integrand bends."""
+"""Nodes of Gaussian fields, graded towards where the integrand bends: all at once, by vector instructions."""
 
 from __future__ import annotations
 
@@ -6,40 +6,76 @@ import math
 
 import numpy as np
 
-from ._jit import njit
-from .local import DROP, HALLEY
+from ._jit import njit, njit_exact, njit_sums
+from .local import DROP, HALLEY, MOST, halley
+from .vector import exp, log
 
 _FIELD_STEP = 1.15  # in t, see field_nodes
 _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
 
 
+@njit_exact
+def _asinh(x):
+    size = abs(x)
+    value = log(size + math.sqrt(1.0 + size * size))
+    return value if x >= 0.0 else -value
+
+
 @njit
 def _crowding(x, width, corner, at_corner):
-    """Nodes asked for by the features of <.> as functions of b: number up to x, density at x and its derivative."""
-    square = width * width + x * x
+    """Nodes asked for by the features of <.> as functions of b, up to x."""
     count = _CROWD * math.asinh(x / width)
-    density = _CROWD / math.sqrt(square)
-    bend = -x * density / square
     if at_corner > 0.0:
-        for centre in (-corner, corner):
-            gap = x - centre
-            square = width * width + gap * gap
-            here = at_corner / math.sqrt(square)
-            count += at_corner * math.asinh(gap / width)
-            density += here
-            bend -= gap * here / square
-    return count, density, bend
+        count += at_corner * (math.asinh((x - corner) / width) + math.asinh((x + corner) / width))
+    return count
 
 
-@njit
-def _crowding_density(x, width, corner, at_corner):
-    """The second of what _crowding returns, alone."""
-    density = _CROWD / math.sqrt(width * width + x * x)
-    if at_corner > 0.0:
-        density += at_corner / math.sqrt(width * width + (x + corner) * (x + corner))
-        density += at_corner / math.sqrt(width * width + (x - corner) * (x - corner))
-    return density
+@njit_exact
+def _density(x, rate, width, corner, at_corner):
+    """dt/db."""
+    square = width * width
+    density = rate + _CROWD / math.sqrt(square + x * x)
+    density += at_corner / math.sqrt(square + (x + corner) * (x + corner))
+    return density + at_corner / math.sqrt(square + (x - corner) * (x - corner))
+
+
+@njit_sums
+def _step_to_field(first, step, rate, width, corner, at_corner, low, high, x, left, right):
+    """One step of every x towards t(x) = first + k step, kept inside brackets [left, right] that shrink; their sum."""
+    moved = 0.0
+    square = width * width
+    for k in range(x.size):
+        here = x[k]
+        squares = square + here * here
+        density = _CROWD / math.sqrt(squares)
+        bend = -here * density / squares
+        count = _CROWD * _asinh(here / width)
+        if at_corner > 0.0:
+            gap = here - corner
+            squares = square + gap * gap
+            more = at_corner / math.sqrt(squares)
+            density += more
+            bend -= gap * more / squares
+            count += at_corner * _asinh(gap / width)
+            gap = here + corner
+            squares = square + gap * gap
+            more = at_corner / math.sqrt(squares)
+            density += more
+            bend -= gap * more / squares
+            count += at_corner * _asinh(gap / width)
+        excess = rate * here + count - (first + k * step)
+        right[k] = here if excess > 0.0 else right[k]
+        left[k] = left[k] if excess > 0.0 else here
+        trial = here - halley(excess, rate + density, bend)
+        slack = 1e-12 * (high - low)  # rounding
+        outside = (trial < left[k] - slack) | (trial > right[k] + slack)
+        trial = 0.5 * (left[k] + right[k]) if outside else trial
+        trial = low if trial < low else trial
+        trial = high if trial > high else trial
+        x[k] = trial
+        moved += abs(trial - here)
+    return moved
 
 
 @njit
@@ -53,45 +89,38 @@ def graded_nodes(low, high, smooth, a, refine):
     corner = max(-2.0 * a, 0.0)
     width = math.sqrt(1.0 + corner)
     at_corner = _CROWD * corner * corner / (corner * corner + 4.0 * width * width)
-    t_low = rate * low + _crowding(low, width, corner, at_corner)[0]
-    t_high = rate * high + _crowding(high, width, corner, at_corner)[0]
+    t_low = rate * low + _crowding(low, width, corner, at_corner)
+    t_high = rate * high + _crowding(high, width, corner, at_corner)
     n = int((t_high - t_low) * refine / _FIELD_STEP) + 2
     step = (t_high - t_low) / (n - 1)
     b = np.empty(n)
     jacobian = np.empty(n)
     x = low
     pace = 0.0
-    slack = 1e-12 * (high - low)
-    before = 1.0 / (rate + _crowding(low, width, corner, at_corner)[1])
-    for k in range(n):
-        t = t_low + k * step
-        left = low
-        right = high
-        x = min(max(x + step * pace, low), high)
-        density = rate
-        for _ in range(200):  # t(b) is monotone; Halley, kept inside a shrinking bracket
-            count, crowd, bend = _crowding(x, width, corner, at_corner)
-            density = rate + crowd
-            excess = rate * x + count - t
-            if excess > 0.0:
-                right = x
-            else:
-                left = x
-            newton = excess / density
-            trial = x - newton / max(1.0 - 0.5 * newton * bend / density, 0.5)
-            outside = not left - slack <= trial <= right + slack  # by more than rounding
-            if outside:
-                trial = 0.5 * (left + right)
-            move = trial - x
-            x = min(max(trial, low), high)
-            if abs(move) < HALLEY * min(smooth, width) and not outside:
-                break
-        density = rate + _crowding_density(x, width, corner, at_corner)
-        pace = 1.5 / density - 0.5 * before
-        before = 1.0 / density
+    before = 1.0 / _density(low, rate, width, corner, at_corner)
+    for k in range(n):  # near the nodes, by the slopes of the last two
+        x = min(x + step * pace, high)
+        here = 1.0 / _density(x, rate, width, corner, at_corner)
+        pace = 1.5 * here - 0.5 * before
+        before = here
         b[k] = x
-        jacobian[k] = step * before
+    left = np.full(n, low)
+    right = np.full(n, high)
+    for _ in range(MOST):
+        moved = _step_to_field(t_low, step, rate, width, corner, at_corner, low, high, b, left, right)
+        if moved < HALLEY * min(smooth, width):
+            break
+    for k in range(n):
+        jacobian[k] = step / _density(b[k], rate, width, corner, at_corner)
     return b, jacobian
+
+
+@njit_sums
+def _gauss_weights(b, jacobian, mean, sd, weight):
+    """weight = jacobian times the density of mean + sd z at b."""
+    for k in range(b.size):
+        z = (b[k] - mean) / sd
+        weight[k] = jacobian[k] / (sd * math.sqrt(2.0 * math.pi)) * exp(-0.5 * z * z)
 
 
 @njit
@@ -110,7 +139,5 @@ def field_nodes(mean, variance, a, far_tails, refine):
         high = min(max(high, reach * width), mean + _UNDERFLOW * sd)
     b, jacobian = graded_nodes(low, high, sd, a, refine)
     weight = np.empty(b.size)
-    for k in range(b.size):
-        z = (b[k] - mean) / sd
-        weight[k] = jacobian[k] / (sd * math.sqrt(2.0 * math.pi)) * math.exp(-0.5 * z * z)
+    _gauss_weights(b, jacobian, mean, sd, weight)
     return b, weight

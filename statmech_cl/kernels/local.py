@@ -4,7 +4,8 @@
     Ent(m) = ln 2 - KL(q_theta || uniform) = -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
 
 The measure is written in theta = atanh m, where its edges decay like exp(-2 |theta|), and integrated by trapezoidal
-sums that are uniform in a coordinate tau(theta), whose slope is the sum of what each feature of the integrand asks for.
+sums that are uniform in a coordinate tau(theta), whose slope is the sum of what each feature of the integrand asks for;
+it is inverted at all nodes at once, by vector instructions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_sums
-from .vector import exp
+from ._jit import njit, njit_exact, njit_sums
+from .vector import exp, log
 
 _THETA_STEP = 0.32  # in tau
 _EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
@@ -25,57 +26,93 @@ TOGETHER = 16  # fields that share a window of nodes
 _LANES = 32  # nodes that a loop of vector instructions takes at once
 DROP = 37.0  # log of the weight at which a window ends
 HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
+MOST = 100  # such steps
 _LN2 = math.log(2.0)
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
+# atan(z) = z (A0 + A1 z^2 + ...) for 0 <= z <= tan(pi / 8): 4e-17, by interpolation at Chebyshev nodes.
+_A0, _A1, _A2, _A3 = 1.0, -0.3333333333332844, 0.1999999999885511, -0.14285714180976467
+_A4, _A5, _A6, _A7 = 0.11111106180455946, -0.09090773074808414, 0.07689953496306857, -0.06640233930429408
+_A8, _A9, _A10 = 0.056883492268090106, -0.04348052215716462, 0.021135373157693246
+
+
+@njit_exact
+def _gudermann(half):
+    """2 atan(tanh(theta / 2)), theta >= 0, from half = exp(-theta)."""
+    tanh = (1.0 - half) / (1.0 + half)
+    z = tanh / (1.0 + math.sqrt(1.0 + tanh * tanh))
+    s = z * z
+    a = _A10
+    a = a * s + _A9
+    a = a * s + _A8
+    a = a * s + _A7
+    a = a * s + _A6
+    a = a * s + _A5
+    a = a * s + _A4
+    a = a * s + _A3
+    a = a * s + _A2
+    a = a * s + _A1
+    a = a * s + _A0
+    return 4.0 * z * a
+
+
+@njit_exact
+def halley(value, slope, bend):
+    """The step towards a root from there; its length is bounded where the bend is not small."""
+    newton = value / slope
+    return newton / max(1.0 - 0.5 * newton * bend / slope, 0.5)
+
+
+@njit_sums
+def _step_to_theta(tau, rate, root_kappa, root_a, theta):
+    """One step of every theta >= 0 towards tau(theta) = tau; the sum of the steps relative to 1 + theta."""
+    moved = 0.0
+    for k in range(tau.size):
+        half = exp(-theta[k])
+        e = half * half
+        m = (1.0 - e) / (1.0 + e)
+        sech = 2.0 * half / (1.0 + e)
+        excess = rate * theta[k] + root_a * m - tau[k]
+        if root_kappa > 0.0:
+            excess += root_kappa * _gudermann(half)
+        slope = rate + root_kappa * sech + root_a * sech * sech
+        bend = -(root_kappa * sech + 2.0 * root_a * sech * sech) * m
+        move = halley(excess, slope, bend)
+        theta[k] -= move
+        moved += abs(move) / (1.0 + theta[k])
+    return moved
 
 
 @njit
-def _tau(theta, rate, root_kappa, root_a):
-    """The coordinate tau(theta >= 0) and two derivatives: what the edges, kappa Ent(m) and a m^2 ask for, added up."""
-    half = math.exp(-theta)
-    e = half * half
-    m = (1.0 - e) / (1.0 + e)
-    sech = 2.0 * half / (1.0 + e)
-    value = rate * theta + root_a * m
-    if root_kappa > 0.0:
-        value += root_kappa * 2.0 * math.atan((1.0 - half) / (1.0 + half))
-    slope = rate + root_kappa * sech + root_a * sech * sech
-    bend = -(root_kappa * sech + 2.0 * root_a * sech * sech) * m
-    return value, slope, bend
+def _theta_of(tau, rate, root_kappa, root_a):
+    """The inverse of tau(theta) = rate theta + root_kappa gd(theta) + root_a tanh(theta), for each tau >= 0.
 
-
-@njit
-def _theta(tau, rate, root_kappa, root_a, start):
-    """Inverse of _tau for tau >= 0, by Halley from a nearby point between safe bounds.
-
-    _tau is concave: from either bound Newton's steps, and Halley's, do not pass the solution by far.
+    It is concave: from below, Newton's steps, and Halley's, do not pass the solution by far.
     """
-    low = 0.0
-    high = tau / rate
-    theta = min(max(start, low), high)
-    for _ in range(100):
-        value, slope, bend = _tau(theta, rate, root_kappa, root_a)
-        if value > tau:
-            high = theta
-        else:
-            low = theta
-        newton = (value - tau) / slope
-        trial = min(max(theta - newton / max(1.0 - 0.5 * newton * bend / slope, 0.5), low), high)
-        move = trial - theta
-        theta = trial
-        if abs(move) < HALLEY * (1.0 + abs(theta)):
+    theta = np.empty(tau.size)
+    for k in range(tau.size):
+        theta[k] = max(tau[k] / (rate + root_kappa + root_a), (tau[k] - root_a - 0.5 * math.pi * root_kappa) / rate)
+    for _ in range(MOST):
+        if _step_to_theta(tau, rate, root_kappa, root_a, theta) < HALLEY:
             break
     return theta
 
 
-@njit
-def _log_weight(theta, a, kappa):
-    """m, 1 - m^2 and a m^2 + kappa Ent(m) + ln(1 - m^2) at m = tanh(theta), theta >= 0, without cancellation."""
-    e = math.exp(-2.0 * theta)
-    m = (1.0 - e) / (1.0 + e)
-    log = math.log1p(e)
-    entropy = log + 2.0 * theta * e / (1.0 + e)  # -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
-    return m, 4.0 * e / ((1.0 + e) * (1.0 + e)), a * m * m + kappa * entropy + 2.0 * (_LN2 - theta - log)
+@njit_sums
+def _log_weights(theta, steps, a, kappa, rate, root_kappa, root_a, m, sech2, base):
+    """m, 1 - m^2 and ln[step dtheta/dtau exp(a m^2 + kappa Ent(m)) (1 - m^2)] at m = tanh(theta), theta >= 0, without
+    cancellation."""
+    for k in range(theta.size):
+        half = exp(-theta[k])
+        e = half * half
+        inverse = 1.0 / (1.0 + e)
+        tanh = (1.0 - e) * inverse
+        edge = 4.0 * e * inverse * inverse
+        log_1e = log(1.0 + e)
+        entropy = log_1e + 2.0 * theta[k] * e * inverse  # -sum_{+-} (1 +- m)/2 ln((1 +- m)/2)
+        slope = rate + root_kappa * 2.0 * half * inverse + root_a * edge
+        m[k] = tanh
+        sech2[k] = edge
+        base[k] = a * tanh * tanh + kappa * entropy + 2.0 * (_LN2 - theta[k] - log_1e) + log(steps[k] / slope)
 
 
 @njit
@@ -85,15 +122,23 @@ def _theta_end(slope, refine):
 
 
 @njit
+def _rates(a, kappa, root_c, slope, refine):
+    """The three terms of dtau/dtheta, and tau where the measure ends."""
+    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
+    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
+    end = _theta_end(slope, refine)
+    last = rate * end + root_a * math.tanh(end) + root_kappa * 2.0 * math.atan(math.tanh(0.5 * end))
+    return rate, root_kappa, root_a, last
+
+
+@njit
 def local_nodes(a, kappa, root_c, slope, refine, fine):
     """Nodes of the full line, each (n,): theta, m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm.
 
     `root_c` is what a term -c (theta - mu)^2 / 2 asks for, `slope` the largest |b| + 2 |a| that draws to an edge;
     `fine` divides the step.
     """
-    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
-    end = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)[0]
+    rate, root_kappa, root_a, end = _rates(a, kappa, root_c, slope, refine)
     step = _THETA_STEP / (refine * fine)
     half = int(end / step) + 1
     n = 2 * half + 1
@@ -102,22 +147,16 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
     shortfall = np.empty(n)
     sech2 = np.empty(n)
     base = np.empty(n)
-    x = 0.0
-    pace = 0.0
-    before = 1.0 / _tau(0.0, rate, root_kappa, root_a)[1]
+    right = _theta_of(np.arange(half + 1) * step, rate, root_kappa, root_a)
+    steps = np.full(half + 1, step)
+    _log_weights(right, steps, a, kappa, rate, root_kappa, root_a, m[half:], sech2[half:], base[half:])
     for k in range(half + 1):
-        x = _theta(k * step, rate, root_kappa, root_a, x + step * pace)
-        tanh, edge, value = _log_weight(x, a, kappa)
-        density = rate + root_kappa * math.sqrt(edge) + root_a * edge
-        pace = 1.5 / density - 0.5 * before  # where the next one lies, by the slopes of the last two
-        before = 1.0 / density
-        value += math.log(step * before)
-        for j in (half - k, half + k):
-            theta[j] = x if j >= half else -x
-            m[j] = tanh if j >= half else -tanh
-            sech2[j] = edge
-            shortfall[j] = edge / (1.0 + tanh)
-            base[j] = value
+        theta[half + k] = right[k]
+        theta[half - k] = -right[k]
+        m[half - k] = -m[half + k]
+        shortfall[half + k] = shortfall[half - k] = sech2[half + k] / (1.0 + m[half + k])
+        sech2[half - k] = sech2[half + k]
+        base[half - k] = base[half + k]
     return theta, m, shortfall, sech2, base
 
 
@@ -125,11 +164,9 @@ def local_nodes(a, kappa, root_c, slope, refine, fine):
 def half_nodes(a, kappa, root_c, slope, refine):
     """Nodes of the half line m > 0 (composite Gauss-Legendre in tau), each (n,): theta, m and the log-weights.
 
-    The panels next to m = 0 are as shortfall as exp(-slope m) asks for: there ends what a strong field pushes away.
+    The panels next to m = 0 are as short as exp(-slope m) asks for: there ends what a strong field pushes away.
     """
-    root_kappa, root_a = math.sqrt(kappa), math.sqrt(2.0 * abs(a))
-    rate = math.sqrt(_EDGE_RATE**2 + 0.25 * root_c**2)
-    end = _tau(_theta_end(slope, refine), rate, root_kappa, root_a)[0]
+    rate, root_kappa, root_a, end = _rates(a, kappa, root_c, slope, refine)
     longest = _PANEL / refine
     first = _DECAY / refine * (rate + root_kappa + root_a) / max(slope, 1.0)
     panels = 0
@@ -138,26 +175,20 @@ def half_nodes(a, kappa, root_c, slope, refine):
         left += min(longest, max(first, _GROWTH * left))
         panels += 1
     order = _GAUSS_X.size
-    nodes = np.empty(panels * order)
-    m = np.empty(panels * order)
-    base = np.empty(panels * order)
-    theta = 0.0
-    last = 0.0
+    tau = np.empty(panels * order)
+    steps = np.empty(panels * order)
     left = 0.0
-    density = _tau(theta, rate, root_kappa, root_a)[1]
     for k in range(panels):
         width = min(longest, max(first, _GROWTH * left))
         for j in range(order):
-            tau = left + (0.5 + 0.5 * _GAUSS_X[j]) * width
-            theta = _theta(tau, rate, root_kappa, root_a, theta + (tau - last) / density)
-            last = tau
-            i = k * order + j
-            nodes[i] = theta
-            m[i], edge, value = _log_weight(theta, a, kappa)
-            density = rate + root_kappa * math.sqrt(edge) + root_a * edge
-            base[i] = value + math.log(0.5 * width * _GAUSS_W[j] / density)
+            tau[k * order + j] = left + (0.5 + 0.5 * _GAUSS_X[j]) * width
+            steps[k * order + j] = 0.5 * width * _GAUSS_W[j]
         left += width
-    return nodes, m, base
+    theta = _theta_of(tau, rate, root_kappa, root_a)
+    m = np.empty(theta.size)
+    base = np.empty(theta.size)
+    _log_weights(theta, steps, a, kappa, rate, root_kappa, root_a, m, np.empty(theta.size), base)
+    return theta, m, base
 
 
 @njit_sums
@@ -167,7 +198,8 @@ def log_weights(b, m, base, out):
     for k in range(m.size):
         e = base[k] + b * m[k]
         out[k] = e
-        top = max(top, e)
+        if e > top:  # max() would keep the loop from becoming vector instructions
+            top = e
     return top
 
 
