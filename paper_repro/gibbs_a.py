@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from statmech_cl.estimate import Estimate
+
+from .agreement import agreement, at_infinite_n
 from .figure import Context, Data, Row, Verdict
 from .perceptron_runs import prepare
 from .theory_rows import theory_row, two_task_theory_row
@@ -32,7 +35,6 @@ _BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose, a
 
 def compute(context: Context) -> Data:
     """Samples block by block, their means at each N, the extrapolated limits, and the theory."""
-    from statmech_cl.estimate import Estimate
     from statmech_cl.simulations.perceptron.extrapolation import extrapolate
     from statmech_cl.simulations.perceptron.rows import gibbs_row, gibbs_two_task_row, put_estimate
 
@@ -69,12 +71,13 @@ def compute(context: Context) -> Data:
             row["ess"] = min(part["ess"] for part in sampled)
             row["rhat"] = max(part["rhat"] for part in sampled)
             rows.append(row)
-        limit: dict[str, Any] = {"kind": "limit", "case": label, "n_seeds": sum(size["n_seeds"])}
+        limit: dict[str, Any] = {"kind": "limit", "case": label}
         for name, values in estimates.items():
             if all(value.error > 0.0 for value in values):
+                one = at_infinite_n(dict(zip(case["sizes"], values, strict=True)))
+                limit |= {name: one.mean, f"{name}_error": one.error, f"{name}_n": one.n}
                 fit = extrapolate(case["sizes"], values)
-                limit[name], limit[f"{name}_error"] = fit.limit.mean, fit.limit.error
-                limit[f"{name}_slope"], limit[f"{name}_chi2"] = fit.slope.mean, fit.chi2
+                limit |= {f"{name}_slope": fit.slope.mean, f"{name}_chi2": fit.chi2}
         rows.append(limit)
     return Data(rows, dict(size))
 
@@ -128,22 +131,13 @@ def _tex(name: str) -> str:
 
 
 def verdict(data: Data) -> Verdict:
-    """The extrapolated limits beside the theory: all within 3 standard errors?"""
-    from statmech_cl.estimate import Estimate
-
+    """The extrapolated limits beside the theory."""
     rows = []
     for limit in data.select(kind="limit"):
         (theory,) = data.select(kind="theory", case=limit["case"])
         for name in _TWO if "p_1" in theory else _ONE:
             if name in limit:
-                estimate = Estimate(limit[name], limit[f"{name}_error"], limit["n_seeds"])
+                estimate = Estimate(limit[name], limit[f"{name}_error"], limit[f"{name}_n"])
                 note = f"chi2 {limit[f'{name}_chi2']:.1f} of 1 degree of freedom"
                 rows.append(Row(f"{name}, {limit['case']}", theory[name], estimate, note))
-    scores = [row.simulation.z(row.theory) for row in rows if row.simulation is not None and row.theory is not None]
-    far = [row.what for row, z in zip(rows, scores, strict=True) if abs(z) > 3.0]
-    largest = max(abs(z) for z in scores)
-    sentence = (
-        f"Theory and the sampled Gibbs measure, extrapolated to N -> infinity, agree within 3 standard errors in "
-        f"{len(rows) - len(far)} of {len(rows)} order parameters (largest |z| {largest:.1f})"
-    )
-    return Verdict(rows, sentence + (f"; apart: {'; '.join(far)}." if far else "."), not far)
+    return Verdict(rows, *agreement(rows, "Order parameters of the Gibbs measure", "the sampler"))
