@@ -19,7 +19,7 @@ from .theory_rows import LINE_FROM, all_row, line_row
 # what a row of `curves` calls them
 COLUMNS = {"r": "r_1", "p": "p_1", "eps_g": "eps_1"}
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
-NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_\star$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
+NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_*$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
 
 
 def scales(*, beta: float = 20.0, prior: str = "none") -> dict[str, Any]:
@@ -84,9 +84,9 @@ def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[
     return rows
 
 
-def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
-    """Equilibrium lines, pale (dashed: replicon above 1; the grey one: where free entropies cross); the dynamical
-    theory through points of descent; diamonds of the sampler."""
+def draw_panel(ax: Any, data: Data, names: Sequence[str], *, top: float = 0.7) -> None:
+    """Equilibrium lines, pale (dashed: replicon above 1); the dynamical theory through points of descent; diamonds of
+    the sampler; where free entropies cross, a grey line that says so below `top`, a share of the height."""
     from statmech_cl import figures
 
     for name in names:
@@ -101,7 +101,7 @@ def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
         if sampled:
             figures.points(ax, sampled, name, color=figures.COLORS[name], fmt="D", markersize=3, alpha=0.6)
     for alpha in data.column("alpha", kind="event", event="transition"):
-        ax.axvline(alpha, color="0.8", linewidth=0.6, zorder=0)
+        figures.marked(ax, alpha, "free entropies\ncross", top=top)
     ax.set_xlim(left=0.0)
     ax.set_xlabel(r"$\alpha$")
     ax.set_ylabel(", ".join(NAMES[name] for name in names))
