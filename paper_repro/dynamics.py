@@ -96,7 +96,7 @@ def draw(data: Data) -> Any:
         image = ax.imshow(matrix, origin="lower", vmax=bound, **look)
         ax.set(title=titles[name], xlabel="$u$", ylabel="$t$")
         figure.colorbar(image, ax=ax, shrink=0.8)
-    for ax, name, label in zip(axes[1], ("p", "q_star"), ("$p$", r"$q_\star$"), strict=False):
+    for ax, name, label in zip(axes[1], ("p", "q_star"), ("$p$", r"$q_*$"), strict=False):
         for kind, style in (("dynamics", "-"), ("no memory", "--")):
             line = data.select(kind=kind)
             x, y = [row["epoch"] for row in line], [row[name] for row in line]
@@ -107,7 +107,7 @@ def draw(data: Data) -> Any:
     ax = axes[1, 2]
     for name, color in (("p", "#CC79A7"), ("q_star", "#009E73")):
         figures.curve(ax, data.select(kind="groups"), name, x="epoch", color=color)
-        label = {"p": "$p$", "q_star": r"$q_\star$"}[name]
+        label = {"p": "$p$", "q_star": r"$q_*$"}[name]
         figures.points(
             ax, data.select(kind="groups limit"), name, x="epoch", color=color, label=label, fmt="o", markersize=3
         )

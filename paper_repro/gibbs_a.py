@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from .theory_rows import theory_row, two_task_theory_row
 
 _ONE = ("q", "r", "q_star", "p")
 _TWO = ("q", "r", "q_star", "p_1", "p_2")
+# p of one task and p_1 of two are different things, and look different
+_COLORS = {"q": "#0072B2", "r": "#D55E00", "q_star": "#009E73", "p": "#CC79A7", "p_1": "#56B4E9", "p_2": "#E69F00"}
 _SMALL = {"sizes": [100, 200, 400], "warmup": 200, "draws": 100}
 # At N = 100 to 200 the high-overlap branch is left now and then, and its 1/N law has not set in.
 _LARGE = {"sizes": [240, 400, 640], "warmup": 100, "draws": 40, "start": "teacher"}
@@ -99,16 +102,16 @@ def draw(data: Data) -> Any:
                 y,
                 [row[f"{name}_error"] for row in rows],
                 fmt="o",
-                color=f"C{index}",
+                color=_COLORS[name],
                 markersize=3,
                 label=f"${_tex(name)}$",
             )
             if name in limit:
                 gap, slope = limit[name] - theory[name], limit[f"{name}_slope"]
-                ax.errorbar(8e-5 * (index - 2), gap, limit[f"{name}_error"], fmt="D", color=f"C{index}", markersize=4)
-                ax.plot([0.0, max(x)], [gap, gap + slope * max(x)], color=f"C{index}", linewidth=0.7)
+                ax.errorbar(8e-5 * (index - 2), gap, limit[f"{name}_error"], fmt="D", color=_COLORS[name], markersize=4)
+                ax.plot([0.0, max(x)], [gap, gap + slope * max(x)], color=_COLORS[name], linewidth=0.7)
         ax.axhline(0.0, color="0.5", linewidth=0.6, linestyle=":")
-        ax.set_title(label, fontsize=7)
+        ax.set_title(_titled(label), fontsize=7)
         ax.set_xlabel("$1/N$")
         ax.set_ylabel("Gibbs $-$ theory")
     handles: dict[str, Any] = {}
@@ -126,8 +129,14 @@ def draw(data: Data) -> Any:
     return figure
 
 
+def _titled(label: str) -> str:
+    """A case's label with its symbols typeset."""
+    symbols = {"alpha_2": r"$\alpha_2$", "alpha": r"$\alpha$", "r0": "$r_0$"}
+    return re.sub(r"\b(alpha_2|alpha|r0)\b", lambda found: symbols[found[0]], label)
+
+
 def _tex(name: str) -> str:
-    return {"q_star": r"q_\star"}.get(name, name)
+    return {"q_star": r"q_*"}.get(name, name)
 
 
 def verdict(data: Data) -> Verdict:

@@ -77,11 +77,13 @@ def draw(data: Data) -> Any:
     stable = [row["replicon"] < 1 for row in theory]
     for name in _NAMES:
         figures.curve(left, theory, name, stable=stable)
-        figures.points(left, limits, name, label=f"${name if name != 'q_star' else 'q_{*}'}$")
+        figures.points(left, limits, name, label=f"${name if name != 'q_star' else 'q_*'}$")
         figures.points(left, [row for row in gibbs if row["alpha"] in unstable], name, markerfacecolor="white")
     left.set_ylabel("order parameters")
     left.set_ylim(0.0, 1.02)
-    title = rf"filled: samples, $N\to\infty$; open: $N={data.parameters['n']}$"
+    title = (
+        rf"filled: samples, $N\to\infty$; open: $N={data.parameters['n']}$" + "\nlines: theory, dashed: replicon > 1"
+    )
     left.legend(title=title, title_fontsize=7)
     right.plot(
         [row["alpha"] for row in gibbs], [row["rhat"] for row in gibbs], "o-", label=r"largest $\hat R$ of the walkers"
