@@ -13,7 +13,7 @@ from .axes import COLORS, curve, new, points, rendered, style
 from .branches import branches
 from .chains import forgetting_matrix, front
 from .curves import learning_curve
-from .maps import similarity_map
+from .maps import similarity_map, value_map
 from .phase import phase_diagram
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "rendered",
     "similarity_map",
     "style",
+    "value_map",
 ]
