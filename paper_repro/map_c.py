@@ -7,7 +7,8 @@ By the dynamical theory of descent on the whole batch, at the one setting of `cu
 
 Rule: independent draws at three points give the same rate and overshoot within 3 standard errors of the difference, and
 no standard error on the map is above 0.004 in overshoot. The theory itself is judged beside descent by
-`forgetting-curves`.
+`forgetting-curves`. (At seed 8000 the rule did not hold: errors that took the two epochs of an overshoot for independent
+were up to 0.0053. They are taken batch by batch since, and judge other seeds.)
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from statmech_cl.estimate import Estimate
 
 from . import curves
 from .agreement import BEYOND
-from .curve_theory import theory_curves
 from .figure import Context, Data, Row, Verdict
+from .rate_rows import rate_rows
 
 _LARGEST_ERROR = 0.004
 _NAMES = ("rate", "overshoot")
 _SIZE: dict[str, Any] = {"alpha_1": 2.0, "gamma": 1.0, "epochs": 200, "first": 5}
 SCALES: dict[str, dict[str, Any]] = {
     "quick": {**_SIZE, "r0": [-0.8, -0.4, 0.0, 0.4, 0.8], "alpha_2": [0.3, 0.6, 1.0, 1.5, 2.0]}
-    | {"dynamics": {"samples": 2048, "batches": 6}},
+    | {"dynamics": {"samples": 1024, "batches": 8}},
     "paper": {**_SIZE, "r0": [round(0.2 * k - 0.8, 1) for k in range(9)], "alpha_2": [0.25 * k for k in range(1, 10)]}
     | {"dynamics": {"samples": 4096, "batches": 12}},
 }
@@ -36,31 +37,17 @@ SCALES: dict[str, dict[str, Any]] = {
 def compute(context: Context) -> Data:
     """A row for each point of the map, and for three points again with other draws."""
     size = dict(context.parameters)
-    shared = {"alpha_1": size["alpha_1"], "gamma": size["gamma"], **size["dynamics"]}
+    shared = {**{name: size[name] for name in ("alpha_1", "gamma", "first")}, **size["dynamics"]}
     shared |= curves.whole_batch(epochs=size["epochs"])
     points = [(r0, alpha_2) for alpha_2 in size["alpha_2"] for r0 in size["r0"]]
     corners = [points[0], points[len(points) // 2], points[-1]]
     rows = []
     for kind, asked, seed in (("map", points, context.seed), ("again", corners, context.seed + 1)):
         grid = [{**shared, "r0": r0, "alpha_2": alpha_2, "seed": seed} for r0, alpha_2 in asked]
-        learned = context.groups(theory_curves, grid, "dynamics", together=("alpha_1", "seed"))
+        learned = context.groups(rate_rows, grid, "dynamics", together=("alpha_1", "seed"))
         for (r0, alpha_2), row in zip(asked, learned, strict=True):
-            rows.append({"kind": kind, "r0": r0, "alpha_2": alpha_2, **_told(row["stages"][1], size["first"])})
+            rows.append({"kind": kind, "r0": r0, "alpha_2": alpha_2, **row})
     return Data(rows, size)
-
-
-def _told(stage: dict[str, Any], first: int) -> dict[str, Any]:
-    """Rate and overshoot of one curve, with their errors."""
-    at = [curves.eps_of(1, {"p_1": p, "p_1_error": e}) for p, e in zip(stage["p"][0], stage["p_error"][0], strict=True)]
-    eps, error = ([row[name] for row in at] for name in ("eps_1", "eps_1_error"))
-    top = max(range(len(eps)), key=lambda epoch: eps[epoch])
-    return {
-        "rate": (eps[first] - eps[0]) / first,
-        "rate_error": error[first] / first,  # before task 2 every weight of task 1 is right: no error there
-        "overshoot": eps[top] - eps[-1],
-        "overshoot_error": 0.0 if top == len(eps) - 1 else math.hypot(error[top], error[-1]),
-        "epoch": top,
-    }
 
 
 def draw(data: Data) -> Any:
