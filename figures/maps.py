@@ -13,6 +13,7 @@ from .axes import new
 if TYPE_CHECKING:
     from ..protocols.similarity import SimilarityMap
 
+_TICKED = 10  # values up to which each has a tick of its own
 _NAMES = {"overlap": "$r_0$", "alpha_2": r"$\alpha_2$", "gamma": r"$\gamma$"}
 
 
@@ -54,6 +55,9 @@ def value_map(
         figure.colorbar(mesh, ax=ax)
         ax.set_title(title, fontsize=8)
         ax.set_xlabel(_NAMES[x])
+        if max(len(xs), len(ys)) <= _TICKED:
+            ax.set_xticks(xs)
+            ax.set_yticks(ys)
     axes[0, 0].set_ylabel(_NAMES[y])
     return figure
 
