@@ -100,18 +100,18 @@ def _sampled(context: Context) -> list[dict[str, Any]]:
 
     for alpha in size["sampled_at"]:
         for layers in size["hidden_layers"]:
+            units, inputs = size["sizes"][str(layers)]
             if layers > 0:
-                rows.append({"kind": "gibbs", **at(alpha, layers, *size["sizes"][str(layers)], layers)})
-    for units, alphas in size["few"].items():
+                rows.append({"kind": "gibbs", **at(alpha, layers, units, inputs, layers)})
+    for name, alphas in size["few"].items():
+        few = int(name)
         for alpha in alphas[:2]:
-            found = [
-                at(alpha, 1, int(units), n, 10 * int(units) + k, counted=True) for k, n in enumerate(size["few_inputs"])
-            ]
+            found = [at(alpha, 1, few, n, 10 * few + k, counted=True) for k, n in enumerate(size["few_inputs"])]
             rows += [{"kind": "few gibbs", **row} for row in found]
             estimates = {row["inputs"]: Estimate(row["p_1_1"], row["p_1_1_error"], size["n_seeds"]) for row in found}
             limit = at_infinite_n(estimates)
             rows.append(
-                {"kind": "limit", "units": int(units), "alpha": alpha}
+                {"kind": "limit", "units": few, "alpha": alpha}
                 | {"p": limit.mean, "p_error": limit.error, "freedom": limit.n}
             )
     return rows

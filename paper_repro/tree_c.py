@@ -56,7 +56,7 @@ def draw(data: Data) -> Any:
     size = data.parameters
     depths, anchors, count = size["hidden_layers"], size["anchors"], size["tasks"]
     figure, axes = figures.new(len(anchors), len(depths), width=1.75, height=1.6, squeeze=False)
-    image = None
+    image: Any = None
     for line, anchor in zip(axes, anchors, strict=True):
         for ax, layers in zip(line, depths, strict=True):
             matrix = np.full((count, count), np.nan)
