@@ -91,7 +91,7 @@ def rows(device: torch.device, epochs: int) -> Iterator[Row]:
         return fastest(whole, repeats, clock)
 
     data = Disorder([Chain((Task(alpha=ALPHA),))], N, range(SEEDS), DescentSettings(), device)
-    signed, _ = data.patterns(0, round(ALPHA * N), torch.float32)
+    signed, _ = data.patterns(0, torch.float32)
     steps = -(-signed.shape[1] // BATCH)
     plain = fastest(plain_epoch(signed), epochs) / steps
     batched = timed(package_epoch(Signed(signed), BATCH, device), 10 * epochs) / steps

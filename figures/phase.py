@@ -16,15 +16,19 @@ _LINES = {  # colour, dashes, and what a legend says
     "fold": ("#000000", "-", "fold"),
     "replicon": ("#D55E00", "--", "replicon = 1"),
     "maxwell": ("#0072B2", "-", "equal free entropies"),
-    "edge": ("0.6", ":", r"$q_\star \to 1$"),
+    "edge": ("0.6", ":", r"$q_* \to 1$"),
 }
 _OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LOGARITHMIC = 4.0  # ratio of the ends of beta or gamma from which an axis is logarithmic
+_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}  # behind words, over lines
 _WRITTEN = 0.02  # share of the box from which a region has room for words
 
 
-def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
-    """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels."""
+def phase_diagram(source: PhaseDiagram | Mapping[str, Any], *, n_tasks: int = 1) -> Figure:
+    """The lines of a PhaseDiagram, or of what its `to_dict` gave; its cusps as dots, its regions by their labels.
+
+    n_tasks : tasks of the problem; alpha and beta of a chain are told as those of its last task.
+    """
     content: Mapping[str, Any] = source if isinstance(source, Mapping) else source.to_dict()
     x, y = content["x"], content["y"]
     figure, ax = new(width=4.4, height=3.4)
@@ -43,11 +47,11 @@ def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
     for region in content["regions"]:
         if region["share"] > _WRITTEN:
             text = region["label"].replace(", ", "\n")
-            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", clip_on=True)
+            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", bbox=_PAPER)
     for name, (low, high), axis in zip((x, y), content["box"], (ax.xaxis, ax.yaxis), strict=True):
         if name.partition("_")[0] in ("beta", "gamma") and low > 0.0 and high / low >= _LOGARITHMIC:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
-        axis.set_label_text(_label(name))
+        axis.set_label_text(_label(name, n_tasks))
     ax.set_xlim(*content["box"][0])
     ax.set_ylim(*content["box"][1])
     if told:
@@ -55,9 +59,11 @@ def phase_diagram(source: PhaseDiagram | Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _label(name: str) -> str:
+def _label(name: str, n_tasks: int) -> str:
     if name == "q_star":
         return LABELS[name]
     kind, _, task = name.partition("_")
+    if n_tasks > 1 and kind in ("alpha", "beta"):
+        task = task or str(n_tasks)
     symbol = {"overlap": "r_0", "memory": r"\rho"}.get(kind, rf"\{kind}")
     return f"${symbol}_{{{task}}}$" if task and kind != "overlap" else f"${symbol}$"

@@ -19,12 +19,7 @@ def map_row(**size: Any) -> dict[str, Any]:
     from statmech_cl import similarity_map
 
     xs, ys = np.linspace(*size["x"]), np.linspace(*size["y"])
-    mapped = similarity_map(_chain(size, 0.0, 1.0), xs=xs, ys=ys)
-    grids = {
-        name: [[float(v) if np.isfinite(v) else None for v in row] for row in getattr(mapped, name)]
-        for name in ("forgetting", "transfer", "eps_1", "eps_2", "replicon")
-    }
-    return {"xs": xs.tolist(), "ys": ys.tolist(), **grids, "reason": mapped.reason.tolist(), "lines": mapped.lines}
+    return similarity_map(_chain(size, 0.0, 1.0), xs=xs, ys=ys).to_dict()
 
 
 def solved_row(*, overlap: float, alpha_2: float, **size: Any) -> dict[str, Any]:

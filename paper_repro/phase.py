@@ -107,7 +107,8 @@ def draw(data: Data) -> Any:
             "curves": list(lines.values()),
             "cusps": data.select(kind="cusp"),
             "regions": data.select(kind="region"),
-        }
+        },
+        n_tasks=len(data.parameters["alpha"]),
     )
 
 

@@ -42,19 +42,23 @@ def compute(context: Context) -> Data:
 
 
 def draw(data: Data) -> Any:
-    """Errors on the left; on the right the gamma that a number of replayed patterns is worth."""
+    """Errors on the left, hollow where the replicon is above 1; on the right what replayed patterns are worth."""
     from statmech_cl import figures
 
     figure, (left, right) = figures.new(1, 2, width=3.4, height=2.8)
     gamma = data.parameters["gamma"]
     for anchor, color, told in (("kl", "#0072B2", rf"$\gamma$ = {gamma:g}"), ("none", "#D55E00", "no anchor")):
         for name, line in (("eps_1", "-o"), ("eps_2", "--s")):
-            x, y = (data.column(column, kind="replay", anchor=anchor) for column in ("replayed", name))
+            x, y, replicon = (data.column(c, kind="replay", anchor=anchor) for c in ("replayed", name, "replicon"))
             label = rf"$\epsilon_{name[-1]}$, {told}"
-            left.plot(x, y, line, color=color, markersize=2.5, label=label)
+            stable = [v if at < 1.0 else float("nan") for v, at in zip(y, replicon, strict=True)]
+            left.plot(x, stable, line, color=color, markersize=2.5, label=label)
+            unstable = [v if at >= 1.0 else float("nan") for v, at in zip(y, replicon, strict=True)]
+            left.plot(x, unstable, line[-1], color=color, markersize=2.5, markerfacecolor="white")
     x, y = (data.column(name, kind="equal anchor") for name in ("replayed", "eps_2"))
     left.plot(x, y, ":", color="black", label=r"$\epsilon_2$, anchor of equal $\epsilon_1$")
     left.set_ylabel("error")
+    left.set_ylim(bottom=0.0)
     left.legend(fontsize=6)
     right.plot(x, data.column("same_gamma", kind="equal anchor"), "-o", color="black", markersize=2.5)
     right.set_ylabel(r"$\gamma$ of equal $\epsilon_1$")

@@ -9,12 +9,14 @@ from statmech_cl.problem import Chain, Task
 _LARGEST_GAMMA = 50.0
 
 
-def _solved(replayed: float, anchor: str, gamma: float, size: dict[str, Any]) -> dict[str, float]:
+def _solved(
+    replayed: float, anchor: str, gamma: float, size: dict[str, Any], branch: str = "thermodynamic"
+) -> dict[str, float]:
     from statmech_cl import solve
 
     second = Task(alpha=size["alpha_2"], beta=size["beta"], gamma=gamma, anchor=anchor, replay={1: replayed})
     chain = Chain((Task(alpha=size["alpha_1"], beta=size["beta"]), second), overlaps=size["overlap"])
-    solution = solve(chain, branch="thermodynamic")
+    solution: Any = solve(chain, branch=branch)
     last = solution.tasks[1]
     certificate = {name: getattr(last, name) for name in ("replicon", "residual", "quadrature_error")}
     return {"eps_1": float(solution.eps_g[1, 0]), "eps_2": float(solution.eps_g[1, 1]), **certificate}
@@ -29,8 +31,8 @@ def worth_row(*, eps_1: float, gamma: float, **size: Any) -> dict[str, Any]:
     """The gamma that leaves eps_1 without replay, and what that does to task 2; looked for from `gamma` upwards."""
     from scipy.optimize import brentq
 
-    def excess(trial: float) -> float:
-        return _solved(0.0, "kl", trial, size)["eps_1"] - eps_1
+    def excess(trial: float) -> float:  # the cheaper branch leads the way; the end is solved like the rest
+        return _solved(0.0, "kl", trial, size, "best")["eps_1"] - eps_1
 
     high = 1.5 * gamma
     while excess(high) > 0.0:

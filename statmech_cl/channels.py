@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from .orders import Hats, Orders, PatternAverages
+from .orders import Hats, Orders, PatternAverages, StepOrders, StepPatterns
 from .validation import check_choice, check_number
 
 
@@ -34,6 +34,14 @@ class Channel(Protocol):
 
     def eps_g(self, flipped: float) -> float:
         """The error on a fresh pattern, without noise, of a student wrong on a share `flipped` of the sites."""
+
+
+@runtime_checkable
+class StepChannel(Channel, Protocol):
+    """A channel that knows steps of replica symmetry breaking too."""
+
+    def step_averages(self, orders: StepOrders, beta: float, refine: float) -> StepPatterns:
+        """As `averages`, with steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +72,16 @@ class Perceptron:
 
         q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, self.flips, refine, TABLE)
         return PatternAverages(Hats(q_hat, r_hat, q_star_hat), g_e, bend)
+
+    def step_averages(self, orders: StepOrders, beta: float, refine: float) -> StepPatterns:
+        from .kernels.gaussian import TABLE
+        from .kernels.steps import energetic_steps
+
+        q_hat, r_hat, q_star_hat, g_e, bends, gains, entropies = energetic_steps(
+            orders.q, orders.r, orders.perpendicular, orders.steps, orders.fluctuation, orders.uncertainty,
+            orders.parisi, beta, self.flips, refine, TABLE,
+        )  # fmt: skip
+        return StepPatterns(q_hat, gains, r_hat, q_star_hat, g_e, bends, entropies)
 
     def aligned(self, alpha: float, beta: float, kappa: float) -> Orders:
         return sharp_overlap(alpha, beta, kappa) if self.flips == 0.0 else blunt_overlap(alpha, beta, self.flips)

@@ -29,6 +29,8 @@ COMMANDS = {
     "chain": "tasks one after another: what is learned, what is forgotten",
     "curves": "learning and forgetting curves of gradient descent, by theory",
     "phase-diagram": "lines in a plane of two parameters: folds, stability, transitions",
+    "map": "forgetting and transfer of two tasks over a plane",
+    "optimise": "the best anchors and replay of a chain",
     "explore": "a local page with sliders: branches, stability, forgetting",
     "simulate": "train or sample perceptrons of binary weights",
     "compare": "theory beside simulation: table, CSV, picture",

@@ -67,7 +67,7 @@ class SiteAverages(NamedTuple):
 
 def to_orders(y: np.ndarray) -> Orders:
     """The order parameters at y, their differences free of cancellation."""
-    y1, y2, y3 = (min(max(float(v), -300.0), 300.0) for v in y)
+    y1, y2, y3 = [min(max(v, -300.0), 300.0) for v in y.tolist()]
     q_star = 1.0 / (1.0 + math.exp(-y1))
     q = q_star / (1.0 + math.exp(-y2))
     return Orders(
@@ -88,3 +88,49 @@ def to_unknowns(orders: Orders) -> np.ndarray:
             math.asinh(orders.r / math.sqrt(max(orders.perpendicular, 1e-300))),
         ]
     )
+
+
+class StepOrders(NamedTuple):
+    """Order parameters and their small differences, each computed and kept apart.
+
+    q : q_0. r. perpendicular : q_0 - r^2. steps : (k,) q_l - q_{l-1}. fluctuation : q_star - q_k.
+    uncertainty : 1 - q_star. parisi : (k,) x_1 ... x_k.
+    """
+
+    q: float
+    r: float
+    perpendicular: float
+    steps: np.ndarray
+    fluctuation: float
+    uncertainty: float
+    parisi: np.ndarray
+
+    @property
+    def overlaps(self) -> np.ndarray:
+        """q_0, ..., q_k."""
+        return self.q + np.concatenate([[0.0], np.cumsum(self.steps)])
+
+    @property
+    def q_star(self) -> float:
+        return 1.0 - self.uncertainty
+
+    def distance(self, other: StepOrders) -> float:
+        """Largest difference in r, q_star and the overlaps."""
+        return max(
+            abs(self.r - other.r),
+            abs(self.uncertainty - other.uncertainty),
+            float(np.abs(self.overlaps - other.overlaps).max()),
+        )
+
+
+class StepPatterns(NamedTuple):
+    """One sweep over the patterns at alpha = 1 with k steps: q_hat_0 and the steps (k,) of q_hat, r_hat, q_star_hat,
+    G_E, the patterns' factor (k + 1,) of the replicon of each level, and E x_l (f_l - f_{l-1}), (k,)."""
+
+    q_hat: float
+    steps: np.ndarray
+    r_hat: float
+    q_star_hat: float
+    g_e: float
+    bends: np.ndarray
+    entropies: np.ndarray

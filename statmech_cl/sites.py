@@ -14,13 +14,16 @@ from typing import Protocol
 import numpy as np
 
 from . import anchors
+from .kernels.anchored import FINE, NEGLIGIBLE
 from .kernels.anchored_field import field_averages, field_observables, next_density
 from .kernels.anchored_quadratic import quadratic_averages, quadratic_density, quadratic_observables
 from .kernels.entropic import entropic, flipped
+from .kernels.steps import flipped_steps, local_functions
 from .orders import Hats, Orders, SiteAverages
 from .problem import Task
 
 _SIGNS = np.array([1.0, -1.0])
+_PER_WIDTH = 0.6  # the step from one reference to the next, in widths of the Gaussian that smooths them
 _RARE = 1e-9  # a share of signs below it is computed again, with all of its Gaussian's tails
 
 
@@ -38,11 +41,42 @@ class Site(Protocol):
         """(1 - p) / 2, the share of sites where the binarised student contradicts the task's teacher."""
 
 
+class StepSite(Protocol):
+    """What steps of replica symmetry breaking ask of a site: where fields come from, and the measure in a field."""
+
+    def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Means (n,) of the fields apart from r_hat s, the mass (n, 2) of each for s = +1 and s = -1, and what is added
+        to G_S; None where they lie too far apart for a Gaussian of width sd."""
+
+    def local(self, b: np.ndarray, curvature: float, refine: float) -> tuple[np.ndarray, ...]:
+        """At the fields b, each (n,), with curvature m^2 in the exponent: ln Z, <m> and its slope, <1 - m^2>, and the
+        part of 1 - <m>^2 that is not <1 - m^2>."""
+
+    def flipped_at(self, b: np.ndarray, top: np.ndarray, curvature: float, refine: float) -> float:
+        """(1 - p) / 2 where the fields b have the masses (2, n), for s = +1 and s = -1."""
+
+
+class _OnInterval:
+    """The local measure on [-1, 1] in a field, for steps."""
+
+    kappa: float
+
+    def local(self, b: np.ndarray, curvature: float, refine: float) -> tuple[np.ndarray, ...]:
+        g, mean, edge, variance = local_functions(b, curvature, self.kappa, refine)
+        return g, mean, variance, edge, variance
+
+    def flipped_at(self, b: np.ndarray, top: np.ndarray, curvature: float, refine: float) -> float:
+        return float(flipped_steps(b, top, curvature, self.kappa, refine))
+
+
 @dataclass(frozen=True)
-class FreeSite:
+class FreeSite(_OnInterval):
     """A site without reference: exp[a m^2 + b m - kappa KL(q_theta || uniform)] on [-1, 1]."""
 
     kappa: float
+
+    def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float] | None:
+        return np.zeros(1), np.array([[1.0, 0.0]]), -self.kappa * math.log(2.0)
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
         return site_averages(entropic(*hats, self.kappa, refine), -self.kappa * math.log(2.0))  # KL = ln 2 - Ent
@@ -58,7 +92,7 @@ def site_averages(swept: tuple[float, ...], constant: float) -> SiteAverages:
 
 
 @dataclass(frozen=True, eq=False)
-class FieldSite:
+class FieldSite(_OnInterval):
     """A site whose reference is a random external field: anchor "kl", or none at all (scale = 0)."""
 
     theta: np.ndarray
@@ -67,6 +101,16 @@ class FieldSite:
     kappa: float
     constant: float  # what prior and anchor add to G_S apart from the local integral
     offset: float = 0.0  # of the field: what replayed patterns of task 1 add
+
+    def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float] | None:
+        if self.scale == 0.0:
+            return np.full(1, self.offset), self.masses.sum(axis=0)[None], self.constant
+        used = np.flatnonzero(self.masses.sum(axis=1) > NEGLIGIBLE)
+        theta, masses = self.theta[used[0] : used[-1] + 1], self.masses[used[0] : used[-1] + 1]
+        stride = int(min(_PER_WIDTH * sd / (self.scale * float(np.diff(theta).max()) * refine), FINE))
+        if stride < 1:
+            return None
+        return self.scale * theta[::stride] + self.offset, stride * masses[::stride], self.constant
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
         swept = field_averages(self.theta, self.masses, self.scale, self.kappa, *hats, self.offset, refine)

@@ -14,6 +14,9 @@ and a tree of L hidden layers is a perceptron at the overlaps kappa_L = kappa o 
 The last line is the second derivative of G_E by an overlap of two replicas: by the chain rule its diagonal gains
 kappa'' times the first derivative. The differences q_star - q, 1 - q_star and q - r^2 are composed as such: near
 perfect overlap 1 - kappa of the sign is of order sqrt(1 - c), and subtracting overlaps would lose every digit.
+
+With k steps of replica symmetry breaking every overlap q_l is composed, q_hat_l gains kappa_L'(q_l), and the replicon
+of level l is the last line with q_l, E f_l''^2 and E f_l'^2 in place of the integrals; the breaking points stay.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from .channels import Perceptron, angle, register
-from .orders import Hats, Orders, PatternAverages
+from .orders import Hats, Orders, PatternAverages, StepOrders, StepPatterns
 from .validation import check_choice, check_count
 
 _X, _W = (rule.tolist() for rule in np.polynomial.legendre.leggauss(12))  # on an arc of at most pi / 2
@@ -190,6 +193,15 @@ class Slopes(NamedTuple):
     bend: float
 
 
+class StepSlopes(NamedTuple):
+    """The first derivatives of kappa_L at every q_l, at r and at q_star, and the second ones at every q_l."""
+
+    q: np.ndarray
+    r: float
+    q_star: float
+    bends: np.ndarray
+
+
 def compose(activation: Activation, before: Orders) -> tuple[Orders, Slopes]:
     """kappa of the three overlaps with their differences, and its derivatives there; q, q_star >= 0."""
     q, r, fluctuation, uncertainty, perpendicular = before
@@ -214,6 +226,24 @@ def compose(activation: Activation, before: Orders) -> tuple[Orders, Slopes]:
         activation.bend(q, shortfall_q),
     )
     return after, slopes
+
+
+def compose_steps(activation: Activation, before: StepOrders) -> tuple[StepOrders, StepSlopes]:
+    """`compose` with steps: kappa of every overlap, and its derivatives there."""
+    missing = np.cumsum([before.uncertainty + before.fluctuation, *before.steps[::-1]])[::-1].tolist()  # 1 - q_l
+    overlaps = before.overlaps.tolist()
+    first = Orders(before.q, before.r, missing[0] - before.uncertainty, before.uncertainty, before.perpendicular)
+    composed, slopes = compose(activation, first)
+    levels = list(zip(overlaps, missing, strict=True))
+    differences = before.steps.tolist()
+    steps = [activation.gap(*levels[i + 1], *levels[i], difference) for i, difference in enumerate(differences)]
+    last = activation.gap(before.q_star, before.uncertainty, *levels[-1], before.fluctuation)
+    after = StepOrders(
+        composed.q, composed.r, composed.perpendicular, np.array(steps), last, composed.uncertainty, before.parisi
+    )
+    of_overlaps = np.array([activation.slope(*level) for level in levels])
+    bends = np.array([activation.bend(*level) for level in levels])
+    return after, StepSlopes(of_overlaps, slopes.r, slopes.q_star, bends)
 
 
 @register
@@ -263,6 +293,25 @@ class Tree:
             Hats(slopes.q * hats.q_hat, slopes.r * hats.r_hat, slopes.q_star * hats.q_star_hat),
             g_e,
             slopes.q**2 * bend + slopes.bend * hats.q_hat,
+        )
+
+    def step_averages(self, orders: StepOrders, beta: float, refine: float) -> StepPatterns:
+        levels = orders.parisi.size + 1
+        slope, bend, slope_r, slope_star = np.ones(levels), np.zeros(levels), 1.0, 1.0
+        for _ in range(self.hidden_layers):
+            orders, slopes = compose_steps(_ACTIVATIONS[str(self.activation)], orders)
+            bend = slopes.bends * slope**2 + slopes.q * bend
+            slope, slope_r, slope_star = slopes.q * slope, slopes.r * slope_r, slopes.q_star * slope_star
+        inner = Perceptron(flips=self.flips).step_averages(orders, beta, refine)
+        squares = inner.q_hat + np.concatenate([[0.0], np.cumsum(inner.steps)])  # E f_l'^2
+        return StepPatterns(
+            q_hat=float(slope[0] * inner.q_hat),
+            steps=slope[1:] * inner.steps + np.diff(slope) * squares[:-1],
+            r_hat=slope_r * inner.r_hat,
+            q_star_hat=slope_star * inner.q_star_hat,
+            g_e=inner.g_e,
+            bends=slope**2 * inner.bends + bend * squares,
+            entropies=inner.entropies,
         )
 
     def aligned(self, alpha: float, beta: float, kappa: float) -> Orders:

@@ -249,3 +249,11 @@ def test_command_refuses(capsys, arguments, message):
     caught = capsys.readouterr()
     assert caught.out == ""
     assert caught.err == f"statmech-cl: error: {message}\n"
+
+
+@pytest.mark.parametrize("beta", [16.0906, 16.09, 16.075])
+def test_folds_next_to_a_cusp(beta: float) -> None:
+    """The cusp is at beta = 16.06789: the two folds born there are less than 3e-4 apart."""
+    high, low = (fold["alpha"] for fold in trace(Task(alpha=1.0, beta=beta), span=(0.2, 2.2)).folds)
+    assert 0.0 < high - low < 3e-4
+    assert [len(solve(Task(alpha=a, beta=beta), branch="all")) for a in (low - 1e-4, 0.5 * (low + high))] == [1, 3]

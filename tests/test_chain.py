@@ -305,3 +305,10 @@ def test_where_newton_fails_from_afar_continuation_helps() -> None:
 def test_very_strong_anchors_are_not_certified() -> None:
     with pytest.warns(UserWarning, match=r"^beta gamma = 3000 lies outside the certified range \[0, 2000\]$"):
         solve(two(0.0, first=Task(alpha=0.5), gamma=150.0))
+
+
+@pytest.mark.parametrize("gamma", [10.0, 100.0])
+def test_the_thermodynamic_branch_behind_a_strong_anchor(gamma: float) -> None:
+    solution = solve(Chain((Task(alpha=2.0), Task(alpha=1.0, gamma=gamma)), overlaps=0.3), branch="thermodynamic")
+    assert solution.tasks[1].thermodynamic and solution.tasks[1].residual < 1e-10
+    assert solution.eps_g[1, 0] == pytest.approx(solution.eps_g[0, 0], abs=0.03 / gamma)

@@ -342,7 +342,7 @@ def test_a_sampler_out_of_equilibrium_is_a_warning(capsys: pytest.CaptureFixture
 
 @pytest.mark.filterwarnings("ignore:descent diverged")
 def test_where_every_seed_diverges_the_status_is_1(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "simulate --alpha 0.5 --n 40 --seeds 2 --epochs 5 --learning-rate 1e30"
+    arguments = "simulate --alpha 0.5 --n 40 --seeds 2 --epochs 5 --learning-rate 1e6"
     status, out, err = run(capsys, *arguments.split())
     assert status == 1 and "diverged" in out
     assert "every seed diverged at 1 of 1 points, first at alpha = 0.5; lower --learning-rate" in err
@@ -516,7 +516,7 @@ def test_compare_outside_the_certified_range_warns_once(capsys: pytest.CaptureFi
 
 def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     from statmech_cl.simulations.perceptron.descent import DescentSettings
-    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
     out = " ".join(run(capsys, "simulate", "--help")[1].split())
     names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}

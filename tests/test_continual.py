@@ -295,7 +295,8 @@ def test_very_many_tasks_are_judged_at_their_ends_and_drawn_against_their_number
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = "benchmark permuted-mnist --methods plain,vcl-steps --tasks 12 --seeds 1 --epochs 1 --batches 1 --widths 8"
-    words += " --subset --quiet --look-back 5 --ends-only --test-images 20 --set vcl-steps.anneal_steps=12"
+    words += " --subset --quiet --look-back 5 --ends-only --test-images 20"
+    words += " --set vcl-steps.anneal=steps --set vcl-steps.anneal_steps=12"
     assert main([*words.split(), "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "last 5" in lines[0]

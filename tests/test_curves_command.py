@@ -78,7 +78,10 @@ def test_groups_and_the_exact_method_reach_the_theory(capsys: pytest.CaptureFixt
     [
         ("", "alpha must be given, once for each task"),
         ("--alpha 0.5,1", "alpha must be one number for each task, got 0.5, 1.0"),
-        ("--alpha 0.5 --gamma 1", "gamma must be left out with one task: it ties a task to an earlier one"),
+        (
+            "--alpha 0.5 --gamma 1",
+            "gamma must not be given with one task, as it ties a later one; give --alpha once for each task",
+        ),
         ("--alpha 1 --alpha 1 --overlap 2", "overlap must be a finite number in [-1, 1], got 2.0"),
         ("--alpha 0.5 --batch 0", "batch must be 'full' or a whole number of groups >= 1, got '0'"),
         ("--alpha 0.5 --batch ful", "batch must be 'full' or a whole number of groups >= 1, got 'ful'"),

@@ -27,6 +27,7 @@ SMALL: dict[str, Any] = {
     "alphas": [0.5, 1.6, 2.0],
     "sizes": [[30, 4], [60, 3]],
     "dynamics": {"samples": 512, "batches": 2},
+    "steps": [0.5, 0.8, 0.3],
 }
 
 
@@ -65,6 +66,12 @@ def test_solutions_at_the_simulated_alphas(data: Data) -> None:
     assert [row["thermodynamic"] for row in coexisting] == [True, False, False]
 
 
+def test_the_line_with_steps_begins_where_one_opens(data: Data) -> None:
+    (row,) = data.select(kind="steps")
+    found = solve(Task(alpha=0.8), rsb=1, branch="low")
+    assert (row["alpha"], row["k"], row["q_star"], row["p"]) == (0.8, 1, found.q_star, found.p)
+
+
 def test_every_alpha_has_theory_descent_at_each_n_and_its_limit(data: Data) -> None:
     for kind, copies in (("dynamics", 1), ("descent", 2), ("limit", 1)):
         assert data.column("alpha_1", kind=kind) == SMALL["alphas"] * copies
@@ -75,13 +82,13 @@ def test_every_alpha_has_theory_descent_at_each_n_and_its_limit(data: Data) -> N
 
 
 def test_figures_2a_and_2b_share_their_points(data: Data, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from statmech_cl.simulations.perceptron import curve_rows, gibbs
+    from statmech_cl.simulations.perceptron import curve_rows, gibbs_records
 
     small = {**SMALL, "gibbs": {"alphas": [0.5], "sizes": [[20, 3], [30, 3]]}}
     monkeypatch.setitem(fig2a.SCALES, "quick", small)
     monkeypatch.setattr(curve_rows, "descend_many", None)  # what figure 2b stored must do
-    short = functools.partial(gibbs.GibbsSettings, warmup=10, draws=4, walkers=2)
-    monkeypatch.setattr(gibbs, "GibbsSettings", short)
+    short = functools.partial(gibbs_records.GibbsSettings, warmup=10, draws=4, walkers=2)
+    monkeypatch.setattr(gibbs_records, "GibbsSettings", short)
     result = reproduce("fig2a", out=folder)
     assert result.data.select(kind="descent") == data.select(kind="descent")
     assert len([row for row in result.verdict.rows if row.what.endswith("sampler")]) == 3

@@ -55,16 +55,57 @@ def test_derivatives_are_those_of_solve() -> None:
     assert derivative[:, 3] == pytest.approx(slow, abs=1e-5)  # at the bound: from inside
 
 
+def test_derivatives_along_the_chain_where_a_task_has_no_patterns() -> None:
+    chain = Chain((Task(alpha=1.0), Task(alpha=0.0), Task(alpha=0.5)), overlaps=0.3)
+    problem = checked(chain, ("gamma",), "mean", None)
+    u = np.log([0.4, 0.6])
+    derivative, step = problem.derivatives(u), 2e-3
+    for i in (0, 1):
+        e = step * np.eye(2)[i]
+        around = [solve(problem.chain_at(u + k * e)).eps_g[-1] for k in (-2, -1, 1, 2)]
+        slow = (around[0] - 8.0 * around[1] + 8.0 * around[2] - around[3]) / (12.0 * step)
+        assert derivative[:, i] == pytest.approx(slow, abs=1e-7)
+    assert np.abs(derivative).max(axis=0).min() > 1e-3
+
+
+def test_derivatives_in_replay_are_those_of_solve() -> None:
+    problem = checked(TRIPLE, ("gamma", "replay"), "mean", None)
+    u = np.array([np.log(0.3), np.log(0.8), 0.4, problem.box[3, 0]])
+    derivative, step = problem.derivatives(u), 2e-3
+    e = step * np.eye(4)[2]
+    around = [solve(problem.chain_at(u + k * e)).eps_g[-1] for k in (-2, -1, 1, 2)]
+    slow = (around[0] - 8.0 * around[1] + 8.0 * around[2] - around[3]) / (12.0 * step)
+    assert derivative[:, 2] == pytest.approx(slow, abs=1e-7)
+    inside = [solve(problem.chain_at(u + k * step * np.eye(4)[3])).eps_g[-1] for k in (0, 1, 2, 3)]
+    slow = (-11.0 * inside[0] + 18.0 * inside[1] - 9.0 * inside[2] + 2.0 * inside[3]) / (6.0 * step)
+    assert derivative[:, 3] == pytest.approx(slow, abs=1e-5)  # no replay: from inside
+
+
+def test_replay_alone_is_chosen_where_both_tasks_err_alike() -> None:
+    bare = replace(PAIR, tasks=(PAIR.tasks[0], Task(alpha=1.0, anchor="none")))
+    optimum = optimise(bare, over=["replay"], objective="worst", n_starts=1)
+    assert optimum.values["replay"][0] == pytest.approx(1.0, abs=1e-6)  # as many patterns of both treat both alike
+    assert optimum.gradient < 1e-6 and dict(optimum.chain.tasks[1].replay) == {1: optimum.values["replay"][0]}
+
+
+def test_where_no_replay_is_best_there_is_none() -> None:
+    optimum = optimise(PAIR, over=["replay"], objective=[0.0, 1.0], n_starts=1)
+    assert optimum.values["replay"].tolist() == [0.0] and optimum.chain.tasks[1].replay == ()
+    assert optimum.objective == pytest.approx(solve(PAIR).eps_g[1, 1], abs=1e-8)
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"over": ["gama"]}, "over must be one of gamma, memory, got 'gama' .did you mean 'gamma'"),
+        ({"over": ["gama"]}, "over must be one of gamma, memory, replay, got 'gama' .did you mean 'gamma'"),
         ({"objective": "best"}, "objective must be one of mean, worst, got 'best'"),
         ({"objective": [1.0]}, "objective must hold 2 weights"),
         ({"bounds": {"memory": (0.0, 1.0)}}, "bounds must be one of gamma, got 'memory'"),
         ({"bounds": {"gamma": (0.0, 1.0)}}, r"bounds\['gamma'\] must be a finite number in \(0"),
         ({"n_starts": 5}, "n_starts must be at most 4, got 5"),
         ({"chain": Chain((Task(alpha=1.0), Task(alpha=1.0, anchor="none")))}, "anchor must not be 'none'"),
+        ({"over": ["replay"], "bounds": {"replay": (1.0, 0.5)}}, r"bounds\['replay'\] must be a finite number in \(1"),
+        ({"over": "replay", "chain": Chain((Task(alpha=1.0), Task(alpha=1.0, anchor="ewc")))}, "anchor must be kl or"),
     ],
 )
 def test_bad_input_is_one_line(arguments: dict, line: str) -> None:

@@ -210,7 +210,10 @@ def test_the_command(capsys, tmp_path):
     given = ["phase-diagram", "--x", "alpha=1.45:1.7", "--y", "beta=19.5:20.5", "--rows", "2"]
     assert cli.main([*given, "--json", "--plot", str(picture)]) == 0
     content = json.loads(capsys.readouterr().out)
+    assert set(content) == {"x", "y", "box", "curves", "cusps", "regions"}
     assert (content["x"], content["y"]) == ("alpha", "beta")
+    assert all({"event", "x", "y", "ends"} <= set(line) for line in content["curves"])
+    assert all(set(cusp) == {"alpha", "beta"} for cusp in content["cusps"])
     assert {line["event"] for line in content["curves"]} == {"fold", "replicon", "maxwell"}
     assert all(len(line["x"]) == len(line["y"]) and len(line["ends"]) == 2 for line in content["curves"])
     assert picture.read_bytes()[:4] == b"\x89PNG"

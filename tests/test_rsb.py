@@ -12,11 +12,12 @@ from scipy.special import log_ndtr, logsumexp, ndtr
 from statmech_cl import Task, solve
 from statmech_cl.channels import PLAIN
 from statmech_cl.cli import main
-from statmech_cl.equilibrium.rsb import StepEquations, StepOrders, to_step_orders, to_step_unknowns, weights_of
+from statmech_cl.equilibrium.rsb import StepEquations, to_step_orders, to_step_unknowns, weights_of
 from statmech_cl.equilibrium.rsb_solve import CONVERGED
 from statmech_cl.kernels.energetic import energetic
 from statmech_cl.kernels.gaussian import TABLE
 from statmech_cl.kernels.steps import energetic_steps, entropic_steps, field_grid
+from statmech_cl.orders import StepOrders
 from statmech_cl.sites import FreeSite
 
 BETA = 20.0
@@ -41,7 +42,7 @@ def sites(hats, r_hat, q_star_hat, parisi, refine=1.0):
     b, jacobian = field_grid(r_hat, r_hat, hats[0], np.diff(hats), parisi, a, refine)
     mass = np.zeros((2, b.size))
     mass[0] = jacobian * np.exp(-0.5 * (b - r_hat) ** 2 / hats[0]) / math.sqrt(2 * math.pi * hats[0])
-    return entropic_steps(b, jacobian, mass, np.diff(hats), parisi, a, 0.0, refine)
+    return entropic_steps(b, jacobian, mass, *FreeSite(0.0).local(b, a, refine), np.diff(hats), parisi)
 
 
 def test_values_computed_apart():

@@ -105,16 +105,14 @@ def test_a_noisy_teacher_flips_its_share_of_labels():
 
 def test_what_is_learned_is_noisy_and_what_is_tested_is_not():
     chains = [Chain((Task(alpha=1.0, channel=Perceptron(flips=flips)),)) for flips in (0.0, 0.2)]
-    disorder = Disorder(chains, 30, (0, 1), DescentSettings(), torch.device("cpu"))
-    signed, flips = disorder.patterns(0, 500, torch.float64)
-    clean, none = Disorder(chains[:1], 30, (0, 1), DescentSettings(), torch.device("cpu")).patterns(
-        0, 500, torch.float64
-    )
+    disorder = Disorder(chains, 500, (0, 1), DescentSettings(), torch.device("cpu"))
+    signed, flips = disorder.patterns(0, torch.float64)
+    clean, none = Disorder(chains[:1], 500, (0, 1), DescentSettings(), torch.device("cpu")).patterns(0, torch.float64)
     assert none is None and torch.equal(signed, clean)
     assert flips is not None and (flips[:, 0] == 1).all()
     for seed in (0, 1):
         assert torch.equal(flips[seed, 1].to(torch.int8), mistakes([0.2], 500, seed, 0)[0])
-    assert disorder.patterns(0, 500, torch.float64, "test")[1] is None
-    alone, _ = Disorder(chains[1:], 30, (0, 1), DescentSettings(), torch.device("cpu")).patterns(0, 500, torch.float64)
+    assert disorder.fresh(0, 500, torch.float64)[1] is None
+    alone, _ = Disorder(chains[1:], 500, (0, 1), DescentSettings(), torch.device("cpu")).patterns(0, torch.float64)
     assert torch.equal(alone, signed * flips[:, 1].to(torch.int8).unsqueeze(-1))
-    assert torch.equal(alone, _patterns(disorder.teachers[1, 0], 0, (0, 1), 500, Perceptron(flips=0.2)))
+    assert torch.equal(alone, _patterns(chains[1], disorder.teachers[1], 0, (0, 1), 500))

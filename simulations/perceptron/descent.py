@@ -52,7 +52,7 @@ def descend(
     Parameters
     ----------
     problem : Task or Chain. beta is not used. A task with `q_star` is descended with mean m^2 held at that value.
-    n : number of weights N; P_t = alpha_t N patterns of task t.
+    n : number of weights N; P_t = alpha_t N patterns of task t, and what it replays besides.
     seeds : seeds of the disorder and of the start, or their number (0, 1, ...). A seed's numbers do not depend on
         the seeds beside it (to rounding).
     settings : DescentSettings; the defaults are documented there.
@@ -109,8 +109,8 @@ def descend_many(
 
     Parameters
     ----------
-    problems : tasks or chains with the same number of tasks and the same alpha of each; overlaps, gammas, anchors,
-        memories, priors and q_star may differ.
+    problems : tasks or chains with the same number of tasks, and the same alpha and replay of each; overlaps, gammas,
+        anchors, memories, priors and q_star may differ.
     start : the descent of the first task that all of them share.
     draw : teachers, patterns and loss, for networks that are no perceptrons (statmech_cl.simulations.tree).
     Everything else as in `descend`.
@@ -120,10 +120,11 @@ def descend_many(
     ValueError : as `descend`; problems of different sizes, or none.
     """
     chains = [Chain((problem,)) if isinstance(problem, Task) else problem for problem in problems]
-    sizes = [tuple(task.alpha for task in chain.tasks) for chain in chains]
-    if len(set(sizes)) != 1:
-        said = "none" if not sizes else ", ".join(str(size) for size in dict.fromkeys(sizes))
-        raise ValueError(f"problems must have the same alphas, task by task, got {said}")
+    for name, said in (("alpha", "alphas"), ("replay", "replay")):
+        sizes = [tuple(getattr(task, name) for task in chain.tasks) for chain in chains]
+        if len(set(sizes)) != 1:
+            told = "none" if not sizes else ", ".join(str(size) for size in dict.fromkeys(sizes))
+            raise ValueError(f"problems must have the same {said}, task by task, got {told}")
     settings = settings or DescentSettings()
     n = check_count("n", n, low=2)
     seeds = check_seeds(seeds)

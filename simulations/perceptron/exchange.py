@@ -27,7 +27,8 @@ from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .descent import check_device, check_seeds
-from .gibbs import GibbsStage, _DualAveraging, _normal, _patterns, _uniform
+from .gibbs import _DualAveraging, _normal, _patterns, _uniform
+from .gibbs_records import GibbsStage
 from .loss import Anchor
 
 OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")
@@ -227,8 +228,9 @@ def exchange(
         raise ValueError(f"q_star must be None: the Gibbs measure is sampled with q_star free, got {task.q_star!r}")
     if not settings.beta_low < task.beta:
         raise ValueError(f"beta_low must lie below the task's beta, {task.beta!r}, got {settings.beta_low!r}")
-    w = torch.stack([teachers.teachers(Chain((task,)), n, seed) for seed in seeds], dim=1).to(where)
-    signed = _patterns(w[0], 0, seeds, teachers.n_patterns(task.alpha, n), task.channel).to(where, dtype)
+    chain = Chain((task,))
+    w = torch.stack([teachers.teachers(chain, n, seed) for seed in seeds], dim=1).to(where)
+    signed = _patterns(chain, w, 0, seeds, n).to(where, dtype)
     streams = [teachers.generator(seed, 0, "sampler") for seed in seeds]
     shape = (settings.ladders, settings.rungs)
     betas = torch.as_tensor(settings.betas(task.beta), dtype=dtype, device=where).repeat(settings.ladders)

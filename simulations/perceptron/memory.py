@@ -19,7 +19,7 @@ import torch
 from statmech_cl.problem import Problem, Task
 
 from ..device import check_device
-from .teachers import n_patterns
+from .teachers import n_learned
 
 
 def tasks_of(problem: Problem) -> tuple[Task, ...]:
@@ -30,9 +30,9 @@ def tasks_of(problem: Problem) -> tuple[Task, ...]:
 def needed(problem: Problem, *, method: str, n: int, n_seeds: int, test_patterns: int = 0) -> float:
     """Bytes that simulating this problem takes at its peak."""
     tasks = tasks_of(problem)
-    if not math.isfinite(n * max(task.alpha for task in tasks)):
+    if not math.isfinite(n * max(task.alpha + sum(dict(task.replay).values()) for task in tasks)):
         return math.inf
-    count = max(n_patterns(task.alpha, n) for task in tasks)
+    count = max(n_learned(task, n) for task in tasks)
     if method == "gibbs":
         return 5.0 * count * n * n_seeds
     return max(float(count) * n * (n_seeds + 5), 5.0 * test_patterns * n * (n_seeds + 1))

@@ -2,8 +2,8 @@
 
 Of one task a row holds each observable x with its standard error (`x`, `x_error`, `x_seeds`). Of a chain it holds
 eps_g and p after each task on each task (`eps_g_after_2_on_1`), and q_star after each (`q_star_after_2`), likewise.
-`patterns` and `alpha_used` say what N weights make of alpha: P patterns, and P / N. Of trees `units` is the number of
-units a layer.
+`patterns` and `alpha_used` say what N weights make of alpha: P patterns, and P / N; `replayed`, of a chain with replay,
+how many patterns of earlier tasks each task learns besides. Of trees `units` is the number of units a layer.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from ..tree import gibbs as tree_gibbs
 from ..tree.shape import Shape, shape_of, tree_of
 from . import memory
 from .descent import DescentSettings, descend
-from .gibbs import GibbsResult, GibbsSettings, sample
+from .gibbs import sample
+from .gibbs_records import GibbsResult, GibbsSettings
 from .records import DescentResult
 from .rows import DESCENT_OBSERVABLES, GIBBS_OBSERVABLES, diagnostics, put_estimate, seeds_for_error_bars
-from .teachers import n_patterns
+from .teachers import n_learned, n_patterns
 
 FEW_SAMPLES = 100.0  # effective samples below which a sampled mean is not to be trusted
 LARGEST_RHAT = 1.05
@@ -77,6 +78,10 @@ def problem_row(
     else:
         counts = [n_patterns(task.alpha, n) for task in task_or_chain.tasks]
         row |= {"patterns": counts, "alpha_used": [count / n for count in counts]}
+        if any(task.replay for task in task_or_chain.tasks):
+            row["replayed"] = [
+                n_learned(task, n) - count for task, count in zip(task_or_chain.tasks, counts, strict=True)
+            ]
         tasks = range(len(task_or_chain.tasks))
         for after in tasks:
             for name in ("eps_g", "p"):

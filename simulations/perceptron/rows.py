@@ -20,7 +20,8 @@ from statmech_cl.problem import Chain, Task
 
 from . import teachers
 from .descent import DescentSettings, anneal, descend, descend_many
-from .gibbs import GibbsResult, GibbsSettings, sample
+from .gibbs import sample
+from .gibbs_records import GibbsResult, GibbsSettings
 from .records import DescentResult, convergence_epochs
 from .teachers import check_seeds
 
@@ -67,7 +68,7 @@ def two_task_row(**point: Any) -> dict[str, Any]:
     (after the first), q_star and loss of the second.
 
     point : alpha_1, alpha_2, gamma, r0, n, seeds, and where they differ from their defaults prior ("none"; task 1's),
-        anchor ("kl"), device ("cpu") and fields of DescentSettings.
+        anchor ("kl"), replay (0; patterns of task 1 per weight), device ("cpu") and fields of DescentSettings.
     """
     return two_task_rows([point])[0]
 
@@ -91,13 +92,15 @@ def _chain_and_run(
     r0: float,
     prior: str = "none",
     anchor: str = "kl",
+    replay: float = 0.0,
     n: int,
     seeds: Sequence[int],
     device: str = "cpu",
     **settings: Any,
 ) -> tuple[Chain, tuple[int, tuple[int, ...], str, DescentSettings]]:
     """A point of two tasks taken apart: what is descended, and how."""
-    tasks = (Task(alpha=alpha_1, prior=prior), Task(alpha=alpha_2, gamma=gamma, anchor=anchor))
+    second = Task(alpha=alpha_2, gamma=gamma, anchor=anchor, replay={1: replay})
+    tasks = (Task(alpha=alpha_1, prior=prior), second)
     return Chain(tasks, overlaps=(r0,)), (n, tuple(seeds), device, DescentSettings(**settings))
 
 
@@ -254,18 +257,18 @@ def gibbs_two_task_row(
     beta: float = 20.0,
     prior: str = "none",
     anchor: str = "kl",
+    replay: float = 0.0,
     n: int,
     seeds: Sequence[int],
     device: str = "cpu",
     **settings: Any,
 ) -> dict[str, Any]:
     """The Gibbs measure of a second task given a reference drawn from the first: p_1, p_2, eps_1, eps_2, q, r, q_star
-    of the second task with errors over the disorder, and the sampler's diagnostics on it. `prior` is task 1's.
+    of the second task with errors over the disorder, and the sampler's diagnostics on it. `prior` is task 1's, and
+    `replay` patterns of task 1 per weight are learned again.
     """
-    chain = Chain(
-        (Task(alpha=alpha_1, beta=beta, prior=prior), Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor)),
-        overlaps=(r0,),
-    )
+    second = Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor, replay={1: replay})
+    chain = Chain((Task(alpha=alpha_1, beta=beta, prior=prior), second), overlaps=(r0,))
     chosen = GibbsSettings(**settings)
     first = _first_sample(chain.tasks[0], n, tuple(seeds), chosen, device)
     result = sample(chain, n=n, seeds=tuple(seeds), settings=chosen, device=device, start=first)

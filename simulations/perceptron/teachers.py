@@ -13,16 +13,16 @@ import numpy as np
 import torch
 
 from statmech_cl.channels import Channel, Perceptron
-from statmech_cl.problem import Chain
+from statmech_cl.problem import Chain, Task
 from statmech_cl.trees import Tree
 from statmech_cl.validation import check_choice, check_count
 
-_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler", "noise")
+_PURPOSES = ("teacher", "patterns", "start", "test", "order", "sampler", "noise", "mix")
 
 
-def generator(seed: int, task: int, purpose: str) -> torch.Generator:
-    """A CPU generator of its own for (seed, task, purpose)."""
-    entropy = (seed, task, _PURPOSES.index(purpose))
+def generator(seed: int, task: int, purpose: str, replayed: int = 0) -> torch.Generator:
+    """A CPU generator of its own for (seed, task, purpose), and for what a task replays of task `replayed` >= 1."""
+    entropy = (seed, task, _PURPOSES.index(purpose), *([replayed] if replayed else []))
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) >> 1)
 
@@ -76,13 +76,13 @@ def shared_patterns(teachers: torch.Tensor, n_patterns: int, rng: torch.Generato
     return x.mul_(y[0].unsqueeze(-1)), y * y[0]
 
 
-def mistakes(shares: Sequence[float], count: int, seed: int, task: int) -> torch.Tensor:
+def mistakes(shares: Sequence[float], count: int, seed: int, task: int, replayed: int = 0) -> torch.Tensor:
     """-1 where a noisy teacher mislabels a pattern of a training set, else 1: `(n_teachers, count)` int8.
 
     shares : what share of the labels each teacher flips. One uniform number a pattern serves all of them: the labels
         that a teacher flips rarely, one who errs more often flips too.
     """
-    u = torch.rand((count,), generator=generator(seed, task, "noise"), dtype=torch.float64)
+    u = torch.rand((count,), generator=generator(seed, task, "noise", replayed), dtype=torch.float64)
     rows = [torch.where(u < share, -1, 1) for share in shares]
     return torch.stack(rows).to(torch.int8)
 
@@ -114,3 +114,47 @@ def check_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
 def n_patterns(alpha: float, n: int) -> int:
     """P = alpha n, rounded to the nearest whole number."""
     return round(alpha * n)
+
+
+def parts(task: Task, number: int, n: int) -> list[tuple[int, int, int]]:
+    """What task `number` (from 0) learns, part by part: the teacher (from 0), how many patterns, and 0 for the task's
+    own or the number (from 1) of the task that is replayed.
+    """
+    replayed = [(k - 1, n_patterns(alpha, n), k) for k, alpha in dict(task.replay).items()]
+    return [(number, n_patterns(task.alpha, n), 0), *replayed]
+
+
+def n_learned(task: Task, n: int) -> int:
+    """How many patterns a task learns, replayed ones included."""
+    return sum(count for _, count, _ in parts(task, 0, n))
+
+
+def learned(
+    of_task: Task,
+    number: int,
+    n: int,
+    seed: int,
+    drawn: torch.Tensor,
+    flipped: Sequence[Sequence[float]],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The signed patterns that task `number` (from 0) learns with one seed, noise in the labels included: the task's
+    own, and fresh ones of each task that it replays, mixed at random places.
+
+    Several problems may share the patterns; `drawn : (n_problems, n_tasks, n)` are their teachers, `flipped` the shares
+    of the labels that these flip, problem by problem. Returns (P, n) int8, signed for the first problem, and
+    (n_problems, P) of +-1, as `shared_patterns` does.
+    """
+    signed, differ = [], []
+    for teacher, count, replayed in parts(of_task, number, n):
+        x, unlike = shared_patterns(drawn[:, teacher], count, generator(seed, number, "patterns", replayed))
+        shares = [noise[teacher] for noise in flipped]
+        if any(shares):
+            wrong = mistakes(shares, count, seed, number, replayed)
+            x *= wrong[0].unsqueeze(-1)
+            unlike = unlike * wrong * wrong[0]
+        signed.append(x)
+        differ.append(unlike)
+    if len(signed) == 1:
+        return signed[0], differ[0]
+    order = torch.randperm(sum(len(x) for x in signed), generator=generator(seed, number, "mix"))
+    return torch.cat(signed)[order], torch.cat(differ, dim=1)[:, order]

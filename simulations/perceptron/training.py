@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from statmech_cl.descent_settings import DescentSettings
-from statmech_cl.problem import Chain, Task, refuse_replay
+from statmech_cl.problem import Chain, Task
 
 from ..field_space import moments
 from . import loss as perceptron
@@ -81,7 +81,6 @@ class Disorder:
     ) -> None:
         self.chains, self.seeds, self.device, self.settings = chains, seeds, device, settings
         for task in (task for chain in chains for task in chain.tasks):
-            refuse_replay(task, "a descent")
             self.check(task)
         drawn = [
             [teachers.teachers(chain, n, seed, signs=settings.teacher_signs) for seed in seeds] for chain in chains
@@ -93,44 +92,51 @@ class Disorder:
         teachers.perceptron(task.channel)
 
     def count(self, task: int) -> int:
-        """P of a task."""
-        return teachers.n_patterns(self.chains[0].tasks[task].alpha, self.teachers.shape[-1])
+        """How many patterns a task learns, those that it replays included."""
+        return teachers.n_learned(self.chains[0].tasks[task], self.teachers.shape[-1])
 
     def task(self, task: int, dtype: torch.dtype) -> Patterns:
         """What a task is trained on; dtype is that of the fields."""
-        return Signed(*self.patterns(task, self.count(task), dtype))
+        return Signed(*self.patterns(task, dtype))
 
     def eps_g(self, p: torch.Tensor) -> torch.Tensor:
         """arccos(p) / pi, the error on fresh patterns at the overlaps p."""
         return torch.arccos(p) / torch.pi
 
-    def patterns(
-        self, task: int, count: int, dtype: torch.dtype, purpose: str = "patterns"
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Signed patterns y x of a task for the first problem, `(n_seeds, count, n)` int8, and what turns them into
-        those of every row, `(n_seeds, n_rows, count)` of +-1; None where all rows have the same labels. Noisy
-        teachers mislabel "patterns", those that are learned; never those of another purpose.
+    def patterns(self, task: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What a task learns: signed patterns y x for the first problem, `(n_seeds, P, n)` int8, and what turns them
+        into those of every row, `(n_seeds, n_rows, P)` of +-1; None where all rows have the same labels. Patterns of
+        earlier tasks that are replayed are among them, and mistakes of noisy teachers.
         """
-        of_task = self.teachers[:, task]
-        n_problems, n_seeds, n = of_task.shape
+        learner, n = self.chains[0].tasks[task], self.teachers.shape[-1]
+        flipped = [[teachers.flips(of.channel) for of in chain.tasks] for chain in self.chains]
+
+        def draw(index: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+            of_seed = self.teachers[:, :, index].cpu()
+            return teachers.learned(learner, task, n, seed, of_seed, flipped)
+
+        return self._stacked(self.count(task), dtype, draw)
+
+    def fresh(self, task: int, count: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Likewise fresh patterns of a task to be tested on, without mistakes."""
+
+        def draw(index: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+            rng = teachers.generator(seed, task, "test")
+            return teachers.shared_patterns(self.teachers[:, task, index].cpu(), count, rng)
+
+        return self._stacked(count, dtype, draw)
+
+    def _stacked(
+        self, count: int, dtype: torch.dtype, draw: Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        n_problems, _, n_seeds, n = self.teachers.shape
         signed = torch.empty((n_seeds, count, n), dtype=torch.int8, device=self.device)
         flips = torch.empty((n_seeds, n_problems, count), dtype=dtype, device=self.device)
         for index, seed in enumerate(self.seeds):
-            rng = teachers.generator(seed, task, purpose)
-            signed[index], differ = teachers.shared_patterns(of_task[:, index].cpu(), count, rng)
-            wrong = self.mistakes(task, count, seed) if purpose == "patterns" else None
-            if wrong is not None:
-                signed[index] *= wrong[0].unsqueeze(-1).to(self.device)
-                differ = differ * wrong * wrong[0]
-            flips[index] = differ
+            signed[index], flips[index] = draw(index, seed)
         if (flips == 1).all():
             return signed, None
         return signed, flips.repeat_interleave(self.settings.replicas, dim=1)
-
-    def mistakes(self, task: int, count: int, seed: int) -> torch.Tensor | None:
-        """-1 where the noisy teachers of a task mislabel a pattern, else 1: (n_problems, count); None without noise."""
-        shares = [teachers.flips(chain.tasks[task].channel) for chain in self.chains]
-        return teachers.mistakes(shares, count, seed, task) if any(shares) else None
 
     def test_errors(self, theta: torch.Tensor, count: int) -> torch.Tensor:
         """Share of fresh patterns on which sign(theta) and each teacher disagree: (n_problems, n_tasks, n_seeds).
@@ -143,7 +149,7 @@ class Disorder:
         if count == 0:
             return errors
         for task in range(n_tasks):
-            signed, flips = self.patterns(task, count, theta.dtype, "test")
+            signed, flips = self.fresh(task, count, theta.dtype)
             signed = signed.to(theta.dtype)
             wrong = 0.5 * (1.0 - torch.sign(perceptron.fields(torch.sign(theta), signed, flips)))
             decided = perceptron.fields(self.teachers[:, task].transpose(0, 1).to(theta.dtype), signed) != 0

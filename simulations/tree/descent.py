@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from statmech_cl.descent_settings import DescentSettings
-from statmech_cl.problem import Chain, Task
+from statmech_cl.problem import Chain, Task, refuse_replay
 
 from ..perceptron import descent, teachers
 from ..perceptron.records import DescentResult
@@ -89,7 +89,8 @@ class TreeDisorder(Disorder):
         super().__init__(chains, n, seeds, settings, device)
 
     def check(self, task: Task) -> None:
-        """The channels are those of the shape: `of_shape` has put them there."""
+        """The channels are those of the shape: `of_shape` has put them there. Replay is for perceptrons."""
+        refuse_replay(task, "a descent of trees")
 
     def task(self, task: int, dtype: torch.dtype) -> Patterns:
         x, y = zip(*(self._drawn(task, self.count(task), seed, "patterns") for seed in self.seeds), strict=True)
@@ -106,6 +107,11 @@ class TreeDisorder(Disorder):
         y = self.shape.labels(self.teachers[:, task, self.seeds.index(seed)].cpu(), x)
         wrong = self.mistakes(task, count, seed)
         return x, y if wrong is None else y * wrong
+
+    def mistakes(self, task: int, count: int, seed: int) -> torch.Tensor | None:
+        """-1 where the noisy teachers of a task mislabel a pattern, else 1: (n_problems, count); None without noise."""
+        shares = [teachers.flips(chain.tasks[task].channel) for chain in self.chains]
+        return teachers.mistakes(shares, count, seed, task) if any(shares) else None
 
     def eps_g(self, p: torch.Tensor) -> torch.Tensor:
         channel = self.shape.channel

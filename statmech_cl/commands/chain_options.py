@@ -11,7 +11,7 @@ import click
 from .. import anchors
 from ..channels import PLAIN, Channel
 from ..problem import PRIORS, Chain, Problem, Task
-from .options import Choice, Numbers
+from .options import Choice, Numbers, Replay
 
 DEFAULTS: dict[str, Any] = {
     "beta": (20.0,),
@@ -20,6 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "anchor": "kl",
     "memory": (1.0,),
     "prior": "none",
+    "replay": (),
 }
 _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
     "alpha": (Numbers(low=0.0), "Once for each task, in the order of learning."),
@@ -28,12 +29,13 @@ _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
     "gamma": (Numbers(low=0.0), "Strength of the anchor; default 1."),
     "anchor": (Choice(anchors.names()), "Anchor to the task before; default kl."),
     "memory": (Numbers(low=0.0, high=1.0), "What the anchor keeps; default 1."),
-    "prior": (Choice(PRIORS), "Prior: once, or once for each task; default none."),
+    "prior": (Choice(PRIORS), "Prior: once for all, or once a task; default none."),
+    "replay": (Replay(), "Earlier patterns learned again, 1=0.5; default none."),
 }
 
 
 ALL = tuple(_OPTIONS)
-LATER = ("overlap", "gamma", "anchor", "memory")  # what a first task does not have
+LATER = ("overlap", "gamma", "anchor", "memory", "replay")  # what a first task does not have
 
 
 def chain_options(*names: str) -> Callable[[Any], Any]:
@@ -67,6 +69,8 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
         else:
             raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
     columns["alpha"] = list(given["alpha"])
+    if "replay" in columns:
+        columns["replay"] = [dict(pairs) if t > 0 else {} for t, pairs in enumerate(columns["replay"])]
     return columns
 
 
@@ -102,9 +106,24 @@ def _chain(described: dict[str, list[Any]], n_tasks: int, index: int | None, cha
             return value
         return value[0] if len(value) == 1 or index is None else value[index]
 
-    names = ("alpha", "beta", "gamma", "anchor", "memory", "prior")
+    names = ("alpha", "beta", "gamma", "anchor", "memory", "prior", "replay")
     tasks = tuple(Task(**{name: at(name, t) for name in names}, channel=channel) for t in range(n_tasks))
     return Chain(tasks, overlaps=tuple(at("overlap", t) for t in range(1, n_tasks)))
+
+
+def one_chain(given: Mapping[str, tuple[Any, ...]]) -> Chain:
+    """The one chain that the options describe.
+
+    Raises
+    ------
+    ValueError : one argument holds a range or a list, and what `points_of` refuses.
+    """
+    for name, values in given.items():
+        for value in values:
+            if isinstance(value, tuple) and name != "replay" and len(value) != 1:
+                raise ValueError(f"{name} must be one number here, got {len(value)}")
+    (point,) = points_of(given)
+    return point[1]
 
 
 def problems_of(

@@ -92,6 +92,51 @@ class Numbers(click.ParamType):
         return tuple(check_number(name, number, **self.bounds) for number in parse_numbers(name, str(value)))
 
 
+class Axis(click.ParamType):
+    """A parameter and its span, `alpha=0.2:3`."""
+
+    name = "name=low:high"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, float, float]:
+        """Name, low, high; or a ValueError that names the option."""
+        if isinstance(value, tuple):
+            return value
+        which = parameter.name if parameter is not None and parameter.name else "value"
+        name, _, span = str(value).partition("=")
+        try:
+            low, high = (check_number(which, float(part)) for part in span.split(":"))
+        except ValueError:
+            raise ValueError(f"{which} must be a parameter and its span such as alpha=0.2:3, got {value!r}") from None
+        return name.strip().replace("-", "_"), low, high
+
+
+class Replay(click.ParamType):
+    """Patterns of earlier tasks, `1=0.5` or `1=0.5,2=0.25`: 0.5 N of task 1 and 0.25 N of task 2; or `none`."""
+
+    name = "task=alpha"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[tuple[int, float], ...]:
+        """Pairs (task, patterns per weight), or a ValueError that names the option."""
+        if isinstance(value, tuple) or value == "none":
+            return () if value == "none" else value
+        name = _name(parameter)
+        pairs = []
+        for part in str(value).split(","):
+            task, _, amount = part.partition("=")
+            try:
+                pairs.append((int(task), float(amount)))
+            except ValueError:
+                told = "must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none"
+                raise ValueError(f"{name} {told}, got {value!r}") from None
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError(f"{name} must name each task once, got {value!r}")
+        return tuple(pairs)
+
+
 def parse_numbers(name: str, text: str) -> list[float]:
     """The numbers of `0.5`, `0.5,1,2` or `0.1:2:0.1` (decimal arithmetic: 0.3, not 0.30000000000000004).
 

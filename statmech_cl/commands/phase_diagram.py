@@ -9,9 +9,8 @@ import click
 
 from ..output import to_json, to_table, write_atomic
 from ..problem import Chain, Problem, Task
-from ..validation import check_number
 from .chain_options import chain_options, columns
-from .options import Count
+from .options import Axis, Count
 from .results import ROWS, check_plot, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
@@ -20,28 +19,9 @@ if TYPE_CHECKING:
 _EVENTS = ("fold", "replicon", "maxwell")
 
 
-class _Axis(click.ParamType):
-    """A parameter and its span, `alpha=0.2:3`."""
-
-    name = "name=low:high"
-
-    def convert(
-        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
-    ) -> tuple[str, float, float]:
-        if isinstance(value, tuple):
-            return value
-        which = parameter.name if parameter is not None and parameter.name else "value"
-        name, _, span = str(value).partition("=")
-        try:
-            low, high = (check_number(which, float(part)) for part in span.split(":"))
-        except ValueError:
-            raise ValueError(f"{which} must be a parameter and its span such as alpha=0.2:3, got {value!r}") from None
-        return name.strip().replace("-", "_"), low, high
-
-
 @click.command("phase-diagram")
-@click.option("--x", type=_Axis(), default="alpha=0.2:3", show_default=True, help="Parameter of the abscissa.")
-@click.option("--y", type=_Axis(), default="beta=10:200", show_default=True, help="Parameter of the ordinate.")
+@click.option("--x", type=Axis(), default="alpha=0.2:3", show_default=True, help="Parameter of the abscissa.")
+@click.option("--y", type=Axis(), default="beta=10:200", show_default=True, help="Parameter of the ordinate.")
 @click.option("--event", "events", multiple=True, help="A line to draw, e.g. 'eps_g = 0.1'; default the three events.")
 @click.option("--rows", type=Count(2, 1000), default=3, show_default=True, help="Rows on which lines are looked for.")
 @chain_options("alpha", "beta", "overlap", "gamma", "anchor", "memory", "prior")
@@ -76,7 +56,7 @@ def command(
 
     diagram = phase_diagram(problem, x[0], y[0], (x[1:], y[1:]), events=events or _EVENTS, rows=rows)
     if plot is not None:
-        _draw(diagram, plot)
+        _draw(diagram, plot, 1 if isinstance(problem, Task) else len(problem.tasks))
     deliver(_written(diagram, form), output)
 
 
@@ -140,8 +120,8 @@ def _written(diagram: PhaseDiagram, form: str) -> str | bytes:
     return "\n".join(lines) + "\n\n" + to_table(regions) + "\n"
 
 
-def _draw(diagram: PhaseDiagram, path: Path) -> None:
+def _draw(diagram: PhaseDiagram, path: Path, n_tasks: int) -> None:
     from statmech_cl import figures
 
     with figures.style():
-        write_atomic(path, figures.rendered(figures.phase_diagram(diagram), path.suffix[1:]))
+        write_atomic(path, figures.rendered(figures.phase_diagram(diagram, n_tasks=n_tasks), path.suffix[1:]))

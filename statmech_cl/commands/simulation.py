@@ -67,7 +67,7 @@ def settings_of(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         from statmech_cl.simulations.perceptron.descent import DescentSettings
 
         return dataclasses.asdict(DescentSettings(**{"replicas": 2, **settings}))
-    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
     return dataclasses.asdict(GibbsSettings(**settings))
 
@@ -140,8 +140,9 @@ def printable(row: Mapping[str, Any]) -> dict[str, Any]:
     from statmech_cl.simulations.perceptron.rows import get_estimate
 
     rounded = row["alpha_used"] != row["alpha"]
-    sizes = ("n", "units") if "units" in row else ("n",)
-    names = ("alpha", *(["alpha_used"] if rounded else []), *sizes, "patterns", "n_seeds")
+    names = [name for name in ("alpha", "alpha_used", "n", "units", "patterns", "replayed", "n_seeds") if name in row]
+    if not rounded:
+        names.remove("alpha_used")
     shown = {name: _short(row[name]) for name in names}
     means = [name for name in row if f"{name}_error" in row]
     if isinstance(row["alpha"], list):
@@ -164,13 +165,15 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row without the values of the single seeds: what a CSV holds. Of a chain alpha_1, alpha_2, ... and so on."""
     plain: dict[str, Any] = {}
     for name, value in row.items():
-        if name in ("alpha", "patterns", "alpha_used") and isinstance(value, list):
+        if name in ("alpha", "patterns", "alpha_used", "replayed") and isinstance(value, list):
             plain.update((f"{name}_{number}", one) for number, one in enumerate(value, start=1))
         elif name == "chain":
             later = zip(value["tasks"][1:], value.get("overlaps", ()), strict=False)
             for number, (task, overlap) in enumerate(later, start=2):
                 plain |= {f"overlap_{number}": overlap}
                 plain |= {f"{kept}_{number}": task[kept] for kept in ("gamma", "anchor", "memory")}
+                if task["replay"]:
+                    plain[f"replay_{number}"] = ",".join(f"{k}={alpha:g}" for k, alpha in task["replay"].items())
         elif not isinstance(value, (list, tuple, dict)):
             plain[name] = value
     return plain

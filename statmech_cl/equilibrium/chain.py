@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.anchored_field import next_density
-from ..kernels.entropic import field_nodes
+from ..kernels.grids import field_nodes
 from ..orders import Hats
 from ..problem import Chain, Task
 from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength
@@ -57,6 +57,18 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
     """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
+    check_strength(chain)
+    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
+    for t in range(1, len(chain.tasks) - 1):
+        walk = walk.step(t, "best", on_failure)[0]
+    if len(chain.tasks) > 1:
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        return [w.solution() for w in last] if branch == "all" else last[0].solution()
+    return walk.solution()
+
+
+def check_strength(chain: Chain) -> None:
+    """Refuse anchors stronger than the grids can follow; warn where they are coarse."""
     strongest = max((t.beta * t.gamma for t in chain.tasks[1:] if t.anchor != "none"), default=0.0)
     if strongest > LARGEST_STRENGTH:
         raise ValueError(
@@ -65,15 +77,8 @@ def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | l
         )
     if strongest > CERTIFIED_STRENGTH:
         warnings.warn(
-            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=3
+            f"beta gamma = {strongest:g} lies outside the certified range [0, {CERTIFIED_STRENGTH:g}]", stacklevel=4
         )
-    walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
-    for t in range(1, len(chain.tasks) - 1):
-        walk = walk.step(t, "best", on_failure)[0]
-    if len(chain.tasks) > 1:
-        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
-        return [w.solution() for w in last] if branch == "all" else last[0].solution()
-    return walk.solution()
 
 
 def solve_given(chain: Chain, theta: np.ndarray, masses: np.ndarray) -> list[ChainSolution]:
@@ -139,7 +144,7 @@ class Walk:
         site = self.site(t, task)
         if not task.replay:
             return Equations(task.alpha, task.beta, site, task.q_star, task.channel)
-        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 in task 2
+        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 alone
         overlap = float(self.chain.weights @ self.chain.signs[:, t])
         first = self.chain.tasks[0].channel
         return ReplayEquations(
@@ -152,7 +157,7 @@ class Walk:
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
-            pairs: list[tuple[Solution, Root | None]] = [(_without_patterns(task, equations), None)]
+            pairs: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
             roots = roots_of(equations, branch)
             if not any(root.converged for root in roots) and on_failure == "raise":
@@ -281,7 +286,7 @@ def stretches_along_alpha(family: Callable[[float], Equations], low: float, high
     return stretches_from(family, [start for start in begun if start[0].converged], low, high)
 
 
-def _without_patterns(task: Task, equations: Equations) -> Solution:
+def without_patterns(task: Task, equations: Equations) -> Solution:
     """alpha = 0: the anchor alone decides."""
     nothing = Hats(0.0, 0.0, 0.0)
     here, refined = (equations.site.averages(nothing, refine) for refine in (1.0, 1.5))

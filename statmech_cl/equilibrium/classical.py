@@ -18,7 +18,7 @@ import numpy as np
 
 from ..bracket import root_between
 from ..channels import angle
-from ..kernels.entropic import field_nodes
+from ..kernels.grids import field_nodes
 from ..orders import Hats, Orders, SiteAverages
 from ..problem import Task
 from ..validation import check_choice, check_number
@@ -57,6 +57,18 @@ class BinarySite:
         """(1 - r) / 2: a weight is its own sign."""
         return 0.5 * (1.0 - self.averages(hats, refine).orders.r)
 
+    def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float]:
+        return np.zeros(1), np.array([[1.0, 0.0]]), 0.0
+
+    def local(self, b: np.ndarray, curvature: float, refine: float) -> tuple[np.ndarray, ...]:
+        """m^2 = 1: the curvature is a constant."""
+        slope = 1.0 / np.cosh(np.minimum(np.abs(b), 350.0)) ** 2
+        return np.logaddexp(b, -b) + curvature, np.tanh(b), slope, 0.5 * slope, 0.5 * slope
+
+    def flipped_at(self, b: np.ndarray, top: np.ndarray, curvature: float, refine: float) -> float:
+        negative = 1.0 / (1.0 + np.exp(np.clip(2.0 * b, -700.0, 700.0)))
+        return float(top[0] @ negative + top[1] @ (1.0 - negative))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PosteriorSolution:
@@ -68,6 +80,7 @@ class PosteriorSolution:
     q_hat, r_hat : their conjugates; equal too.
     free_entropy : entropy of the posterior per weight, in nats; 0 when the teacher is all that is left.
     eps_gibbs, eps_bayes : test errors of one draw, arccos(q)/pi, and of the majority of draws, arccos(sqrt q)/pi.
+    replicon : stability of replica symmetry, below 1: with steps of symmetry breaking the posterior stays as it is.
     residual, quadrature_error : as for Solution.
     """
 
@@ -79,6 +92,7 @@ class PosteriorSolution:
     free_entropy: float
     eps_gibbs: float
     eps_bayes: float
+    replicon: float
     residual: float
     quadrature_error: float
 
@@ -147,9 +161,9 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
     if branch == "best":
         branch = "low" if alpha <= posterior_transitions().information_theoretic else "perfect"
     if branch == "perfect":
-        return _result(alpha, 1.0, 1.0, math.inf, math.inf, 0.0, 0.0, 0.0)
+        return _result(alpha, 1.0, 1.0, math.inf, math.inf, 0.0, 0.0, 0.0, 0.0)
     if alpha == 0.0:
-        return _result(alpha, 0.0, 0.0, 0.0, 0.0, math.log(2.0), 0.0, 0.0)
+        return _result(alpha, 0.0, 0.0, 0.0, 0.0, math.log(2.0), 0.0, 0.0, 0.0)
     equations = _family(alpha)
     start = low_start(equations) if alpha < _FIRST else _low().start(alpha)
     root = newton(equations, start, polish=True)
@@ -163,16 +177,18 @@ def solve_posterior(alpha: float, *, branch: str = "best") -> PosteriorSolution:
         solution.q_hat,
         solution.r_hat,
         solution.free_entropy,
+        solution.replicon,
         solution.residual,
         solution.quadrature_error,
     )
 
 
 def _result(
-    alpha: float, q: float, r: float, q_hat: float, r_hat: float, phi: float, residual: float, error: float
-) -> PosteriorSolution:
+    alpha: float, q: float, r: float, q_hat: float, r_hat: float, phi: float, replicon: float, residual: float,
+    error: float,
+) -> PosteriorSolution:  # fmt: skip
     return PosteriorSolution(
         alpha=alpha, q=q, r=r, q_hat=q_hat, r_hat=r_hat, free_entropy=phi,
         eps_gibbs=angle(0.5 * (1.0 - r)), eps_bayes=angle(0.5 * (1.0 - math.sqrt(q))),
-        residual=residual, quadrature_error=error,
+        replicon=replicon, residual=residual, quadrature_error=error,
     )  # fmt: skip

@@ -1,10 +1,10 @@
-"""The equations of a second task with replay: fresh patterns of task 1 are learned beside those of task 2.
+"""The equations of a later task with replay: fresh patterns of task 1 are learned beside the task's own.
 
 The replayed patterns are one more pattern term, with an overlap of their own, r_1 = E s_1 <m>:
 
     q_hat      = alpha q_hat(q, r, q_star) + replayed q_hat(q, r_1, q_star),        q_star_hat likewise
     r_hat      = alpha r_hat(q, r, q_star),     r_hat_1 = replayed r_hat(q, r_1, q_star)
-    b          = sqrt(q_hat) x + r_hat s_2 + r_hat_1 s_1 + the anchor's field
+    b          = sqrt(q_hat) x + r_hat s + r_hat_1 s_1 + the anchor's field
     Phi        = q_hat q / 2 - q_star_hat q_star - r_hat r - r_hat_1 r_1 + G_S + alpha G_E(r) + replayed G_E(r_1)
 
 with q_hat(...), r_hat(...), G_E of one pattern per weight. Teacher 1 is 1 in the gauge of a chain (s_1 = 1), so r_hat_1

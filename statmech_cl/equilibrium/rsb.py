@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..channels import Perceptron
-from ..kernels.gaussian import TABLE
-from ..kernels.steps import energetic_steps, entropic_steps, field_grid, flipped_steps
-from ..sites import FieldSite, FreeSite
+from ..channels import StepChannel
+from ..kernels.steps import entropic_steps, field_grid
+from ..orders import StepOrders
+from ..sites import StepSite
 from .saddle import DIFFERENCE, EDGE, LARGEST_HATS, RESIDUAL_WANTED
 
 _TARGET = 1e-11  # of y' - y
@@ -28,39 +28,7 @@ _ROUNDING = 4e-17  # of y' - y, per unit of the hats
 _AREA_ROUNDING = 3e-16  # of dPhi/dx_l, per unit of q_hat_l
 _SMALL, _FINER = 0.03, 1.2  # a step below this share of q_0 asks for a finer rule
 _FARTHEST = 300.0
-
-
-class StepOrders(NamedTuple):
-    """Order parameters and their small differences, each computed and kept apart.
-
-    q : q_0. r. perpendicular : q_0 - r^2. steps : (k,) q_l - q_{l-1}. fluctuation : q_star - q_k.
-    uncertainty : 1 - q_star. parisi : (k,) x_1 ... x_k.
-    """
-
-    q: float
-    r: float
-    perpendicular: float
-    steps: np.ndarray
-    fluctuation: float
-    uncertainty: float
-    parisi: np.ndarray
-
-    @property
-    def overlaps(self) -> np.ndarray:
-        """q_0, ..., q_k."""
-        return self.q + np.concatenate([[0.0], np.cumsum(self.steps)])
-
-    @property
-    def q_star(self) -> float:
-        return 1.0 - self.uncertainty
-
-    def distance(self, other: StepOrders) -> float:
-        """Largest difference in r, q_star and the overlaps."""
-        return max(
-            abs(self.r - other.r),
-            abs(self.uncertainty - other.uncertainty),
-            float(np.abs(self.overlaps - other.overlaps).max()),
-        )
+_SIGNS = np.array([1.0, -1.0])
 
 
 class StepHats(NamedTuple):
@@ -143,14 +111,16 @@ class StepImage(NamedTuple):
     g_s: float
     replicons: np.ndarray  # (k + 1,) of every level
     fields: np.ndarray
+    jacobian: np.ndarray  # of the fields
     top: np.ndarray  # (2, n) masses of the fields at the last level, for s = +1 and s = -1
 
     @property
     def settled(self) -> bool:
-        """Whether y' - y is as small as double precision lets it be."""
+        """Whether y' - y is as small as double precision lets it be; of a small step only the digits that q has."""
         k = self.areas.size if self.free else 0
-        of_orders = np.abs(self.gap[: self.gap.size - k]).max()
-        if not (of_orders < max(_TARGET, _ROUNDING * self.hats.size) and self.residual < RESIDUAL_WANTED):
+        of_orders = np.abs(self.gap[: self.gap.size - k])
+        of_orders[3:] *= np.minimum(self.before.steps / self.before.q, 1.0)
+        if not (of_orders.max() < max(_TARGET, _ROUNDING * self.hats.size) and self.residual < RESIDUAL_WANTED):
             return False
         floor = _AREA_ROUNDING * self.hats.overlaps[1:]
         return k == 0 or bool(np.all((np.abs(self.areas) < floor) | (np.abs(self.gap[-k:]) < _TARGET)))
@@ -176,8 +146,8 @@ class StepEquations:
 
     alpha: float
     beta: float
-    site: FreeSite | FieldSite
-    channel: Perceptron
+    site: StepSite
+    channel: StepChannel
     k: int
     parisi: tuple[float, ...] | None = None
 
@@ -210,55 +180,48 @@ class StepEquations:
 
     def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepImage:
         """The map at `before`, whose unknowns are y; equal neighbours (a step of 0) are allowed here."""
-        xs = before.parisi
-        q_hat, r_hat, q_star_hat, g_e, bends, gains, of_patterns = energetic_steps(
-            before.q, before.r, before.perpendicular, before.steps, before.fluctuation, before.uncertainty, xs,
-            self.beta, self.channel.flips, refine, TABLE,
+        xs, patterns = before.parisi, self.channel.step_averages(before, self.beta, refine)
+        hats = StepHats(
+            self.alpha * patterns.q_hat, self.alpha * patterns.steps, self.alpha * patterns.r_hat,
+            self.alpha * patterns.q_star_hat,
         )  # fmt: skip
-        hats = StepHats(self.alpha * q_hat, self.alpha * gains, self.alpha * r_hat, self.alpha * q_star_hat)
         swept = self._sites(hats, xs, refine) if hats.size < LARGEST_HATS else None
         if swept is None:
             lost = np.full(xs.size + 1, math.nan)
             return StepImage(
-                y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, g_e, math.nan, lost,
-                np.empty(0), np.empty((2, 0)),
+                y, np.full(self.size, math.inf), before, before, hats, lost[1:], self.free, patterns.g_e, math.nan,
+                lost, np.empty(0), np.empty(0), np.empty((2, 0)),
             )  # fmt: skip
-        b, (q, r, steps, fluctuation, uncertainty, perpendicular, g_s, spreads, of_sites, top) = swept
+        b, jacobian, (q, r, steps, fluctuation, uncertainty, perpendicular, g_s, spreads, of_sites, top) = swept
         after = StepOrders(q, r, perpendicular, steps, fluctuation, uncertainty, xs)
         # of each curve the area above its own chord: off the solution too both vanish with the step's third power
-        above_f = self.alpha * of_patterns / xs**2 - 0.25 * before.steps * (hats.overlaps[1:] + hats.overlaps[:-1])
+        above_f = self.alpha * patterns.entropies / xs**2
+        above_f -= 0.25 * before.steps * (hats.overlaps[1:] + hats.overlaps[:-1])
         above_g = of_sites / xs**2 - 0.25 * hats.steps * (after.overlaps[1:] + after.overlaps[:-1])
         areas = above_f + above_g
         gap = to_step_unknowns(after, False) - y[: 3 + self.k]
         if self.free:
             cube = np.maximum(hats.steps * before.steps**2, 1e-300) / before.q_star
             gap = np.concatenate([gap, areas / cube])
-        return StepImage(
-            y, gap, before, after, hats, areas, self.free, g_e, g_s, self.alpha * bends * spreads, b, top
-        )  # fmt: skip
+        replicons = self.alpha * patterns.bends * spreads
+        return StepImage(y, gap, before, after, hats, areas, self.free, patterns.g_e, g_s, replicons, b, jacobian, top)
 
-    def _sites(self, hats: StepHats, xs: np.ndarray, refine: float) -> tuple[np.ndarray, tuple] | None:
+    def _sites(self, hats: StepHats, xs: np.ndarray, refine: float) -> tuple[np.ndarray, np.ndarray, tuple] | None:
         """Fields and the averages over the sites, or None where the grid would be too fine."""
         site, variance = self.site, hats.q_hat
-        if isinstance(site, FreeSite):
-            means, shares, constant = np.zeros(1), np.array([[1.0, 0.0]]), -site.kappa * math.log(2.0)
-        else:
-            means, shares, constant = site.scale * site.theta, site.masses, site.constant
-        used = np.flatnonzero(shares.sum(axis=1) > 0.0)
-        means, shares = means[used], shares[used]
+        sources = site.sources(math.sqrt(variance), refine)
+        if sources is None:
+            return None
+        means, shares, constant = sources
         wide = abs(hats.r_hat) if shares[:, 1].any() else 0.0
         low, high = means.min() + min(hats.r_hat, wide and -wide), means.max() + max(hats.r_hat, wide)
         b, jacobian = field_grid(low, high, variance, hats.steps, xs, hats.curvature, refine)
         if b.size == 0:
             return None
-        mass = np.zeros((2, b.size))
-        norm = jacobian / math.sqrt(2.0 * math.pi * variance)
-        for side, sign in enumerate((1.0, -1.0)):
-            if shares[:, side].any():
-                z2 = (b[:, None] - means - sign * hats.r_hat) ** 2 / variance
-                mass[side] = norm * (np.exp(-0.5 * z2) @ shares[:, side])
-        swept = entropic_steps(b, jacobian, mass, hats.steps, xs, hats.curvature, site.kappa, refine)
-        return b, (*swept[:6], swept[6] + constant, *swept[7:])
+        mass = smeared(b, jacobian, means + hats.r_hat * _SIGNS[:, None], shares.T, variance)
+        g, mean, slope, edge, width = site.local(b, hats.curvature, refine)
+        swept = entropic_steps(b, jacobian, mass, g, mean, slope, edge, width, hats.steps, xs)
+        return b, jacobian, (*swept[:6], swept[6] + constant, *swept[7:])
 
     def free_entropy(self, at: StepImage) -> float:
         """Phi at the point of an image."""
@@ -268,4 +231,14 @@ class StepEquations:
 
     def flipped(self, at: StepImage, refine: float) -> float:
         """(1 - p) / 2 at the point of an image."""
-        return float(flipped_steps(at.fields, at.top, at.hats.curvature, self.site.kappa, refine))
+        return self.site.flipped_at(at.fields, at.top, at.hats.curvature, refine)
+
+
+def smeared(b: np.ndarray, jacobian: np.ndarray, means: np.ndarray, shares: np.ndarray, variance: float) -> np.ndarray:
+    """Masses (c, n) of the fields b : (n,) around means : (c, s) with shares : (c, s), each with Gaussian noise."""
+    norm = jacobian / math.sqrt(2.0 * math.pi * variance)
+    mass = np.zeros((len(shares), b.size))
+    for row, centres, weights in zip(mass, means, shares, strict=True):
+        if weights.any():
+            row += norm * (np.exp(-0.5 * (b[:, None] - centres) ** 2 / variance) @ weights)
+    return mass

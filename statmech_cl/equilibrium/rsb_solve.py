@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..channels import Perceptron
+from ..channels import StepChannel
+from ..orders import StepOrders
 from ..problem import Task, refuse_replay
 from ..sites import free_site
 from ..solution import BRANCHES, ConvergenceError, Solution, Status
@@ -26,8 +27,8 @@ from ..validation import check_choice, check_count, check_number
 from .continuation import Curve, Family, Node, first_node, follow_within, locate, log_replicon, with_close_folds
 from .landscape import ALPHA_FIRST, ALPHA_LAST, Stretch, describe, fold_nodes, landscape, stretches_of
 from .one_task import solve_task, warn_outside
-from .rsb import StepEquations, StepImage, StepOrders, to_step_unknowns, weights_of
-from .saddle import RESIDUAL_WANTED, Root, System, equations_of, newton
+from .rsb import StepEquations, StepImage, to_step_unknowns, weights_of
+from .saddle import RESIDUAL_WANTED, Equations, Root, System, equations_of, newton
 
 _MOST_ASKED = 100  # steps; far fewer converge
 CONVERGED = 1e-6  # the change of eps_g from one number of steps to the next at which rsb="converged" stops
@@ -35,6 +36,7 @@ MOST_STEPS = 6  # and the number of steps at which it gives up
 
 _REFINE = 1.5  # the rule that estimates the quadrature error
 _CLOSED = 4e-3  # a step of q, against q_0, at which a curve is taken to end: with it the unknown ln(step) has no end
+_NEXT_TO = 0.3  # in the first three unknowns: how near to an instability the last node of its curve is
 _WELL_INSIDE = 1.3  # replicon at which the first step is looked for
 _FIRST_PARISI = (0.5, 0.3, 0.7)
 _OPENING = (0.2, 0.4, 0.1, 0.6, 0.8)  # where a new breaking point is tried between its neighbours
@@ -65,7 +67,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Opening:
-    """The curve of one step that begins at an instability: its stretches, and (alpha_c, last node) of its closed ends.
+    """The curve of one step that begins at an instability: its stretches, and (alpha_c, last node) of its closed ends:
+    where it began, and the other one, if it closes again.
 
     `even` says whether the replica-symmetric solution lies on an even stretch there.
     """
@@ -81,30 +84,45 @@ def solve_steps(
     """solve(task, rsb=...): see there."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
-    if isinstance(rsb, str) and rsb != "converged":
-        raise ValueError(f"rsb must be a whole number >= 0 or 'converged', got {rsb!r}")
-    if not isinstance(rsb, str):
-        check_count("rsb", rsb, low=0, high=_MOST_ASKED)
+    check_steps(rsb)
     if parisi is not None:
         parisi = check_number("parisi", parisi, low=0.0, high=1.0, open_low=True, open_high=True)
         if rsb != 1:
             raise ValueError(f"parisi prescribes the breaking point of one step: rsb must be 1, got {rsb!r}")
-    if task.q_star is not None:
-        raise ValueError(f"q_star must be None with rsb, got {task.q_star!r}")
-    if not isinstance(task.channel, Perceptron):
-        raise ValueError(f"channel must be a Perceptron with rsb, got {task.channel!r}")
+    refuse_without_steps(task)
     refuse_replay(task, "a single task")
     warn_outside(task)
-    solutions = [_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
+    solutions = [with_steps(task, one, rsb, on_failure, parisi) for one in _candidates(task, rsb, branch)]
     if not solutions:
         raise ConvergenceError(
             f"no solution with rsb={rsb} at {describe(task)}", state=(math.nan, math.nan, math.nan), residual=math.nan
         )
     if branch in ("low", "high"):
         return solutions[0]
-    leading = max((one for one in solutions if not one.saddle), key=lambda one: one.free_entropy)
-    solutions = [replace(one, coexisting=len(solutions) - 1, thermodynamic=one is leading) for one in solutions]
+    solutions = informed(solutions)
     return solutions if branch == "all" else next(one for one in solutions if one.thermodynamic)
+
+
+def informed(solutions: Sequence[StepSolution]) -> list[StepSolution]:
+    """Each solution of a point with how many there are beside it, and which one has the largest free entropy."""
+    leading = max((one for one in solutions if not one.saddle), key=lambda one: one.free_entropy)
+    return [replace(one, coexisting=len(solutions) - 1, thermodynamic=one is leading) for one in solutions]
+
+
+def check_steps(rsb: int | str) -> None:
+    """One line that says what rsb may be."""
+    if isinstance(rsb, str) and rsb != "converged":
+        raise ValueError(f"rsb must be a whole number >= 0 or 'converged', got {rsb!r}")
+    if not isinstance(rsb, str):
+        check_count("rsb", rsb, low=0, high=_MOST_ASKED)
+
+
+def refuse_without_steps(task: Task) -> None:
+    """One line for what is not solved with steps."""
+    if task.q_star is not None:
+        raise ValueError(f"q_star must be None with rsb, got {task.q_star!r}")
+    if not isinstance(task.channel, StepChannel):
+        raise ValueError(f"channel must have step_averages with rsb, got {task.channel!r}")
 
 
 def _candidates(task: Task, rsb: int | str, branch: str) -> list[Candidate | Solution]:
@@ -113,7 +131,8 @@ def _candidates(task: Task, rsb: int | str, branch: str) -> list[Candidate | Sol
     if rsb == 0 or task.alpha < ALPHA_FIRST:
         symmetric = solve_task(task, branch, "raise")
         return list(symmetric) if isinstance(symmetric, list) else [symmetric]
-    broken = [candidate for opening in openings(task) for candidate in _at(opening, task)]
+    one_step = step_equations(task, 1)
+    broken = [candidate for opening in openings(task) for candidate in solutions_on(opening, one_step)]
     if branch == "high":
         symmetric = solve_task(task, "high", "raise")
         if not symmetric.replicon < 1.0:
@@ -146,7 +165,7 @@ def _low(task: Task, broken: Sequence[Candidate]) -> Candidate | Solution:
 
 def step_equations(task: Task, k: int, parisi: tuple[float, ...] | None = None) -> StepEquations:
     """The equations of a single task with k steps."""
-    assert isinstance(task.channel, Perceptron)
+    assert isinstance(task.channel, StepChannel)
     return StepEquations(task.alpha, task.beta, free_site(task), task.channel, k, parisi)
 
 
@@ -176,30 +195,47 @@ class StepFamily:
 
 @lru_cache(maxsize=32)
 def _openings(task: Task) -> tuple[Opening, ...]:
-    base = equations_of(task)
-    family = StepFamily(step_equations(task, 1))
+    bounds = (ALPHA_FIRST, ALPHA_LAST)
+    return openings_of(equations_of(task), StepFamily(step_equations(task, 1)), landscape(task).stretches, bounds)
+
+
+def openings_of(
+    base: Equations, family: StepFamily, stretches: Sequence[Stretch], bounds: tuple[float, float]
+) -> tuple[Opening, ...]:
+    """The curves of one step that begin on the replica-symmetric `stretches` of the equations `base`."""
 
     def symmetric(c: float) -> Any:
         return replace(base, alpha=c)
 
-    openings: list[Opening] = []
-    known: list[float] = []
-    for stretch in landscape(task).stretches:
+    curves: list[Opening] = []
+    for stretch in stretches:
         for k, (a, b) in enumerate(pairwise(stretch.nodes)):
             if log_replicon(a) * log_replicon(b) < 0.0:
                 crossing = locate(symmetric, a, b, log_replicon)
-                if any(abs(crossing.c - other) < 0.02 for other in known):
-                    continue  # another curve ended here
+                known = next((n for n, opening in enumerate(curves) if _closes_at(opening, crossing)), None)
+                if known is not None:  # another curve ends here
+                    begin, (_, last) = curves[known].ends
+                    curves[known] = replace(curves[known], ends=(begin, (crossing.c, last)))
+                    continue
                 # along the stretch into the unstable side
                 inside = stretch.nodes[k + 1 :] if log_replicon(b) > 0.0 else stretch.nodes[k::-1]
-                opening = _open(family, crossing.c, inside, stretch.order % 2 == 0)
+                opening = _open(family, crossing.c, inside, stretch.order % 2 == 0, bounds)
                 if opening is not None:
-                    openings.append(opening)
-                    known += [alpha for alpha, _ in opening.ends] + [node.c for _, node in opening.ends]
-    return tuple(openings)
+                    curves.append(opening)
+    return tuple(curves)
 
 
-def _open(family: Family, alpha_c: float, inside: Sequence[Node], even: bool) -> Opening | None:
+def _closes_at(opening: Opening, crossing: Node) -> bool:
+    """Whether the curve's far end, where its step is all but closed, lies next to this instability."""
+    if len(opening.ends) < 2:
+        return False
+    _, last = opening.ends[1]
+    return bool(np.abs(last.x[:3] - crossing.x[:3]).max() < _NEXT_TO)
+
+
+def _open(
+    family: Family, alpha_c: float, inside: Sequence[Node], even: bool, bounds: tuple[float, float]
+) -> Opening | None:
     """The curve of one step next to an instability at alpha_c; `inside`: unstable nodes, nearest first."""
     unstable = [node for node in inside if log_replicon(node) > 0.0]
     far = next((node for node in unstable if node.image.replicon > _WELL_INSIDE), unstable[-1] if unstable else None)
@@ -213,10 +249,10 @@ def _open(family: Family, alpha_c: float, inside: Sequence[Node], even: bool) ->
         orders: StepOrders = here.image.before
         return "closed" if orders.steps.min() < _CLOSED * orders.q else None
 
-    bounds = [(-1, ALPHA_FIRST, ALPHA_LAST)]
+    box = [(-1, *bounds)]
     towards = math.copysign(1.0, alpha_c - far.c)
-    back = follow_within(family, first_node(family, root.image.y, far.c, towards), bounds, stop=closed)
-    away = follow_within(family, first_node(family, root.image.y, far.c, -towards), bounds, stop=closed)
+    back = follow_within(family, first_node(family, root.image.y, far.c, towards), box, stop=closed)
+    away = follow_within(family, first_node(family, root.image.y, far.c, -towards), box, stop=closed)
     backwards = [replace(node, tangent=-node.tangent) for node in reversed(back.nodes[1:])]
     curve = Curve(with_close_folds(family, [*backwards, *away.nodes]), away.end)
     ends = [(alpha_c, back.nodes[-1])]
@@ -287,19 +323,20 @@ def split(orders: StepOrders, level: int, x: float, share: float = 0.3) -> StepO
     )
 
 
-def _at(opening: Opening, task: Task) -> list[Candidate]:
-    """The solutions with one step at the task's alpha, on all stretches of a curve."""
-    alpha, equations = task.alpha, step_equations(task, 1)
+def solutions_on(opening: Opening, equations: StepEquations) -> list[Candidate]:
+    """The solutions with one step at the equations' alpha, on all stretches of a curve."""
+    alpha = equations.alpha
     starts = []
     for stretch in opening.stretches:
         if stretch.low <= alpha <= stretch.high:
             starts.append((stretch.start(alpha), (stretch.order % 2 == 0) == opening.even))
     # between the last node of a curve and the instability the step closes in proportion to the distance
-    alpha_c, begin = opening.ends[0]
-    if min(alpha_c, begin.c) < alpha < max(alpha_c, begin.c) and not starts:
-        y = begin.x[:-1].copy()
-        y[3] += math.log((alpha - alpha_c) / (begin.c - alpha_c))
-        starts.append((y, opening.even))
+    outermost = (opening.stretches[0], opening.stretches[-1])
+    for (alpha_c, last), stretch in zip(opening.ends, outermost, strict=False):
+        if min(alpha_c, last.c) < alpha < max(alpha_c, last.c):
+            y = last.x[:-1].copy()
+            y[3] += math.log((alpha - alpha_c) / (last.c - alpha_c))
+            starts.append((y, (stretch.order % 2 == 0) == opening.even))
     candidates = []
     for y, even in starts:
         root = newton(equations, y, polish=True)
@@ -312,8 +349,8 @@ def _at(opening: Opening, task: Task) -> list[Candidate]:
 # --- more steps, and what is returned ---------------------------------------------------------------------------------
 
 
-def _steps(
-    task: Task, start: Candidate | Solution, rsb: int | str, on_failure: str, parisi: float | None
+def with_steps(
+    task: Task, start: Candidate | Solution, rsb: int | str, on_failure: str, parisi: float | None = None
 ) -> StepSolution:
     """The solution with `rsb` steps that belongs to a replica-symmetric or one-step one."""
     if isinstance(start, Solution):

@@ -10,6 +10,7 @@ from ..step_solution import StepSolution
 from .chain import solve_chain
 from .one_task import solve_task
 from .rsb_solve import solve_steps
+from .step_chain import solve_step_chain
 
 
 @overload
@@ -21,6 +22,14 @@ def solve(
     rsb: int | Literal["converged"],
     parisi: float | None = None,
 ) -> StepSolution: ...
+@overload
+def solve(
+    problem: Chain,
+    *,
+    branch: Literal["best", "thermodynamic"] = "best",
+    on_failure: str = "raise",
+    rsb: int | Literal["converged"],
+) -> ChainSolution: ...
 @overload
 def solve(problem: Task, *, branch: Literal["all"], on_failure: str = "raise") -> list[Solution]: ...
 @overload
@@ -67,7 +76,8 @@ def solve(
     on_failure : "raise" a ConvergenceError, or "return" the unconverged Solution, whose status says so.
     rsb : None for replica symmetry; a number k >= 0 for k steps of replica symmetry breaking, or "converged": as many
         as eps_g asks for (until it moves by less than 1e-6). Then solutions whose replica symmetry is unstable are
-        replaced by those with steps, and "best" is "thermodynamic" (a Task only).
+        replaced by those with steps, and "best" is "thermodynamic". In a Chain every task may break
+        (`statmech_cl.equilibrium.step_chain`); branch is then "best", "thermodynamic" or "all".
     parisi : prescribes the breaking point x_1 of one step, 0 < parisi < 1 (with rsb=1 only).
 
     Returns
@@ -85,10 +95,12 @@ def solve(
     """
     if rsb is None and parisi is not None:
         raise ValueError(f"parisi must come with rsb=1, got parisi {parisi!r} without rsb")
-    if rsb is not None and not isinstance(problem, Task):
-        raise ValueError(f"problem must be a Task with rsb, got {problem!r}")
     if rsb is not None and isinstance(problem, Task):
         return solve_steps(problem, rsb, branch, on_failure, parisi)
+    if rsb is not None and isinstance(problem, Chain):
+        if parisi is not None:
+            raise ValueError(f"parisi must come with a Task, got {parisi!r} with a Chain")
+        return solve_step_chain(problem, rsb, branch, on_failure)
     if isinstance(problem, Task):
         return solve_task(problem, branch, on_failure)
     if isinstance(problem, Chain):

@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels.steps import climb, field_grid
+from ..orders import StepOrders
 from ..solution import ConvergenceError
 from ..validation import check_count, check_number
-from .rsb import StepOrders, weights_of
+from .rsb import weights_of
 from .rsb_solve import opened_somewhere
 from .saddle import DIFFERENCE, RESIDUAL_WANTED, Root, newton
 

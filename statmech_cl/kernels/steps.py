@@ -9,7 +9,8 @@ converges exponentially as long as its steps are below the widths of all the Gau
 and the number of levels is free.
 
 Energetic side: f_k = F of `energetic`, at V = q_star - q_k; level 0 is 2 H(r z / sqrt(q_0 - r^2)) Dz, w = sqrt(q_0) z.
-Entropic side: g_k = ln Z of `entropic`, with a = q_star_hat - q_hat_k / 2 and Delta_l the steps of q_hat.
+Entropic side: g_k = ln Z of `entropic`, with a = q_star_hat - q_hat_k / 2 and Delta_l the steps of q_hat; or that of
+another local measure.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import numpy as np
 
 from ._jit import njit, njit_sums
 from .energetic import tilted_into
-from .entropic import graded_nodes, half_nodes, local_moments, local_nodes, sign_shares, window
 from .gaussian import upper_tail
+from .grids import graded_nodes
+from .local import half_nodes, local_moments, local_nodes, sign_shares, window
 from .vector import exp
 
 MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
@@ -240,10 +242,8 @@ def field_grid(mean_low, mean_high, variance, steps, xs, a, refine):
 
 
 @njit
-def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
-    """One pass over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
-    q_star - q_k, 1 - q_star, q_0 - r^2, G_S, E g_l''^2 of all levels, E x_l (g_l - g_{l-1}), the masses at level k.
-    """
+def local_functions(b, a, kappa, refine):
+    """ln Z, <m>, <1 - m^2> and <m^2> - <m>^2 at the fields b, each (n,)."""
     n = b.size
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
     _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
@@ -259,7 +259,19 @@ def entropic_steps(b, jacobian, mass, steps, xs, a, kappa, refine):
         g[k], mean[k], _, _, edge[k], variance[k] = local_moments(
             b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
         )
-    g0, mean0, top, gains, entropies, bends = climb(b, jacobian, g, mean, variance, xs, steps, mass)
+    return g, mean, edge, variance
+
+
+@njit
+def entropic_steps(b, jacobian, mass, g, mean, slope, edge, variance, steps, xs):
+    """One sweep over the sites whose fields have mass (2, n) at level 0, for s = +1 and s = -1: q_0, r, the steps of q,
+    q_star - q_k, 1 - q_star, q_0 - r^2, G_S, E g_l''^2 of all levels, E x_l (g_l - g_{l-1}), the masses at level k.
+
+    The local measure comes as functions of the field, each (n,): ln Z, its first two derivatives <m> and `slope`,
+    <1 - m^2>, and what goes into q_star - q_k, on [-1, 1] the slope once more.
+    """
+    n = b.size
+    g0, mean0, top, gains, entropies, bends = climb(b, jacobian, g, mean, slope, xs, steps, mass)
     r = 0.0
     for k in range(n):
         r += (mass[0, k] - mass[1, k]) * mean0[k]

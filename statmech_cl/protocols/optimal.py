@@ -1,10 +1,14 @@
-"""optimise(chain): the anchors that leave the least error after the last task, by derivatives of the theory.
+"""optimise(chain): the protocol that leaves the least error after the last task, by derivatives of the theory.
 
-The errors after the last task are eps_g[T, k](u), u the chosen parameters: ln gamma, or memory, of each later task. At
-every iterate the whole chain is solved and certified. Derivatives are central differences of step 1e-4 in u, for which
-Newton's method begins at the iterate's own solutions and goes on from the task that the parameter belongs to: the
-iterate and its neighbours lie on one branch. "mean" and weights are minimised by L-BFGS-B, "worst" by SLSQP as the
-least bound on all errors.
+The errors after the last task are eps_g[T, k](u), u the chosen parameters of each later task: ln gamma, memory, and the
+patterns of task 1 that are replayed, per weight. At every iterate the whole chain is solved and certified. Derivatives
+come from the fixed points themselves. Task t solves G_t(y_t; u, reference) = y' - y = 0, so
+
+    dy_t/du = -(dG_t/dy)^-1 (dG_t/du at fixed y_t),    d eps_g/du = what the end reads of all dy_t and of u itself
+
+from the task that a parameter belongs to up to the last, the reference of each moving with those before it. No equation
+is solved again: dG_t/dy, dG_t/du and the end's reading are central differences of explicit functions, of step 1e-4.
+"mean" and weights are minimised by L-BFGS-B, "worst" by SLSQP as the least bound on all errors.
 """
 
 from __future__ import annotations
@@ -16,18 +20,19 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from ..equilibrium.chain import Walk
-from ..equilibrium.saddle import failure, newton, read
+from ..equilibrium.chain import Walk, without_patterns
+from ..equilibrium.saddle import Equations
 from ..equilibrium.solve import solve
-from ..problem import Chain
+from ..problem import Chain, Task
 from ..solution import ChainSolution, ConvergenceError
 from ..validation import check_choice, check_count, check_number
 
-PARAMETERS = ("gamma", "memory")
-BOUNDS = {"gamma": (1e-3, 10.0), "memory": (0.0, 1.0)}
+PARAMETERS = ("gamma", "memory", "replay")
+BOUNDS = {"gamma": (1e-3, 10.0), "memory": (0.0, 1.0), "replay": (0.0, 2.0)}
 
-_STEP = 1e-4  # of the central differences
-_STARTS = {"gamma": (0.1, 1.0, 0.02, 0.4), "memory": (0.9, 0.6, 0.98, 0.75)}
+_STEP = 1e-4  # of the differences
+_NO_REPLAY = 1e-9  # the least replay of an iterate: its equations keep their number of unknowns
+_STARTS = {"gamma": (0.1, 1.0, 0.02, 0.4), "memory": (0.9, 0.6, 0.98, 0.75), "replay": (0.3, 0.1, 1.0, 0.02)}
 _ACTIVE = 1e-6  # an error this near to the largest counts as the largest
 _AT_BOUND = 1e-9
 _MOST_ITERATIONS = 60
@@ -36,15 +41,16 @@ _TOLERANCE = 1e-10  # of the objective
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Protocol:
-    """A chain whose anchors are optimal, and what certifies it.
+    """A chain whose protocol is optimal, and what certifies it.
 
     Attributes
     ----------
     chain : with the optimal parameters. solution : its ChainSolution.
     values : {"gamma": (T - 1,), ...} the parameters found, one a later task.
     objective : what was minimised, at the optimum.
-    gradient : what is left of the derivative at the optimum, in ln gamma and memory, once the directions that bounds
-        forbid are taken out (for "worst": of the best mixture of the largest errors). Small where the optimum is one.
+    gradient : what is left of the derivative at the optimum, in ln gamma, memory and replay, once the directions that
+        bounds forbid are taken out (for "worst": of the best mixture of the largest errors). Small where the optimum is
+        one.
     gradient_error : largest change of the derivatives when the step of the differences is doubled.
     thermodynamic : whether each task's solution has the largest free entropy of those that Newton's method reaches from
         the anchor alone and from perfect overlap; False where another branch wins.
@@ -62,6 +68,26 @@ class Protocol:
     starts: list[float]
     n_solves: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: the parameters chosen, the objective, what certifies it, the chain and its solution."""
+        names = ("objective", "gradient", "gradient_error", "thermodynamic", "starts", "n_solves")
+        told = {name: getattr(self, name) for name in names}
+        told["starts"] = [None if np.isnan(value) else value for value in self.starts]
+        values = {name: row.tolist() for name, row in self.values.items()}
+        return {"values": values, **told, "chain": self.chain.to_dict(), "solution": self.solution.to_dict()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each later task: its number, what was chosen, and eps_g on it at the end."""
+        return [
+            {
+                "task": t + 1,
+                **{name: float(row[t - 1]) for name, row in self.values.items()},
+                "eps_g": float(self.solution.eps_g[-1, t]),
+                "thermodynamic": self.thermodynamic[t],
+            }
+            for t in range(1, len(self.chain.tasks))
+        ]
+
     def __repr__(self) -> str:
         """Short: the parameters, the objective, and what is left of its derivative."""
         told = ", ".join(f"{name}=[{', '.join(f'{v:.4g}' for v in row)}]" for name, row in self.values.items())
@@ -76,19 +102,19 @@ def optimise(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     n_starts: int = 2,
 ) -> Protocol:
-    """The gamma (and memory) of each later task that leave the least error after the last one.
+    """The gamma, memory or replay of each later task that leave the least error after the last one.
 
     Parameters
     ----------
     chain : two tasks or more; its own values of what is in `over` are not read.
-    over : "gamma", "memory", or both.
+    over : one or several of "gamma", "memory", and "replay" (patterns of task 1 per weight, learned again).
     objective : "mean" of the errors on all tasks after the last, "worst" of them, or T weights >= 0 of their sum.
-    bounds : {"gamma": (low, high)}, {"memory": (low, high)}; default 1e-3 to 10 and 0 to 1.
+    bounds : {"gamma": (low, high)}, likewise "memory" and "replay"; default 1e-3 to 10, 0 to 1, 0 to 2.
     n_starts : 1 to 4 starts; the best end is returned.
 
     Raises
     ------
-    ValueError : an argument out of range, a task without anchor.
+    ValueError : an argument out of range, a task without the anchor or the patterns that a parameter needs.
     ConvergenceError : no start reached an end.
     """
     problem = checked(chain, over, objective, bounds)
@@ -109,11 +135,11 @@ def optimise(
         assert refused is not None
         raise refused
     value, u = min(reached, key=lambda end: end[0])
-    final = problem.chain_at(u)
+    final = problem.chain_at(problem.settled(u))
     derivative, doubled = problem.derivatives(u), problem.derivatives(u, 2.0 * _STEP)
     solution = solve(final)
     return Protocol(
-        chain=final, solution=solution, values=problem.parameters(u), objective=value,
+        chain=final, solution=solution, values=problem.parameters(problem.settled(u)), objective=value,
         gradient=problem.left(u, derivative), gradient_error=float(np.abs(doubled - derivative).max()),
         thermodynamic=[task.thermodynamic is True for task in solution.tasks], starts=[end[0] for end in ends],
         n_solves=problem.n_solves,
@@ -126,12 +152,14 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
         raise ValueError(f"chain must be a Chain of two tasks or more, got {chain!r}")
     names = (over,) if isinstance(over, str) else tuple(over)
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"over must be distinct names among gamma, memory, got {over!r}")
+        raise ValueError(f"over must be distinct names among {', '.join(PARAMETERS)}, got {over!r}")
     for name in names:
         check_choice("over", name, PARAMETERS)
     for task in chain.tasks[1:]:
-        if task.anchor == "none":
-            raise ValueError("anchor must not be 'none' in a chain to optimise, got 'none'")
+        if task.anchor == "none" and names != ("replay",):
+            raise ValueError("anchor must not be 'none' where gamma or memory is chosen, got 'none'")
+        if "replay" in names:
+            replace(task, replay={1: 1.0})  # refuses what does not go with replay
     weights = None
     if isinstance(objective, str):
         check_choice("objective", objective, ("mean", "worst"))
@@ -144,7 +172,7 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
     limits = dict(BOUNDS)
     for name, (low, high) in (bounds or {}).items():
         check_choice("bounds", name, names)
-        top = BOUNDS[name][1] if name == "memory" else np.inf
+        top = BOUNDS["memory"][1] if name == "memory" else np.inf
         low = check_number(f"bounds[{name!r}]", low, low=0.0, open_low=name == "gamma")
         limits[name] = (low, check_number(f"bounds[{name!r}]", high, low=low, high=top, open_low=True))
     return _Problem(chain, names, weights, limits)
@@ -160,6 +188,7 @@ class _Problem:
     limits: dict[str, tuple[float, float]]
     n_solves: int = 0
     walks: dict[bytes, list[Walk]] = field(default_factory=dict)
+    slopes: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
 
     @property
     def later(self) -> int:
@@ -172,7 +201,17 @@ class _Problem:
         return np.repeat(np.array(ends), self.later, axis=0)
 
     def coordinate(self, name: str, value: float) -> float:
+        if name == "replay":
+            return max(value, _NO_REPLAY)
         return float(np.log(value)) if name == "gamma" else value
+
+    def settled(self, u: np.ndarray) -> np.ndarray:
+        """u, with no replay at all where the least replay of an iterate is the best."""
+        rows = np.reshape(u, (len(self.over), self.later)).copy()
+        for name, row in zip(self.over, rows, strict=True):
+            if name == "replay":
+                row[row <= _NO_REPLAY + _AT_BOUND] = 0.0
+        return rows.ravel()
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         rows = np.reshape(u, (len(self.over), self.later))
@@ -182,7 +221,7 @@ class _Problem:
         tasks = list(self.chain.tasks)
         for name, row in self.parameters(u).items():
             for t, value in enumerate(row, start=1):
-                changed: dict[str, Any] = {name: float(value)}
+                changed: dict[str, Any] = {name: {1: float(value)} if name == "replay" else float(value)}
                 tasks[t] = replace(tasks[t], **changed)
         return replace(self.chain, tasks=tuple(tasks))
 
@@ -207,37 +246,56 @@ class _Problem:
             self.walks[key] = walks
         return self.walks[key]
 
-    def derivatives(self, u: np.ndarray, step: float = _STEP) -> np.ndarray:
-        """d eps_g[T, k] / d u_i, (T, n); one-sided of second order where a bound of memory is within the step."""
-        columns = []
-        for i in range(u.size):
-            e = np.zeros(u.size)
-            e[i] = step
-            first = 1 + i % self.later
-            low, high = self.box[i] if self.over[i // self.later] == "memory" else (-np.inf, np.inf)
-            if u[i] + step > high or u[i] - step < low:
-                e = -e if u[i] + step > high else e
-                near, far = self._beside(u, u + e, first), self._beside(u, u + 2.0 * e, first)
-                columns.append((4.0 * near - far - 3.0 * self.errors(u)) / (2.0 * e[i]))
-            else:
-                columns.append((self._beside(u, u + e, first) - self._beside(u, u - e, first)) / (2.0 * step))
-        return np.column_stack(columns)
+    def _slopes(self, u: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """y_t and dG_t/dy of every task at an iterate; both empty for the first task and for one without patterns."""
+        key = u.tobytes()
+        if key not in self.slopes:
+            walks, tasks = self._walks(u), self.chain_at(u).tasks
+            slopes = [(np.zeros(0), np.zeros((0, 0)))] * len(tasks)
+            for t in range(1, len(tasks)):
+                if tasks[t].alpha > 0.0:
+                    equations = walks[t - 1].equations(t, tasks[t])
+                    y = equations.beside(walks[t].solutions[t])
+                    ends = [(equations.image(y + e).gap, equations.image(y - e).gap) for e in _STEP * np.eye(y.size)]
+                    slopes[t] = y, np.column_stack([up - down for up, down in ends]) / (2.0 * _STEP)
+            self.slopes[key] = slopes
+        return self.slopes[key]
 
-    def _beside(self, u: np.ndarray, v: np.ndarray, first: int) -> np.ndarray:
-        """The errors at v, next to u and equal to it before task `first`, on the same branches."""
-        known, tasks = self._walks(u), self.chain_at(v).tasks
-        walk = known[first - 1]
+    def derivatives(self, u: np.ndarray, step: float = _STEP) -> np.ndarray:
+        """d eps_g[T, k] / d u_i, (T, n); one-sided of second order where a bound of memory or replay is within the
+        step."""
+        return np.column_stack([self._derivative(u, i, step) for i in range(u.size)])
+
+    def _derivative(self, u: np.ndarray, i: int, step: float) -> np.ndarray:
+        """One column: u_i moves at every place of a stencil, and the tasks follow it to first order."""
+        known, slopes = self._walks(u), self._slopes(u)
+        first = 1 + i % self.later
+        low, high = (-np.inf, np.inf) if self.over[i // self.later] == "gamma" else self.box[i]
+        places, weights = np.array([-1.0, 1.0]), np.array([-0.5, 0.5])  # and weight 0 here
+        if u[i] + step > high or u[i] - step < low:
+            places, weights = np.array([1.0, 2.0]), np.array([2.0, -0.5])  # and weight -3/2 here
+            if u[i] + step > high:
+                places, weights = -places, -weights
+        here = -weights.sum()
+        moved = [self.chain_at(u + place * step * np.eye(u.size)[i]).tasks for place in places]
+        walks = [known[first - 1]] * places.size
         for t in range(first, self.later + 1):
-            equations = walk.equations(t, tasks[t])
-            at = known[t].solutions[t]
-            if tasks[t].alpha == 0.0:
-                walk = walk.step(t, "best", "raise")[0]
+            y, jacobian = slopes[t]
+            equations = [walk.equations(t, tasks[t]) for walk, tasks in zip(walks, moved, strict=True)]
+            if y.size == 0:
+                walks = [
+                    walk.go_on(t, each.site, without_patterns(tasks[t], each))
+                    for walk, each, tasks in zip(walks, equations, moved, strict=True)
+                ]
                 continue
-            root = newton(equations, equations.beside(at), polish=True)
-            if not root.converged:
-                raise failure(f"task {t + 1} beside an iterate", root, "give other bounds")
-            walk = walk.go_on(t, equations.site, read(tasks[t], equations, root.image))
-        return _errors(walk)
+            gap = sum(weight * each.image(y).gap for weight, each in zip(weights, equations, strict=True))
+            shift = -np.linalg.solve(jacobian, gap)  # dy_t/du_i times the step
+            walks = [
+                _go_on(walk, t, tasks[t], each, y + place * shift)
+                for walk, each, tasks, place in zip(walks, equations, moved, places, strict=True)
+            ]
+        total = sum(weight * _errors(walk) for weight, walk in zip(weights, walks, strict=True))
+        return (total + here * _errors(known[-1])) / step
 
     def minimise(self, begin: np.ndarray) -> np.ndarray:
         """Where the objective is least, from one start."""
@@ -276,6 +334,14 @@ class _Problem:
         system, wanted = np.vstack([columns, ones]), np.append(np.zeros(u.size), heavy)
         mixture = optimize.nnls(system, wanted)[0]
         return float(np.linalg.norm(columns @ mixture))
+
+
+def _go_on(walk: Walk, t: int, task: Task, equations: Equations, y: np.ndarray) -> Walk:
+    """The chain after task t, had it ended at y: only the conjugates of its solution are read."""
+    image = equations.image(y)
+    r_hat_1 = None if image.replayed is None else image.replayed.r_hat
+    solution = replace(walk.solutions[0], task=task, r_hat_1=r_hat_1, **image.hats._asdict())
+    return walk.go_on(t, equations.site, solution)
 
 
 def _errors(walk: Walk) -> np.ndarray:

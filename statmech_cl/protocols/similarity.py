@@ -26,6 +26,7 @@ from ..solution import ConvergenceError, Solution, Status
 from ..validation import check_choice, check_count, check_number
 
 PARAMETERS = ("overlap", "alpha_2", "gamma")
+_GRIDS = ("forgetting", "transfer", "eps_1", "eps_2", "alone", "replicon")
 
 _QUADRATURE_WANTED = 1e-9
 _SAME = 1e-5  # between two roots, in the unknowns
@@ -70,6 +71,25 @@ class SimilarityMap:
     @property
     def transfer(self) -> np.ndarray:
         return self.alone - self.eps_2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: x, y, xs, ys, before, the grids (row by row of ys, None where nothing is certified), lines."""
+        grids = {
+            name: [[float(v) if np.isfinite(v) else None for v in row] for row in getattr(self, name)]
+            for name in _GRIDS
+        }
+        reason = self.reason.tolist()
+        plain = {"x": self.x, "y": self.y, "xs": self.xs.tolist(), "ys": self.ys.tolist(), "before": self.before}
+        return {**plain, **grids, "reason": reason, "lines": self.lines}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each point."""
+        plain = self.to_dict()
+        return [
+            {self.x: x, self.y: y, **{name: plain[name][j][i] for name in (*_GRIDS, "reason")}}
+            for j, y in enumerate(plain["ys"])
+            for i, x in enumerate(plain["xs"])
+        ]
 
     def __repr__(self) -> str:
         """Short: the plane, and how much of it is certified."""
