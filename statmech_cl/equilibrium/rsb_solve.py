@@ -1,7 +1,7 @@
 """The solutions with k steps of replica symmetry breaking at a point.
 
-The curves of one step come from `rsb_openings`. Each further step opens a level whose own replicon exceeds 1; where none
-does, further steps stay closed and change nothing.
+The curves of one step come from `rsb_openings`. Each further step opens a level whose own replicon exceeds 1; where
+none does, further steps stay closed and change nothing.
 """
 
 from __future__ import annotations
