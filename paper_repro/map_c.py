@@ -7,9 +7,9 @@ By the dynamical theory of descent on the whole batch, at the one setting of `cu
 
 Rule: independent draws at three points give the same rate and overshoot within 3 standard errors of the difference, and
 no standard error on the map is above 0.004 in overshoot. The theory itself is judged beside descent by
-`forgetting-curves`. (At scale quick the wanted accuracy is not reached: the largest error was 0.0053 at seed 8000, where
-the two epochs of an overshoot were taken for independent, 0.0041 at seed 9000 and 8 batches, 0.0048 at seed 10000 and
-12 batches. The draws agreed each time.)
+`forgetting-curves`. (At scale quick the wanted accuracy is not reached: the largest error was 0.0053 at seed 8000,
+where the two epochs of an overshoot were taken for independent, 0.0041 at seed 9000 with 8 batches, 0.0048 at seed
+10000 with 12. The draws agreed each time.)
 """
 
 from __future__ import annotations

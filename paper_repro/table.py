@@ -37,7 +37,9 @@ from . import (
     settings,
     spectral,
     switch,
+    tree_a,
     tree_b,
+    tree_c,
     tree_gibbs,
     two_tasks,
 )
@@ -152,14 +154,22 @@ _TABLE = (
     _of(rsb_b, "rsb-b", "P(q): the sampled overlaps beside the theory's weights", "4 min", "~40 min"),
     _of(rsb_c, "rsb-c", "complexity against free entropy with one step, by theory", "5 s", "10 s"),
     _of(
+        tree_a,
+        "tree-a",
+        "eps_g against alpha of trees: theory, sampler, descent; few units; shared inputs",
+        "4 min",
+        "~1 h",
+    ),
+    _of(
         tree_b,
         "tree-b",
         "trees of 0 to 3 hidden layers: forgetting and gain against the teachers' overlap, by theory",
         "11 s",
         "11 s",
     ),
+    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "~10 min", "~10 min"),
     _of(
-        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "8 min", "~3 h"
+        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "~6 min", "~1 h"
     ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
