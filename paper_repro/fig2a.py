@@ -2,7 +2,8 @@
 
 Descent minimises E and stops where its fields happen to be; equilibrium theory is about exp(-beta E), which Hamiltonian
 Monte Carlo samples. The sampler is run where the replicon is below 1: beyond, equilibrium theory with one overlap does
-not claim to hold, and walkers of any affordable length disagree.
+not claim to hold, and walkers of any affordable length disagree. The dotted lines have steps of replica symmetry
+breaking, as many as eps_g asks for; figure rsb-a judges them.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from .figure import Context, Data, Verdict
 __all__ = ["SCALES", "compute", "draw", "verdict"]
 
 _ALPHAS = [0.2, 0.4, 0.6]
+_SIZES = one_task.scales(steps=one_task.STEPS)
 SCALES: dict[str, dict[str, Any]] = {
-    "quick": {**one_task.scales()["quick"], "gibbs": {"alphas": _ALPHAS, "sizes": [[100, 16], [200, 12]]}},
-    "paper": {**one_task.scales()["paper"], "gibbs": {"alphas": _ALPHAS, "sizes": [[200, 40], [400, 20]]}},
+    "quick": {**_SIZES["quick"], "gibbs": {"alphas": _ALPHAS, "sizes": [[100, 16], [200, 12]]}},
+    "paper": {**_SIZES["paper"], "gibbs": {"alphas": _ALPHAS, "sizes": [[200, 40], [400, 20]]}},
 }
 NAMES = ("q", "r", "q_star")
 
@@ -43,7 +45,8 @@ def draw(data: Data) -> Any:
 
     figure, ax = figures.new(width=4.4, height=3.4)
     one_task.draw_panel(ax, data, NAMES)
-    title = "strong lines: dynamical theory, circles: descent\npale lines: equilibrium, diamonds: the sampler"
+    title = "strong lines: dynamical theory, circles: descent\npale lines: equilibrium, dotted: with steps\n"
+    title += "diamonds: the sampler"
     ax.legend(title=title, title_fontsize=7, loc="lower right")
     ax.set_title(rf"$\beta={data.parameters['beta']:g}$")
     return figure

@@ -11,7 +11,7 @@ from .one_task import compute
 
 __all__ = ["SCALES", "compute", "draw", "verdict"]
 
-SCALES = one_task.scales()
+SCALES = one_task.scales(steps=one_task.STEPS)
 NAMES = ("p", "eps_g")
 # The paper quotes eps_g ~ alpha^-13.1 at large alpha: measured here over this range of the high-overlap branch.
 _POWER_RANGE = (1.9, 2.0)
@@ -24,7 +24,7 @@ def draw(data: Data) -> Any:
 
     figure, (left, right) = figures.new(1, 2)
     one_task.draw_panel(left, data, NAMES)
-    title = "strong lines: dynamical theory, circles: descent, pale lines: equilibrium"
+    title = "strong lines: dynamical theory, circles: descent, pale lines: equilibrium, dotted: with steps"
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2, title=title, title_fontsize=7)
     left.set_title(rf"$\beta={data.parameters['beta']:g}$")

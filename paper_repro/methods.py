@@ -35,9 +35,9 @@ def compute(context: Context) -> Data:
     descent = settings(batch=None, epochs=size["epochs"], records=20, test_patterns=0)
     rows = curves.compute(context, [{"alpha_1": alpha} for alpha in size["alphas"]], descent)
     grid = [{"alpha": alpha, **size["exact"], "seed": context.seed, **descent} for alpha in size["alphas"]]
-    for point, found in zip(grid, context.points(exact_row, grid, "exact method"), strict=True):
+    for point, curve in zip(grid, context.points(exact_row, grid, "exact method"), strict=True):
         for epoch, p, p_error, q_star, q_star_error in zip(
-            *(found[name] for name in ("epochs", "p", "p_error", "q_star", "q_star_error")), strict=True
+            *(curve[name] for name in ("epochs", "p", "p_error", "q_star", "q_star_error")), strict=True
         ):
             row = {"kind": "exact", "alpha_1": point["alpha"], "task": 1, "epoch": epoch, "p_1": p}
             # a method without a wrong sign in any sample cannot show a smaller share than one

@@ -14,18 +14,22 @@ from . import curves
 from .agreement import agreement, at_infinite_n
 from .figure import Context, Data, Row, Verdict
 from .perceptron_runs import prepare, without_seeds
+from .rsb_rows import step_row
 from .theory_rows import LINE_FROM, all_row, line_row
 
 # what a row of `curves` calls them
 COLUMNS = {"r": "r_1", "p": "p_1", "eps_g": "eps_1"}
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
+STEPS = [0.75, 1.525, 0.025]  # where the branch of low overlap is drawn with steps, at beta = 20 without a prior
+_OF_STEPS = ("alpha", *OBSERVABLES, "free_entropy", "replicon", "residual", "quadrature_error")
 NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_*$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
 
 
-def scales(*, beta: float = 20.0, prior: str = "none") -> dict[str, Any]:
-    """The sizes of a figure: alphas of the simulation; the theory's line covers (0, largest alpha]."""
+def scales(*, beta: float = 20.0, prior: str = "none", **more: Any) -> dict[str, Any]:
+    """The sizes of a figure: alphas of the simulation; the theory's line covers (0, largest alpha]. With `steps`, the
+    first and last alpha and their distance, the line with steps of replica symmetry breaking is drawn too."""
     alphas = [0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0]
-    shared = {"beta": beta, "prior": prior, "alphas": alphas}
+    shared = {"beta": beta, "prior": prior, "alphas": alphas, **more}
     return {
         "quick": {
             **shared,
@@ -47,7 +51,21 @@ def compute(context: Context) -> Data:
     rows = theory(context, alphas=size["alphas"], beta=size["beta"], prior=size["prior"])
     cases = [{"alpha_1": alpha, "prior": size["prior"]} for alpha in size["alphas"]]
     rows += curves.compute(context, cases, descent, last=True)
+    if "steps" in size:
+        rows += broken(context, size["steps"])
     return Data(rows, {**size, "descent": descent})
+
+
+def broken(context: Context, steps: Sequence[float]) -> list[dict[str, Any]]:
+    """Rows "steps": the branch of low overlap with as many steps of replica symmetry breaking as eps_g asks for, at the
+    alphas where one is open; "k" is their number."""
+    first, last, between = steps
+    alphas = [round(first + i * between, 10) for i in range(round((last - first) / between) + 1)]
+    beta = context.parameters["beta"]
+    grid = [{"alpha": alpha, "beta": beta, "rsb": "converged", "branch": "low"} for alpha in alphas]
+    found = context.points(step_row, grid, "steps of symmetry breaking")
+    opened = [row for row in found if row["missing"] is None and row["overlaps"][0] < row["overlaps"][-1]]
+    return [{"kind": "steps", "k": len(row["parisi"]), **{name: row[name] for name in _OF_STEPS}} for row in opened]
 
 
 def theory(context: Context, *, alphas: Sequence[float], beta: float, prior: str) -> list[dict[str, Any]]:
@@ -85,8 +103,9 @@ def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[
 
 
 def draw_panel(ax: Any, data: Data, names: Sequence[str], *, top: float = 0.7) -> None:
-    """Equilibrium lines, pale (dashed: replicon above 1); the dynamical theory through points of descent; diamonds of
-    the sampler; where free entropies cross, a grey line that says so below `top`, a share of the height."""
+    """Equilibrium lines, pale (dashed: replicon above 1; dotted: with steps of replica symmetry breaking); the
+    dynamical theory through points of descent; diamonds of the sampler; where free entropies cross, a grey line that
+    says so below `top`, a share of the height."""
     from statmech_cl import figures
 
     for name in names:
@@ -94,6 +113,10 @@ def draw_panel(ax: Any, data: Data, names: Sequence[str], *, top: float = 0.7) -
             line = data.select(kind="line", curve=number)
             stable = [point["stable"] for point in line]
             figures.curve(ax, line, name, stable=stable, alpha=0.4, linewidth=0.8)
+        steps = data.select(kind="steps")
+        if steps:
+            at, values = [row["alpha"] for row in steps], [row[name] for row in steps]
+            ax.plot(at, values, color=figures.COLORS[name], linestyle=":", linewidth=1.2)
         if data.select(kind="limit"):
             look = {"color": figures.COLORS[name], "label": NAMES[name]}
             curves.draw_line(ax, data, COLUMNS.get(name, name), "alpha_1", select={}, **look)
@@ -113,6 +136,9 @@ def legend(data: Data) -> tuple[list[Any], list[str]]:
 
     handles = [Line2D([], [], color="0.4", alpha=0.4)]
     labels = ["equilibrium"]
+    if data.select(kind="steps"):
+        handles.append(Line2D([], [], color="0.4", linestyle=":"))
+        labels.append("with steps")
     if data.select(kind="limit"):
         handles += [Line2D([], [], color="0.4"), Line2D([], [], color="0.4", marker="o", linestyle="none")]
         labels += ["dynamical theory", "descent"]

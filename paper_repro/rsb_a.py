@@ -2,7 +2,8 @@
 
 The sampler is replica exchange. The rule, written before the run that it judges: p and q_star, extrapolated in N, are
 set against one step by the rule of `agreement`. A point is judged where the median R-hat over problems and scalars is
-below 1.05 at every N; others are shown. So is replica symmetry (k = 0), which decides nothing.
+below 1.05 at every N; others are shown. So are replica symmetry (k = 0) and descent, which decide nothing: descent is
+no sampler.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from statmech_cl.estimate import Estimate
 
+from . import curves, one_task
 from .agreement import agreement, at_infinite_n
 from .figure import Context, Data, Row, Verdict
 from .perceptron_runs import prepare, without_seeds
@@ -34,17 +36,24 @@ def scales() -> dict[str, dict[str, Any]]:
         ]
 
     theory = {"beta": 20.0, "k": [0, 1, 2], "line": [0.5, 2.0, 0.025]}
+    descent = {name: _of_descent(size) for name, size in one_task.scales().items()}
     return {
-        "quick": {**theory, "cases": cases(few, far_few), "warmup": 300, "draws": 1200},
-        "paper": {**theory, "cases": cases(many, far_many), "warmup": 750, "draws": 3000},
+        "quick": {**theory, **descent["quick"], "cases": cases(few, far_few), "warmup": 300, "draws": 1200},
+        "paper": {**theory, **descent["paper"], "cases": cases(many, far_many), "warmup": 750, "draws": 3000},
     }
+
+
+def _of_descent(size: dict[str, Any]) -> dict[str, Any]:
+    """Descent as in figure 2b, and at the same points."""
+    return {"alphas": [alpha for alpha in size["alphas"] if alpha > 0.5], "sizes": size["sizes"],
+            "dynamics": size["dynamics"]}  # fmt: skip
 
 
 SCALES = scales()
 
 
 def compute(context: Context) -> Data:
-    """The lines of theory, the theory at the sampled alphas, the sampler at each N and its limits."""
+    """The lines of theory, the theory at the sampled alphas, the sampler at each N and its limits, descent's limits."""
     size = context.parameters
     low, high, step = size["line"]
     alphas = [round(low + i * step, 10) for i in range(round((high - low) / step) + 1)]
@@ -55,7 +64,20 @@ def compute(context: Context) -> Data:
         for alpha in alphas
     ]
     rows = [{"kind": "line", **row} for row in context.points(step_row, grid, "lines of theory")]
-    return Data([*rows, *theory(context), *sampled(context)], dict(size))
+    return Data([*rows, *theory(context), *sampled(context), *descended(context)], dict(size))
+
+
+def descended(context: Context) -> list[dict[str, Any]]:
+    """Rows "descent": where descent ends, N -> infinity."""
+    cases = [{"alpha_1": alpha, "prior": "none"} for alpha in context.parameters["alphas"]]
+    rows = curves.compute(context, cases, curves.whole_batch(replicas=2, records=1), last=True)
+    kept = {"alpha": "alpha_1", **{f"{name}{end}": f"{one_task.COLUMNS.get(name, name)}{end}"
+                                   for name in _TEX for end in ("", "_error")}}  # fmt: skip
+    return [
+        {"kind": "descent", **{name: row[column] for name, column in kept.items()}}
+        for row in rows
+        if row["kind"] == "limit"
+    ]
 
 
 def theory(context: Context) -> list[dict[str, Any]]:
@@ -117,6 +139,7 @@ def draw(data: Data) -> Any:
             points = data.select(kind="sampler", n=n)
             _points(ax, points, name, f"sampler, $N = {n}$", "o", str(0.75 - 0.25 * number))
         _points(ax, data.select(kind="limit"), name, r"sampler, $N \to \infty$", "D", "k")
+        _points(ax, data.select(kind="descent"), name, r"descent, $N \to \infty$", "^", "C4")
         ax.set_xlabel(r"$\alpha$")
         ax.set_ylabel(_TEX[name])
     axes[0].legend()

@@ -10,8 +10,9 @@ _KEPT = ("q", "r", "q_star", "p", "eps_g", "free_entropy", "replicon", "residual
          "parisi", "complexity")  # fmt: skip
 
 
-def step_row(*, alpha: float, beta: float, rsb: int, branch: str) -> dict[str, Any]:
-    """The solution with `rsb` steps on the branch "low" or "high"; "missing" says why there is none, or is None."""
+def step_row(*, alpha: float, beta: float, rsb: int | str, branch: str) -> dict[str, Any]:
+    """The solution with `rsb` steps (or "converged") on the branch "low" or "high"; "missing" says why there is none,
+    or is None."""
     from statmech_cl import ConvergenceError, solve
 
     try:

@@ -33,25 +33,25 @@ class Plane:
         return self.by_units.mean / units + self.by_inputs.mean / inputs
 
 
-def plane(found: Mapping[tuple[int, int], Estimate]) -> Plane:
+def plane(by_sizes: Mapping[tuple[int, int], Estimate]) -> Plane:
     """The plane through estimates at sizes (K, n); `n` of the limit is one more than its degrees of freedom (Welch).
 
     Raises
     ------
     ValueError : sizes that do not span a plane, or an error of 0.
     """
-    design = np.array([[1.0, 1.0 / units, 1.0 / inputs] for units, inputs in found])
-    if len(found) < 3 or np.linalg.matrix_rank(design) < 3 or not all(one.error > 0.0 for one in found.values()):
-        raise ValueError(f"found must hold sizes in a plane with errors above 0, got {dict(found)!r}")
-    mean, error = (np.array([getattr(one, name) for one in found.values()]) for name in ("mean", "error"))
+    design = np.array([[1.0, 1.0 / units, 1.0 / inputs] for units, inputs in by_sizes])
+    if len(by_sizes) < 3 or np.linalg.matrix_rank(design) < 3 or not all(one.error > 0.0 for one in by_sizes.values()):
+        raise ValueError(f"by_sizes must hold sizes in a plane with errors above 0, got {dict(by_sizes)!r}")
+    mean, error = (np.array([getattr(one, name) for one in by_sizes.values()]) for name in ("mean", "error"))
     weights = np.linalg.pinv(design / error[:, None]) / error  # (a, b, c) = weights @ mean
     fitted = weights @ mean
     spread = np.sqrt(((weights * error) ** 2).sum(axis=1))
     parts = (weights[0] * error) ** 2
-    freedom = parts.sum() ** 2 / sum(part**2 / (one.n - 1) for part, one in zip(parts, found.values(), strict=True))
+    freedom = parts.sum() ** 2 / sum(part**2 / (one.n - 1) for part, one in zip(parts, by_sizes.values(), strict=True))
     count = round(freedom) + 1
     a, b, c = (Estimate(float(v), float(s), count) for v, s in zip(fitted, spread, strict=True))
     chi2 = float((((mean - design @ fitted) / error) ** 2).sum())
     if not math.isfinite(chi2):
-        raise ValueError(f"found must hold finite estimates, got {dict(found)!r}")
-    return Plane(a, b, c, chi2, len(found) - 3)
+        raise ValueError(f"by_sizes must hold finite estimates, got {dict(by_sizes)!r}")
+    return Plane(a, b, c, chi2, len(by_sizes) - 3)

@@ -232,7 +232,7 @@ def _by_first(
     # unit 2 in m and in its derivative: (a_1, points of unit 2, sorted points of the others)
     plain, turned = (np.einsum("abt,ib->ait", rest.tensor, part) for part in (here.m, here.first))
     half = (k + 1) // 2
-    both, one, neither = (_at_least(law, half - found) for found in (2, 1, 0))
+    both, one, neither = (_at_least(law, half - count) for count in (2, 1, 0))
     two = up[:, None]
     split = two * law[half - 2] + (1.0 - two) * law[half - 1]
     shape = plain.shape

@@ -81,11 +81,11 @@ def test_error_by_enumeration(units: int) -> None:
 
 
 def test_three_units_solve() -> None:
-    (found,) = solve_few_units(3, [0.2])
+    (solution,) = solve_few_units(3, [0.2])
     many = solve(Task(alpha=0.2, channel=Tree()))
     one = solve(Task(alpha=0.2))
-    assert found.residual < 1e-10 and found.quadrature_error < 1e-7
-    assert many.r < found.r < one.r and one.q < found.q < many.q
+    assert solution.residual < 1e-10 and solution.quadrature_error < 1e-7
+    assert many.r < solution.r < one.r and one.q < solution.q < many.q
 
 
 def test_what_is_refused() -> None:

@@ -27,6 +27,7 @@ SMALL: dict[str, Any] = {
     "alphas": [0.5, 1.6, 2.0],
     "sizes": [[30, 4], [60, 3]],
     "dynamics": {"samples": 512, "batches": 2},
+    "steps": [0.5, 0.8, 0.3],
 }
 
 
@@ -63,6 +64,12 @@ def test_solutions_at_the_simulated_alphas(data: Data) -> None:
     coexisting = data.select(kind="solution", alpha=1.6)
     assert [row["between"] for row in coexisting] == [False, True, False]
     assert [row["thermodynamic"] for row in coexisting] == [True, False, False]
+
+
+def test_the_line_with_steps_begins_where_one_opens(data: Data) -> None:
+    (row,) = data.select(kind="steps")
+    found = solve(Task(alpha=0.8), rsb=1, branch="low")
+    assert (row["alpha"], row["k"], row["q_star"], row["p"]) == (0.8, 1, found.q_star, found.p)
 
 
 def test_every_alpha_has_theory_descent_at_each_n_and_its_limit(data: Data) -> None:

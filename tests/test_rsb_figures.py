@@ -16,7 +16,13 @@ from statmech_cl.paper_repro.rsb_rows import held_row, step_row
 CASES = [{"alpha": 1.0, "beta_low": 8.0, "sizes": [[20, 3, 3], [30, 3, 3]]}]
 SAMPLER: dict[str, Any] = {"k": [0, 1], "cases": CASES, "warmup": 10, "draws": 12}
 SMALL: dict[str, dict[str, Any]] = {
-    "rsb-a": {**SAMPLER, "line": [0.5, 2.0, 0.75]},
+    "rsb-a": {
+        **SAMPLER,
+        "line": [0.5, 2.0, 0.75],
+        "alphas": [0.8],
+        "sizes": [[30, 3], [60, 3]],
+        "dynamics": {"samples": 512, "batches": 2},
+    },
     "rsb-b": SAMPLER,
     "rsb-c": {"alphas": [1.0], "x": [0.1, 0.8, 3], "marked": [0.4]},
 }

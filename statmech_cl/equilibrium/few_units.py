@@ -27,7 +27,7 @@ def solve_few_units(units: int, alphas: Sequence[float], *, beta: float = 20.0) 
     ValueError : units, alphas or beta out of range.
     ConvergenceError : no iteration converged.
     """
-    found = []
+    solutions = []
     for alpha in alphas:
         task = Task(alpha=alpha, beta=beta, channel=FewUnits(units=units))
         near = solve_task(Task(alpha=alpha, beta=beta, channel=Tree()), "low", "raise")
@@ -36,5 +36,5 @@ def solve_few_units(units: int, alphas: Sequence[float], *, beta: float = 20.0) 
         root = newton(equations, equations.beside(near))
         if not root.converged:
             raise failure(f"{units} units, {describe(task)}", root, "take a smaller alpha")
-        found.append(certify(task, equations, root))
-    return found
+        solutions.append(certify(task, equations, root))
+    return solutions

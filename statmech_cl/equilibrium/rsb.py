@@ -116,10 +116,11 @@ class StepImage(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether y' - y is as small as double precision lets it be."""
+        """Whether y' - y is as small as double precision lets it be; of a small step only the digits that q has."""
         k = self.areas.size if self.free else 0
-        of_orders = np.abs(self.gap[: self.gap.size - k]).max()
-        if not (of_orders < max(_TARGET, _ROUNDING * self.hats.size) and self.residual < RESIDUAL_WANTED):
+        of_orders = np.abs(self.gap[: self.gap.size - k])
+        of_orders[3:] *= np.minimum(self.before.steps / self.before.q, 1.0)
+        if not (of_orders.max() < max(_TARGET, _ROUNDING * self.hats.size) and self.residual < RESIDUAL_WANTED):
             return False
         floor = _AREA_ROUNDING * self.hats.overlaps[1:]
         return k == 0 or bool(np.all((np.abs(self.areas) < floor) | (np.abs(self.gap[-k:]) < _TARGET)))
