@@ -22,7 +22,15 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("figure", sorted(SMALL))
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "map-b",
+        "map-c",
+        pytest.param("replay-b", marks=pytest.mark.slow),
+        pytest.param("optimum-a", marks=pytest.mark.slow),
+    ],
+)
 def test_figure_is_computed_judged_and_drawn(figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scales = FIGURES[figure].scales
     small = {**copy.deepcopy(scales["quick"]), **SMALL[figure]}
