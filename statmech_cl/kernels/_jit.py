@@ -23,11 +23,11 @@ njit_loop = _njit(cache=True, error_model="numpy", nogil=True, fastmath={"nsz", 
 njit_inline = _njit(cache=True, error_model="numpy", nogil=True, forceinline=True)
 
 
-@intrinsic
-def fma(context: Any, x: Any, y: Any, z: Any) -> Any:
-    """x y + z, rounded once."""
-
+def _fma(context: Any, x: Any, y: Any, z: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.fma(*values)
 
     return types.float64(types.float64, types.float64, types.float64), build
+
+
+fma: Any = intrinsic(_fma)  # fma(x, y, z) = x y + z, rounded once
