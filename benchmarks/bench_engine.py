@@ -121,13 +121,13 @@ def numpy_image(orders: Orders, alpha: float) -> tuple[Orders, tuple[float, floa
 
 
 def saddle_nodes(r_hat: float, q_hat: float, a: float) -> tuple[np.ndarray, np.ndarray]:
-    from statmech_cl.kernels.entropic import field_nodes
+    from statmech_cl.kernels.grids import field_nodes
 
     return field_nodes(r_hat, q_hat, a, False, 1.0)
 
 
 def local(a: float, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from statmech_cl.kernels.entropic import local_nodes
+    from statmech_cl.kernels.local import local_nodes
 
     _, m, _, sech2, base = local_nodes(a, 0.0, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), 1.0, 1.0)
     return m, sech2, base

@@ -9,7 +9,7 @@ Every function takes an Axes and returns it; `style()` is a quiet journal style 
 embedded fonts), kept in one file, `statmech_cl.mplstyle`.
 """
 
-from .axes import COLORS, curve, new, points, rendered, style
+from .axes import COLORS, curve, marked, new, points, rendered, style, upper_bounds
 from .branches import branches
 from .chains import forgetting_matrix, front
 from .curves import learning_curve
@@ -23,10 +23,12 @@ __all__ = [
     "forgetting_matrix",
     "front",
     "learning_curve",
+    "marked",
     "new",
     "phase_diagram",
     "points",
     "rendered",
     "similarity_map",
     "style",
+    "upper_bounds",
 ]

@@ -31,7 +31,7 @@ LABELS = {
     "gamma": r"$\gamma$",
     "q": "$q$",
     "r": "$r$",
-    "q_star": r"$q_\star$",
+    "q_star": r"$q_*$",
     "p": "$p$",
     "eps_g": r"$\epsilon_g$",
     "free_entropy": r"$\Phi$",
@@ -159,6 +159,22 @@ def points(
     options = {"fmt": "o", "markerfacecolor": "white", "linewidth": 0.8, "color": COLORS.get(y), **options}
     ax.errorbar(_values(rows, x), _values(rows, y), yerr=_values(rows, error or f"{y}_error"), label=label, **options)
     return _named(ax, x, y)
+
+
+def marked(ax: Axes, x: float, text: str, *, top: float = 1.0, linestyle: str = "-") -> None:
+    """A grey vertical line at x with what it marks, written along it below `top`, a share of the height."""
+    ax.axvline(x, color="0.7", linewidth=0.6, linestyle=linestyle, zorder=0)
+    ax.annotate(
+        text, (x, top), xycoords=("data", "axes fraction"), xytext=(-1.5, -2.0), textcoords="offset points",
+        rotation=90, fontsize=5.5, color="0.45", ha="right", va="top", zorder=0,
+    )  # fmt: skip
+
+
+def upper_bounds(ax: Axes, x: Sequence[float], bounds: Sequence[float], **look: Any) -> None:
+    """Arrows that hang down from `bounds`: the value lies somewhere below. look : color, label."""
+    ax.errorbar(
+        x, bounds, yerr=0.45 * np.asarray(bounds), uplims=True, fmt="_", linewidth=0.8, capsize=2, markersize=5, **look
+    )
 
 
 def _named(ax: Axes, x: str, y: str) -> Axes:

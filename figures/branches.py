@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .axes import COLORS, curve, new
+from .axes import COLORS, curve, marked, new
 
 if TYPE_CHECKING:
     from statmech_cl.equilibrium.trace import Branch
 
 
 def branches(branch: Branch) -> Figure:
-    """Order parameters, and eps_g with the folds (circles) and transitions (dotted), against the parameter followed."""
+    """Order parameters with the folds (circles), and eps_g, against the parameter followed; transitions dotted."""
     figure, (left, right) = new(1, 2)
-    for name, label in (("q_star", r"$q_\star$"), ("q", "$q$"), ("r", "$r$")):
+    for name, label in (("q_star", r"$q_*$"), ("q", "$q$"), ("r", "$r$")):
         branch_lines(left, branch, name, label=label)
     left.set_ylabel("order parameters")
-    left.legend(title="dashed: replicon > 1, or a saddle", title_fontsize=6)
+    left.legend(title="dashed: replicon > 1, or a saddle\ncircles: folds", title_fontsize=6)
     branch_lines(right, branch, "eps_g")
     for fold in branch.folds:
         for name in ("q_star", "q", "r"):
@@ -28,7 +28,7 @@ def branches(branch: Branch) -> Figure:
             )
     for ax in (left, right):
         for at in branch.transitions:
-            ax.axvline(at, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
+            marked(ax, at, "free entropies cross", linestyle=":")
     return figure
 
 

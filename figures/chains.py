@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 ANCHOR_COLORS = {"kl": "#0072B2", "ewc": "#D55E00", "l2": "#009E73", "none": "#000000"}
+_ASIDE = {"kl": (-14.0, -9.0), "ewc": (16.0, 12.0), "l2": (16.0, 5.0)}  # where labels of gamma stand, in points
 ANCHOR_NAMES = {"kl": "KL", "ewc": "EWC", "l2": "L2", "none": "no anchor"}
 
 
@@ -42,6 +43,7 @@ def front(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
     """One curve an anchor: forgetting of task 1 against the error on task 2, as gamma runs from 0 to strong.
 
     rows : each {"anchor", "gamma", "forgetting", "eps_2"}; those with anchor "none" are the common end, gamma = 0.
+        Where a "replicon" is above 1 the curve is dotted.
     """
     for name, color in ANCHOR_COLORS.items():
         mine = sorted((row for row in rows if row["anchor"] == name), key=lambda row: row["gamma"])
@@ -51,12 +53,17 @@ def front(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
         if name == "none":
             ax.plot(x, y, "s", color=color, markersize=5, label=r"$\gamma = 0$", zorder=3)
             continue
-        ax.plot(x, y, "o-", color=color, markersize=2.5, linewidth=1.0, label=ANCHOR_NAMES[name])
+        for k in range(len(mine) - 1):  # dashed where replica symmetry is unstable at an end
+            whole = all(row.get("replicon", 0.0) < 1.0 for row in mine[k : k + 2])
+            ax.plot(x[k : k + 2], y[k : k + 2], "-" if whole else ":", color=color, linewidth=1.0)
+        ax.plot(x, y, "o", color=color, markersize=2.5, label=ANCHOR_NAMES[name])
         for row in mine:
             if row["gamma"] in (0.1, 1.0):
-                ax.annotate(f"{row['gamma']:g}", (row["eps_2"], row["forgetting"]), textcoords="offset points",
-                            xytext=(4, 3), fontsize=6, color=color)  # fmt: skip
+                side = "left" if _ASIDE[name][0] > 0.0 else "right"
+                ax.annotate(rf"$\gamma={row['gamma']:g}$", (row["eps_2"], row["forgetting"]), fontsize=5.5, color=color,
+                            textcoords="offset points", xytext=_ASIDE[name], ha=side, va="center",
+                            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4})  # fmt: skip
     ax.set_xlabel(r"error on task 2, $\epsilon_2$")
     ax.set_ylabel(r"forgetting of task 1, $\epsilon_1 - \epsilon_1^{\mathrm{before}}$")
-    ax.legend()
+    ax.legend(title="dotted: replicon > 1", title_fontsize=6)
     return ax

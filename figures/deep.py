@@ -36,7 +36,8 @@ def accuracy_against_epoch(rows: Rows, *, title: str = "") -> Figure:
         if index + columns >= len(methods):
             ax.set_xlabel("epoch")
             ax.xaxis.set_tick_params(labelbottom=True)
-    axes.flat[0].legend(title="task", ncols=3, loc="lower right", title_fontsize=6, fontsize=6)
+    title_of = "task (band: one standard error over seeds)"
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), title=title_of, loc="outside lower center", ncols=10)
     if title:
         figure.suptitle(title, fontsize=9)
     return figure

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .axes import new
 
 if TYPE_CHECKING:
     from ..protocols.similarity import SimilarityMap
 
-_NAMES = {"overlap": "$r_0$", "alpha_2": r"$\alpha_2$", "gamma": r"$\gamma$"}
+_KINDS = {"zero": "transfer vanishes", "jump": "transfer jumps"}
+_COLORS = {"forgetting": "rise of the error on task 1", "transfer": "fall of the error on task 2"}
+_NAMES = {"overlap": "overlap of the teachers, $r_0$", "alpha_2": r"$\alpha_2$", "gamma": r"$\gamma$"}
 
 
 def similarity_map(source: SimilarityMap | Mapping[str, Any]) -> Figure:
@@ -31,13 +34,14 @@ def similarity_map(source: SimilarityMap | Mapping[str, Any]) -> Figure:
             top = float(np.nanmax(np.abs(values)))
             ends = {"vmin": -top, "vmax": top}
         mesh = ax.pcolormesh(xs, ys, np.ma.masked_invalid(values), cmap=colors, shading="nearest", **ends)
-        figure.colorbar(mesh, ax=ax)
+        figure.colorbar(mesh, ax=ax, label=_COLORS[name])
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_title(name, fontsize=8)
         ax.set_xlabel(_NAMES[content["x"]])
     for kind, color in (("zero", "black"), ("jump", "#D55E00")):
         at = [(line["x"], line["y"]) for line in content["lines"] if line["kind"] == kind]
         if at:
-            axes[1].plot(*zip(*at, strict=True), "o", color=color, markersize=2, label=kind)
+            axes[1].plot(*zip(*at, strict=True), "o", color=color, markersize=2, label=_KINDS[kind])
     if content["lines"]:
         axes[1].legend(fontsize=6, loc="upper left")
     axes[0].set_ylabel(_NAMES[content["y"]])

@@ -16,10 +16,11 @@ _LINES = {  # colour, dashes, and what a legend says
     "fold": ("#000000", "-", "fold"),
     "replicon": ("#D55E00", "--", "replicon = 1"),
     "maxwell": ("#0072B2", "-", "equal free entropies"),
-    "edge": ("0.6", ":", r"$q_\star \to 1$"),
+    "edge": ("0.6", ":", r"$q_* \to 1$"),
 }
 _OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LOGARITHMIC = 4.0  # ratio of the ends of beta or gamma from which an axis is logarithmic
+_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}  # behind words, over lines
 _WRITTEN = 0.02  # share of the box from which a region has room for words
 
 
@@ -46,7 +47,7 @@ def phase_diagram(source: PhaseDiagram | Mapping[str, Any], *, n_tasks: int = 1)
     for region in content["regions"]:
         if region["share"] > _WRITTEN:
             text = region["label"].replace(", ", "\n")
-            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", clip_on=True)
+            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", bbox=_PAPER)
     for name, (low, high), axis in zip((x, y), content["box"], (ax.xaxis, ax.yaxis), strict=True):
         if name.partition("_")[0] in ("beta", "gamma") and low > 0.0 and high / low >= _LOGARITHMIC:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")

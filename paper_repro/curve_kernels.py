@@ -52,12 +52,25 @@ def groups_row(*, alpha: float, groups: int, samples: int, batches: int, seed: i
 
     chosen = DescentSettings(**settings)
     curve = learn(Task(alpha=alpha), chosen, groups=groups, samples=samples, batches=batches, seed=seed, certify=False)
-    (stage,) = curve.stages
+    return {"batches": batches, **_curve(curve.stages[0])}
+
+
+def _curve(stage: Any) -> dict[str, Any]:
+    """p of the first teacher and q_star at every epoch, with their errors."""
     return {
         "epochs": stage.epochs.tolist(),
-        "batches": batches,
         "p": stage.p[0].tolist(),
         "p_error": stage.p_error[0].tolist(),
         "q_star": stage.q_star.tolist(),
         "q_star_error": stage.q_star_error.tolist(),
     }
+
+
+def exact_row(*, alpha: float, samples: int, batches: int, seed: int, **settings: Any) -> dict[str, Any]:
+    """p and q_star at every epoch of one task, by the exact method."""
+    from statmech_cl.dynamics import DescentSettings, learn
+    from statmech_cl.problem import Task
+
+    chosen = DescentSettings(**settings)
+    curve = learn(Task(alpha=alpha), chosen, method="exact", samples=samples, batches=batches, seed=seed, certify=False)
+    return _curve(curve.stages[0])

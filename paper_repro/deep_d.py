@@ -44,17 +44,17 @@ def verdict(data: Data) -> Verdict:
     ends: dict[str, Estimate] = {}
     n_tasks = data.parameters["n_tasks"]
     for method in data.parameters["methods"]:
-        view, found = matrices(data, method)
-        latest = {t: np.array([m[t - 1, t - _WINDOW : t].mean() for m in found]) for t in (_WINDOW, n_tasks)}
+        view, accuracies = matrices(data, method)
+        latest = {t: np.array([m[t - 1, t - _WINDOW : t].mean() for m in accuracies]) for t in (_WINDOW, n_tasks)}
         end = Estimate.from_samples(latest[n_tasks])
         if view == "sign":
             ends[method] = end
         rows.append(Row(f"{method} ({view}): latest {_WINDOW} after {n_tasks} tasks", None, end))
         fall = Estimate.from_samples(latest[_WINDOW] - latest[n_tasks])
         rows.append(Row(f"{method}: fall of it since task {_WINDOW}", None, fall))
-        newest = Estimate.from_samples(np.array([m[-1, -1] for m in found]))
+        newest = Estimate.from_samples(np.array([m[-1, -1] for m in accuracies]))
         rows.append(Row(f"{method}: newest task at the end", None, newest))
-        every = Estimate.from_samples(np.array([m[-1].mean() for m in found]))
+        every = Estimate.from_samples(np.array([m[-1].mean() for m in accuracies]))
         rows.append(Row(f"{method}: all tasks at the end", None, every))
     best = max(ends, key=lambda method: ends[method].mean)
     holds = ends[best].mean - 2.0 * ends[best].error > _GOAL

@@ -48,9 +48,9 @@ def compute(context: Context) -> Data:
         for method, options in p["methods"]
     ]
     rows: list[dict[str, Any]] = []
-    for point, found in zip(grid, context.points(overlap_row, grid, "deep-overlap"), strict=True):
+    for point, measured in zip(grid, context.points(overlap_row, grid, "deep-overlap"), strict=True):
         setting = " ".join([point["method"], *(f"{name}={value:g}" for name, value in point["options"].items())])
-        for pair in found["pairs"]:
+        for pair in measured["pairs"]:
             activation = "sign" if point["method"] == "metaplasticity" else "relu"
             layers = {name: pair[name] for name in ("means", "weights")}
             layers["inputs"] = [pair["inputs"], *pair["weights"][1:]]
@@ -112,16 +112,16 @@ def verdict(data: Data) -> Verdict:
     """Whether the overlaps of the layers' means order forgetting better than BB does."""
     levels = {row["level"]: row for row in data.select(kind="level")}
     rows = []
-    for level, found in levels.items():
-        order = Estimate(found["rank"], found["rank_error"], found["n"])
-        note = f"rms error {found['rms']:.3f}"
-        if found["share"] is not None:
-            note += f", share {found['share']:.2f}"
+    for level, score in levels.items():
+        order = Estimate(score["rank"], score["rank_error"], score["n"])
+        note = f"rms error {score['rms']:.3f}"
+        if score["share"] is not None:
+            note += f", share {score['share']:.2f}"
         what = LEVELS.get(level, "BB / |W_then|^2; rms of the fall itself")
         rows.append(Row(f"rank correlation with the fall: {what}", None, order, note))
     gains = {
-        level: Estimate(found["better"], found["better_error"], found["n"])
-        for level, found in levels.items()
+        level: Estimate(score["better"], score["better_error"], score["n"])
+        for level, score in levels.items()
         if level in LEVELS
     }
     for level, gain in gains.items():

@@ -87,9 +87,9 @@ def accuracy_rows(context: Context, figure: str, scenario: str) -> Data:
 
 def matrices(data: Data, method: str) -> tuple[str, list[np.ndarray]]:
     """The first view of `method`, and accuracy[after_task, on_task] of it for each seed (nan: not measured)."""
-    found = _by_seed(data, method)
-    view = str(found[0].rows[0]["view"])
-    return view, [result.matrix(view) for result in found]
+    runs_of_method = _by_seed(data, method)
+    view = str(runs_of_method[0].rows[0]["view"])
+    return view, [result.matrix(view) for result in runs_of_method]
 
 
 def final(data: Data, method: str) -> dict[str, np.ndarray]:

@@ -91,21 +91,23 @@ def draw(data: Data) -> Any:
         if name == "gamma":
             matrix = np.tril(matrix, -1)  # Gamma(t, t) is larger by far
         bound = np.abs(matrix).max()
-        image = ax.imshow(matrix, origin="lower", cmap="RdBu_r", vmin=-bound, vmax=bound)
+        # C has one sign, responses have both
+        look = {"cmap": "Reds", "vmin": 0.0} if name == "covariance" else {"cmap": "RdBu_r", "vmin": -bound}
+        image = ax.imshow(matrix, origin="lower", vmax=bound, **look)
         ax.set(title=titles[name], xlabel="$u$", ylabel="$t$")
         figure.colorbar(image, ax=ax, shrink=0.8)
-    for ax, name, label in zip(axes[1], ("p", "q_star"), ("$p$", r"$q_\star$"), strict=False):
+    for ax, name, label in zip(axes[1], ("p", "q_star"), ("$p$", r"$q_*$"), strict=False):
         for kind, style in (("dynamics", "-"), ("no memory", "--")):
             line = data.select(kind=kind)
             x, y = [row["epoch"] for row in line], [row[name] for row in line]
-            ax.plot(x, y, style, color="#0072B2", label=kind if kind != "dynamics" else "theory")
+            ax.plot(x, y, style, color="#0072B2", label="without memory" if kind == "no memory" else "theory")
         figures.points(ax, data.select(kind="limit"), name, x="epoch", color="#000000", label="descent", markersize=3)
         ax.set(xlabel="epoch", ylabel=label)
     axes[1, 0].legend()
     ax = axes[1, 2]
     for name, color in (("p", "#CC79A7"), ("q_star", "#009E73")):
         figures.curve(ax, data.select(kind="groups"), name, x="epoch", color=color)
-        label = {"p": "$p$", "q_star": r"$q_\star$"}[name]
+        label = {"p": "$p$", "q_star": r"$q_*$"}[name]
         figures.points(
             ax, data.select(kind="groups limit"), name, x="epoch", color=color, label=label, fmt="o", markersize=3
         )

@@ -28,7 +28,7 @@ NAMES = ("q", "r", "q_star")
 
 def compute(context: Context) -> Data:
     """As figure 2b (the same points), and the sampler at a few alphas."""
-    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
     data = one_task.compute(context)
     size = context.parameters

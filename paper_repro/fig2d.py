@@ -82,14 +82,14 @@ def draw(data: Data) -> Any:
     figure, ax = figures.new(width=4.2, height=3.2)
     line = data.select(kind="equilibrium")
     stable = [row["replicon"] < 1 for row in line]
-    figures.curve(ax, line, "eps_1", x="q_star", stable=stable, color="0.6", label=r"equilibrium at fixed $q_\star$")
+    figures.curve(ax, line, "eps_1", x="q_star", stable=stable, color="0.6", label=r"equilibrium at fixed $q_*$")
     look = {"color": "#0072B2", "label": "free descent"}
     curves.draw_line(ax, data, "eps_1", "q_star", select={"task": 1}, **look)
     ramp = data.select(kind="ramp")
     ax.plot([row["q_star"] for row in ramp], [row["eps_1"] for row in ramp], color="#D55E00", linewidth=1.0)
     points = data.select(kind="ramp limit")
-    figures.points(ax, points, "eps_1", x="q_star", color="#D55E00", markersize=3, label=r"ramp of $q_\star$")
-    ax.set(xlabel=r"$q_\star$", ylabel=r"$\epsilon_g$")
+    figures.points(ax, points, "eps_1", x="q_star", color="#D55E00", markersize=3, label=r"ramp of $q_*$")
+    ax.set(xlabel=r"$q_*$", ylabel=r"$\epsilon_g$")
     ax.set_ylim(bottom=-0.01)
     ax.legend(title="lines through points: dynamical theory", title_fontsize=7)
     return figure

@@ -22,7 +22,7 @@ COLUMNS = {"r": "r_1", "p": "p_1", "eps_g": "eps_1"}
 OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 STEPS = [0.75, 1.525, 0.025]  # where the branch of low overlap is drawn with steps, at beta = 20 without a prior
 _OF_STEPS = ("alpha", *OBSERVABLES, "free_entropy", "replicon", "residual", "quadrature_error")
-NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_\star$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
+NAMES = {"q": "$q$", "r": "$r$", "q_star": r"$q_*$", "p": "$p$", "eps_g": r"$\epsilon_g$"}
 
 
 def scales(*, beta: float = 20.0, prior: str = "none", **more: Any) -> dict[str, Any]:
@@ -102,9 +102,10 @@ def sampled(context: Context, points: Sequence[dict[str, Any]], sizes: Sequence[
     return rows
 
 
-def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
-    """Equilibrium lines, pale (dashed: replicon above 1; the grey one: where free entropies cross; dotted: with steps
-    of replica symmetry breaking); the dynamical theory through points of descent; diamonds of the sampler."""
+def draw_panel(ax: Any, data: Data, names: Sequence[str], *, top: float = 0.7) -> None:
+    """Equilibrium lines, pale (dashed: replicon above 1; dotted: with steps of replica symmetry breaking); the
+    dynamical theory through points of descent; diamonds of the sampler; where free entropies cross, a grey line that
+    says so below `top`, a share of the height."""
     from statmech_cl import figures
 
     for name in names:
@@ -123,7 +124,7 @@ def draw_panel(ax: Any, data: Data, names: Sequence[str]) -> None:
         if sampled:
             figures.points(ax, sampled, name, color=figures.COLORS[name], fmt="D", markersize=3, alpha=0.6)
     for alpha in data.column("alpha", kind="event", event="transition"):
-        ax.axvline(alpha, color="0.8", linewidth=0.6, zorder=0)
+        figures.marked(ax, alpha, "free entropies\ncross", top=top)
     ax.set_xlim(left=0.0)
     ax.set_xlabel(r"$\alpha$")
     ax.set_ylabel(", ".join(NAMES[name] for name in names))

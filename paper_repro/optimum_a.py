@@ -37,10 +37,10 @@ def compute(context: Context) -> Data:
         return [{**case, "gamma": factor * row["gamma"]} for case, row in pairs_of for factor in factors]
 
     points = around(size["factors"])
-    found, single = pairs.compute(context, points)
-    rows += found
+    compared, single = pairs.compute(context, points)
+    rows += compared
     for method in single:
-        limits = [row for row in found if row["kind"] == f"{method} limit"]
+        limits = [row for row in compared if row["kind"] == f"{method} limit"]
         rows += [{"kind": f"{method} loss", **loss} for loss in _losses(points, best, limits, single[method])]
     line = around(size["line"])
     between = context.points(pair_row, line, "line")
@@ -49,7 +49,7 @@ def compute(context: Context) -> Data:
 
 def _losses(points: Any, best: Any, limits: Any, seeds: list[pairs.Seeds]) -> list[dict[str, Any]]:
     """How far the smaller overlap lies below that at the optimum, at every other point."""
-    found = []
+    losses = []
     count = len(points) // len(best)
     for start in range(0, len(points), count):
         of_case = range(start, start + count)
@@ -59,8 +59,8 @@ def _losses(points: Any, best: Any, limits: Any, seeds: list[pairs.Seeds]) -> li
         for k in of_case:
             if k != top:
                 loss = pairs.difference(seeds[top], least[top], seeds[k], least[k])
-                found.append({**points[k], "p": loss.mean, "p_error": loss.error, "p_n": loss.n})
-    return found
+                losses.append({**points[k], "p": loss.mean, "p_error": loss.error, "p_n": loss.n})
+    return losses
 
 
 def _worst(row: dict[str, Any]) -> tuple[float, float]:

@@ -19,22 +19,22 @@ def pair_row(**case: Any) -> dict[str, Any]:
     """Both overlaps and errors after task 2, of the solution of largest free entropy; and its certificate."""
     from statmech_cl import solve
 
-    found = solve(pair_of(**case), branch="thermodynamic")
-    last = found.tasks[1]
+    solution = solve(pair_of(**case), branch="thermodynamic")
+    last = solution.tasks[1]
     names = ("q_star", "replicon", "residual", "quadrature_error", "coexisting")
-    row: dict[str, Any] = {"eps_1_before": float(found.eps_g[0, 0]), **{name: getattr(last, name) for name in names}}
-    return row | found.after_last()
+    row: dict[str, Any] = {"eps_1_before": float(solution.eps_g[0, 0]), **{name: getattr(last, name) for name in names}}
+    return row | solution.after_last()
 
 
 def optimum_row(*, alpha_1: float, alpha_2: float, r0: float, beta: float) -> dict[str, Any]:
     """The gamma that makes the worse of both errors least, and its certificate."""
     from statmech_cl import optimise
 
-    found = optimise(pair_of(alpha_1=alpha_1, alpha_2=alpha_2, gamma=1.0, r0=r0, beta=beta), objective="worst")
+    optimum = optimise(pair_of(alpha_1=alpha_1, alpha_2=alpha_2, gamma=1.0, r0=r0, beta=beta), objective="worst")
     return {
-        "gamma": float(found.values["gamma"][0]),
-        "worst": found.objective,
-        "gradient": found.gradient,
-        "thermodynamic": all(found.thermodynamic),
-        "starts": found.starts,
+        "gamma": float(optimum.values["gamma"][0]),
+        "worst": optimum.objective,
+        "gradient": optimum.gradient,
+        "thermodynamic": all(optimum.thermodynamic),
+        "starts": optimum.starts,
     }

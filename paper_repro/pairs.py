@@ -50,16 +50,16 @@ def compute(
     single: dict[str, list[Seeds]] = {}
     for method, function, run, read in methods:
         single[method] = [{} for _ in cases]
-        found: list[dict[int, dict[str, Any]]] = [{} for _ in cases]
+        by_size: list[dict[int, dict[str, Any]]] = [{} for _ in cases]
         for n, count in context.parameters["sizes"][method]:
             first = context.seed + 1_000_000 * n
             common = {**run, "n": n, "seeds": list(range(first, first + count)), "device": context.device}
             grid = [{**{name: case[name] for name in read if name in case}, **common} for case in cases]
             simulated = context.points(function, grid, f"{method}, N = {n}")
-            for of_case, of_seeds, row in zip(found, single[method], simulated, strict=True):
+            for of_case, of_seeds, row in zip(by_size, single[method], simulated, strict=True):
                 of_case[n] = without_seeds(row)
                 of_seeds[n] = {name: row[f"{name}_seeds"] for name in NAMES}
-        for case, of_case in zip(cases, found, strict=True):
+        for case, of_case in zip(cases, by_size, strict=True):
             rows += [{"kind": method, **case, **row} for row in of_case.values()]
             rows.append({"kind": f"{method} limit", **case, **_limit(of_case)})
     return rows, single
@@ -77,12 +77,12 @@ def difference(a: Seeds, name_a: str, b: Seeds, name_b: str) -> Estimate:
     return at_infinite_n(estimates)
 
 
-def _limit(found: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def _limit(by_size: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """p_1 and p_2 for N -> infinity, and the errors that they stand for."""
     limit: dict[str, Any] = {}
     for name in NAMES:
         estimates = {}
-        for n, row in found.items():
+        for n, row in by_size.items():
             kept = row["n_seeds"] - row.get("diverged", 0)
             # signs that all agree cannot show a p sharper than one sign in all seeds
             estimates[n] = Estimate(row[name], max(row[f"{name}_error"], 2.0 / (kept * n)), kept)

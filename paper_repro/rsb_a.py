@@ -20,7 +20,7 @@ from .rsb_rows import step_row
 
 RHAT = 1.05  # largest median R-hat of a point that is judged
 _NAMES = ("p", "q_star")
-_TEX = {"eps_g": r"$\epsilon_g$", "q_star": r"$q_\star$"}
+_TEX = {"eps_g": r"$\epsilon_g$", "q_star": r"$q_*$"}
 
 
 def scales() -> dict[str, dict[str, Any]]:

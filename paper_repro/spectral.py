@@ -301,15 +301,13 @@ def _kept_correlations(data: Data) -> dict[str, Estimate]:
 
 
 def draw(data: Data) -> Any:
-    """Twelve panels."""
+    """Six panels; the rest of the data is in the CSV."""
     from statmech_cl.figures.spectral import overview
 
     correlations = _kept_correlations(data)
-    notes = {}
-    for name in ("coherence", "relative_beta"):
-        notes[name] = f"rank correlation: all {correlations[f'{name}, all methods']}"
-        if f"{name}, mean within a method" in correlations:
-            notes[name] += f", within {correlations[f'{name}, mean within a method']}"
+    notes = {"relative_beta": f"rank correlation: all {correlations['relative_beta, all methods']}"}
+    if "relative_beta, mean within a method" in correlations:
+        notes["relative_beta"] += f", within {correlations['relative_beta, mean within a method']}"
     anchors = data.parameters["perceptron"]["anchors"]
     each = ", ".join(f"{anchor.upper()} {correlations[f'beta, perceptrons {anchor}']}" for anchor in anchors)
     notes["fields"] = f"perceptrons, rank correlation: {each}"

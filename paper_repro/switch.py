@@ -46,7 +46,9 @@ def draw(data: Data, task: int) -> Any:
         for level in data.column(name, kind="equilibrium", alpha_2=alpha):
             ax.plot([1.5 * epochs, 2 * epochs], [level, level], "--", color=f"C{index}", linewidth=0.8)
     ax.axvline(epochs, color="0.6", linewidth=0.6)
-    ax.set(xlabel="epoch", ylabel=rf"$\epsilon_{task}$", ylim=(-0.01, 0.55))
+    for number in (1, 2):
+        ax.text((number - 0.5) * epochs, 0.53, f"task {number}", ha="center", va="center", fontsize=7, color="0.4")
+    ax.set(xlabel="epoch", ylabel=rf"$\epsilon_{task}$", ylim=(-0.01, 0.56))
     title = "lines: dynamical theory, points: descent, dashed: equilibrium"
     handles = ax.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, title=title, title_fontsize=7)

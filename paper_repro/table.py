@@ -25,6 +25,7 @@ from . import (
     gibbs_b,
     map_a,
     map_b,
+    methods,
     optimum_a,
     phase,
     replay_a,
@@ -36,6 +37,7 @@ from . import (
     spectral,
     switch,
     tree_b,
+    tree_gibbs,
     two_tasks,
 )
 from .figure import Context, Data, Figure, Verdict
@@ -98,8 +100,9 @@ _TABLE = (
         alpha_1=1.4,
     ),
     _of(gibbs_a, "gibbs-a", "theory against the sampled Gibbs measure, N to infinity", "4 min", "~45 min"),
-    _of(gibbs_b, "gibbs-b", "what the sampler sees along alpha; where walkers disagree", "45 s", "~20 min"),
-    _of(settings, "settings", "how descent's answer moves with its setting", "40 s", "~5 min"),
+    _of(gibbs_b, "gibbs-b", "what the sampler sees along alpha; where walkers disagree", "90 s", "~20 min"),
+    _of(settings, "settings", "how descent's answer moves with its setting", "4 min", "~40 min"),
+    _of(methods, "methods", "exact and fast dynamical theory, and descent, at five alphas", "3 min", "~15 min"),
     _of(anchors, "anchors", "forgetting of task 1 against error on task 2, by theory", "2 min", "~10 min"),
     _of(forgetting, "forgetting", "forgetting matrix of five tasks at three gammas, by theory", "5 s", "5 s"),
     _of(
@@ -152,6 +155,9 @@ _TABLE = (
         "trees of 0 to 3 hidden layers: forgetting and gain against the teachers' overlap, by theory",
         "11 s",
         "11 s",
+    ),
+    _of(
+        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "8 min", "~3 h"
     ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),

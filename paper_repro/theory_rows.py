@@ -13,6 +13,7 @@ from statmech_cl.problem import Chain, Task
 
 LINE_FROM = 0.01  # the alpha at which a drawn line of theory begins
 _LINE_STEP = 0.025  # and its longest step
+_SECOND_FROM = 0.05  # where a line of second tasks begins
 _OBSERVABLES = ("q", "r", "q_star", "p", "eps_g")
 _SOLUTION = (*_OBSERVABLES, "free_entropy", "replicon", "stable", "residual", "quadrature_error", "status")
 
@@ -114,6 +115,24 @@ def two_task_solutions_row(
         Task(alpha=alpha_2, beta=beta, gamma=gamma, anchor=anchor),
     )
     return _second_task(lambda: solve(Chain(tasks, overlaps=(r0,)), branch="all"))
+
+
+def two_task_line_row(
+    *, alpha_1: float, to: float, gamma: float, r0: float, beta: float, prior: str = "none", anchor: str = "kl"
+) -> dict[str, Any]:
+    """Every branch of the second task for alpha_2 in [0.05, to], round its folds: points in the order in which
+    continuation met them; `curve` numbers the separate curves."""
+    from statmech_cl import trace
+
+    tasks = (Task(alpha=alpha_1, beta=beta, prior=prior), Task(alpha=to, beta=beta, gamma=gamma, anchor=anchor))
+    branch = trace(Chain(tasks, overlaps=(r0,)), parameter="alpha", span=(_SECOND_FROM, to))
+    return {
+        "points": [
+            {"curve": number, "alpha_2": chain.tasks[-1].task.alpha, **_kept(chain.tasks[-1]), **chain.after_last()}
+            for number, (start, stop) in enumerate(branch.curves)
+            for chain in branch.chains[start:stop]
+        ]
+    }
 
 
 _SMOOTHING = 0.1  # in theta: the kernel that makes a density of measured fields

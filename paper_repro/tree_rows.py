@@ -29,3 +29,17 @@ def tree_chain_row(
         "residual": max(float(task.residual) for task in solution.tasks),
         "quadrature_error": max(float(task.quadrature_error) for task in solution.tasks),
     }
+
+
+def tree_theory_row(*, alpha: list[float], beta: float, r0: float, gamma: float, hidden_layers: int) -> dict[str, Any]:
+    """A chain under the KL anchor named as by `simulations.tree.rows`: q_t, r_t, q_star_t, p_t_k; and replicon_t."""
+    from statmech_cl import solve
+
+    channel = Tree(hidden_layers=hidden_layers)
+    tasks = tuple(Task(alpha=a, beta=beta, gamma=gamma, channel=channel) for a in alpha)
+    found: Any = solve(Chain(tasks, overlaps=r0))
+    row: dict[str, Any] = {}
+    for t, task in enumerate(found.tasks, start=1):
+        row |= {f"{name}_{t}": float(getattr(task, name)) for name in ("q", "r", "q_star", "replicon")}
+        row |= {f"p_{t}_{k + 1}": float(value) for k, value in enumerate(found.p[t - 1])}
+    return row

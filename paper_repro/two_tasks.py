@@ -6,10 +6,7 @@ The sampler runs where equilibrium theory claims to hold: where the replicon of 
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any
-
-import numpy as np
 
 from statmech_cl.estimate import Estimate
 
@@ -17,9 +14,8 @@ from . import curves
 from .agreement import agreement, at_infinite_n
 from .figure import Context, Data, Row, Verdict
 from .perceptron_runs import without_seeds
-from .theory_rows import theory_row, two_task_solutions_row
+from .theory_rows import theory_row, two_task_line_row, two_task_solutions_row
 
-_JUMP = 0.12  # in eps_2, between neighbours on the grid of alpha_2
 COLORS = {-0.5: "#D55E00", 0.0: "#000000", 0.5: "#0072B2"}
 # descent: N and seeds of each; the theory's samples and batches. Figures 1b and 1c share these points.
 SIZES = {"quick": [[500, 24], [1000, 16], [2000, 8]], "paper": [[1000, 40], [2000, 20], [4000, 10]]}
@@ -36,8 +32,8 @@ def scales(
     prior: str = "none",
     beta: float = 20.0,
 ) -> dict[str, Any]:
-    """The sizes of a figure. Equilibrium runs on a finer grid of alpha_2 than descent; `gammas` descend together, all
-    of them for whichever figure asks first."""
+    """The sizes of a figure. The line of equilibrium covers alpha_2 up to `to`; `gammas` descend together, all of them
+    for whichever figure asks first."""
     shared = {
         "alpha_1": alpha_1,
         "gamma": gamma,
@@ -49,34 +45,31 @@ def scales(
     }
     # with the prior a task at alpha = 2 has not found its teacher
     sampler = {**_GIBBS, "start": "teacher" if prior == "none" else "prior"}
-    fine = [0.05, 0.1, *np.arange(0.25, 2.51, 0.125).tolist(), *np.arange(2.75, 5.01, 0.25).tolist()]
     return {
         "quick": shared
-        | {"sizes": SIZES["quick"], "dynamics": ACCURACY["quick"], "alpha_2": [0.5, 1.0, 2.0, 4.0], "fine": fine}
+        | {"sizes": SIZES["quick"], "dynamics": ACCURACY["quick"], "alpha_2": [0.5, 1.0, 2.0, 4.0], "to": 5.0}
         | {"gibbs": {**sampler, "sizes": [[100, 24], [200, 16]]}},
         "paper": shared
-        | {"sizes": SIZES["paper"], "dynamics": ACCURACY["paper"], "alpha_2": np.arange(0.5, 5.01, 0.5).tolist()}
-        | {"fine": fine, "gibbs": {**sampler, "sizes": [[200, 40], [400, 40]]}},
+        | {"sizes": SIZES["paper"], "dynamics": ACCURACY["paper"], "alpha_2": [0.5 * k for k in range(1, 11)]}
+        | {"to": 5.0, "gibbs": {**sampler, "sizes": [[200, 40], [400, 40]]}},
     }
 
 
 def compute(context: Context) -> Data:
-    """Equilibrium on the fine grid, dynamics and descent on the coarse one, and samples of the Gibbs measure."""
+    """Equilibrium as a line and, with dynamics and descent, at each alpha_2; samples of the Gibbs measure."""
     size = context.parameters
     case = {name: size[name] for name in ("alpha_1", "prior")}
     (first,) = context.points(
         theory_row, [{"alpha": size["alpha_1"], "prior": size["prior"], "beta": size["beta"]}], "first task"
     )
-    grid = [
-        {**case, "gamma": size["gamma"], "beta": size["beta"], "r0": r0, "alpha_2": a}
-        for r0 in size["r0"]
-        for a in size["fine"]
-    ]
-    lines = context.points(two_task_solutions_row, grid, "equilibrium")
-    rows = [
+    tied = [{**case, "gamma": size["gamma"], "beta": size["beta"], "r0": r0} for r0 in size["r0"]]
+    lines = context.points(two_task_line_row, [{**point, "to": size["to"]} for point in tied], "line of equilibrium")
+    rows = [{"kind": "line", **point, **met} for point, line in zip(tied, lines, strict=True) for met in line["points"]]
+    grid = [{**point, "alpha_2": a} for point in tied for a in sorted({*size["alpha_2"], *size["gibbs"]["alpha_2"]})]
+    rows += [
         {"kind": "equilibrium", **point, **solution}
-        for point, line in zip(grid, lines, strict=True)
-        for solution in line["solutions"]
+        for point, solved in zip(grid, context.points(two_task_solutions_row, grid, "equilibrium"), strict=True)
+        for solution in solved["solutions"]
     ]
     descent = curves.whole_batch(epochs=size["epochs"])
     cases = [
@@ -124,7 +117,7 @@ def _sampled(context: Context, case: dict[str, Any]) -> list[dict[str, Any]]:
 
 def draw(data: Data, tasks: tuple[int, ...]) -> Any:
     """One panel for each task, one colour for each r0. Strong: dynamical theory, with points of descent; pale:
-    equilibrium (dashed where it is unstable), with diamonds of the sampler."""
+    equilibrium round its folds (dashed where unstable), with diamonds of the sampler."""
     from statmech_cl import figures
 
     size = data.parameters
@@ -133,9 +126,10 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
         name = f"eps_{task}"
         for r0 in size["r0"]:
             color = COLORS[r0]
-            for part in branches(data.select(kind="equilibrium", r0=r0)):
-                stable = [row["replicon"] < 1 for row in part]
-                figures.curve(ax, part, name, x="alpha_2", stable=stable, color=color, alpha=0.35, linewidth=0.8)
+            for number in dict.fromkeys(data.column("curve", kind="line", r0=r0)):
+                line = data.select(kind="line", r0=r0, curve=number)
+                stable = [row["stable"] for row in line]
+                figures.curve(ax, line, name, x="alpha_2", stable=stable, color=color, alpha=0.35, linewidth=0.8)
             curves.draw_line(ax, data, name, "alpha_2", select={"r0": r0}, color=color, label=f"$r_0={r0:g}$")
             sampled = data.select(kind="gibbs limit", r0=r0)
             if sampled:
@@ -149,26 +143,10 @@ def draw(data: Data, tasks: tuple[int, ...]) -> Any:
         *axes[0, 0].get_legend_handles_labels(),
         loc="outside lower center",
         ncols=3,
-        title=f"strong lines: dynamical theory, circles: descent\npale lines: equilibrium{sampler}",
+        title=f"strong lines: dynamical theory, circles: descent\npale lines: equilibrium (dashed: unstable){sampler}",
         title_fontsize=7,
     )
     return figure
-
-
-def branches(points: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Solutions at rising alpha_2 strung into continuous lines: each goes on the line whose end is nearest in eps_2."""
-    lines: list[list[dict[str, Any]]] = []
-    for _, group in groupby(points, key=lambda point: point["alpha_2"]):
-        free = list(lines)
-        for point in group:
-            near = min(free, key=lambda line: abs(line[-1]["eps_2"] - point["eps_2"]), default=None)
-            # below alpha_2 = 1 the curves are steep, but there is only one
-            if near is not None and (abs(near[-1]["eps_2"] - point["eps_2"]) < _JUMP or point["alpha_2"] <= 1.0):
-                near.append(point)
-                free = [line for line in free if line is not near]
-            else:
-                lines.append([point])
-    return lines
 
 
 def verdict(data: Data, tasks: tuple[int, ...]) -> Verdict:

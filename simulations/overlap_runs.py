@@ -59,12 +59,14 @@ def overlap_row(
         after, view = result.log[-1]["after_task"], learner.views[0]
         learner.prepare(view, 0)
         logits = [_centred(learner.logits(x, view, on)) for on, x in enumerate(images[:after])]
-        found = {r["on_task"]: r["accuracy"] for r in result.rows if r["after_task"] == after and r["view"] == view}
+        accuracies = {
+            r["on_task"]: r["accuracy"] for r in result.rows if r["after_task"] == after and r["view"] == view
+        }
         trained = {name: w.double().clone() for name, w in learner.weight_tensors().items()}
         read = [torch.sign(w) if view == "sign" else w for w in trained.values()]
         fields = [name.endswith(".fields") for name in trained]
         means = [torch.tanh(w) if f else r for w, f, r in zip(trained.values(), fields, read, strict=True)]
-        kept.append(_Kept(read, means, list(trained.values()), logits[-1], found[after]))
+        kept.append(_Kept(read, means, list(trained.values()), logits[-1], accuracies[after]))
         for on in range(1, after):
             now, then = kept[-1], kept[on - 1]
             moved = sum(float((a - b).square().sum()) for a, b in zip(now.trained, then.trained, strict=True))
@@ -73,7 +75,7 @@ def overlap_row(
                     "after": after,
                     "on": on,
                     "before": then.accuracy,
-                    "accuracy": found[on],
+                    "accuracy": accuracies[on],
                     "weights": [overlap(a, b) for a, b in zip(now.read, then.read, strict=True)],
                     "means": [overlap(a, b) for a, b in zip(now.means, then.means, strict=True)],
                     "inputs": seen_overlap(now.read[0], then.read[0], images[on - 1]),

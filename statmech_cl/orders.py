@@ -67,7 +67,7 @@ class SiteAverages(NamedTuple):
 
 def to_orders(y: np.ndarray) -> Orders:
     """The order parameters at y, their differences free of cancellation."""
-    y1, y2, y3 = (min(max(float(v), -300.0), 300.0) for v in y)
+    y1, y2, y3 = [min(max(v, -300.0), 300.0) for v in y.tolist()]
     q_star = 1.0 / (1.0 + math.exp(-y1))
     q = q_star / (1.0 + math.exp(-y2))
     return Orders(

@@ -309,6 +309,6 @@ def test_very_strong_anchors_are_not_certified() -> None:
 
 @pytest.mark.parametrize("gamma", [10.0, 100.0])
 def test_the_thermodynamic_branch_behind_a_strong_anchor(gamma: float) -> None:
-    found = solve(Chain((Task(alpha=2.0), Task(alpha=1.0, gamma=gamma)), overlaps=0.3), branch="thermodynamic")
-    assert found.tasks[1].thermodynamic and found.tasks[1].residual < 1e-10
-    assert found.eps_g[1, 0] == pytest.approx(found.eps_g[0, 0], abs=0.03 / gamma)
+    solution = solve(Chain((Task(alpha=2.0), Task(alpha=1.0, gamma=gamma)), overlaps=0.3), branch="thermodynamic")
+    assert solution.tasks[1].thermodynamic and solution.tasks[1].residual < 1e-10
+    assert solution.eps_g[1, 0] == pytest.approx(solution.eps_g[0, 0], abs=0.03 / gamma)

@@ -23,14 +23,17 @@ def test_forgetting_matrix_shows_every_number() -> None:
 
 
 def test_front_has_a_curve_an_anchor_in_the_order_of_gamma() -> None:
-    rows = [{"anchor": "kl", "gamma": g, "forgetting": 0.5 - g, "eps_2": 0.2 + g} for g in (0.3, 0.1, 0.2)] + [
-        {"anchor": "none", "gamma": 0.0, "forgetting": 0.5, "eps_2": 0.2}
-    ]
+    rows = [
+        {"anchor": "kl", "gamma": g, "forgetting": 0.5 - g, "eps_2": 0.2 + g, "replicon": 1.1 - g}
+        for g in (0.3, 0.05, 0.2)
+    ] + [{"anchor": "none", "gamma": 0.0, "forgetting": 0.5, "eps_2": 0.2}]
     _, ax = figures.new()
     figures.front(ax, rows)
-    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines if not line.get_label().startswith("_")}
     assert set(lines) == {"KL", r"$\gamma = 0$"}
-    assert np.allclose(lines["KL"], [[0.3, 0.4], [0.4, 0.3], [0.5, 0.2]])
+    assert np.allclose(lines["KL"], [[0.25, 0.45], [0.4, 0.3], [0.5, 0.2]])
+    dashes = [line.get_linestyle() for line in ax.lines if line.get_label().startswith("_")]
+    assert dashes == [":", "-"]  # the replicon is above 1 at the first point
 
 
 def test_error_at_equal_forgetting() -> None:

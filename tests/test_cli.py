@@ -516,7 +516,7 @@ def test_compare_outside_the_certified_range_warns_once(capsys: pytest.CaptureFi
 
 def test_help_tells_the_true_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     from statmech_cl.simulations.perceptron.descent import DescentSettings
-    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
     out = " ".join(run(capsys, "simulate", "--help")[1].split())
     names = {**dict.fromkeys(("epochs", "optimizer", "learning_rate", "weight_decay"), DescentSettings())}

@@ -11,6 +11,9 @@ import pytest
 from matplotlib.axes import Axes
 
 from statmech_cl import Task, figures, solve, trace
+from statmech_cl.figures import deep
+from statmech_cl.paper_repro import fig2b
+from statmech_cl.paper_repro.figure import Data
 
 
 @pytest.fixture
@@ -114,3 +117,43 @@ def test_the_same_picture_has_the_same_bytes(kind: str, starts: bytes) -> None:
             ax.plot([0, 1], [0, 1], marker="o", clip_on=True)
             files.append(figures.rendered(fig, kind))
     assert files[0] == files[1] and files[0].startswith(starts)
+
+
+def test_grey_lines_say_what_they_mark(ax: Axes) -> None:
+    figures.marked(ax, 1.65, "task 2 begins")
+    assert [text.get_text() for text in ax.texts] == ["task 2 begins"]
+    assert ax.lines[0].get_xdata()[0] == ax.texts[0].xy[0] == 1.65
+
+
+def test_the_plane_of_a_second_task_names_its_alpha() -> None:
+    plane = {"x": "alpha", "y": "overlap", "box": [[0.1, 5.0], [-0.9, 0.9]], "curves": [], "cusps": [], "regions": []}
+    assert figures.phase_diagram(plane).axes[0].get_xlabel() == r"$\alpha$"
+    assert figures.phase_diagram(plane, n_tasks=2).axes[0].get_xlabel() == r"$\alpha_{2}$"
+    assert figures.phase_diagram({**plane, "x": "alpha_1"}, n_tasks=2).axes[0].get_xlabel() == r"$\alpha_{1}$"
+
+
+def test_fig2b_bounds_an_error_that_a_logarithm_cannot_show() -> None:
+    data = Data(
+        [{"kind": "limit", "alpha_1": a, "eps_1": e} for a, e in ((1.8, 0.1), (2.0, 0.0))], {"sizes": [[100, 3]]}
+    )
+    ((alpha, bound),) = fig2b._bounds(data)
+    assert alpha == 2.0
+    assert np.cos(np.pi * bound) == pytest.approx(1.0 - 2.0 * 3.0 / 300.0)  # 3 of 300 signs wrong
+
+
+def test_a_legend_says_what_a_band_is() -> None:
+    rows = [
+        {
+            "method": "vcl",
+            "seed": s,
+            "after_task": 1,
+            "epoch": e,
+            "on_task": 1,
+            "view": "sign",
+            "accuracy": 0.5 + 0.1 * s,
+        }
+        for s in (0, 1)
+        for e in (1, 2)
+    ]
+    (legend,) = deep.accuracy_against_epoch(rows).legends
+    assert "one standard error" in legend.get_title().get_text()

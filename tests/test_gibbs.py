@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from statmech_cl import Chain, Estimate, Task
-from statmech_cl.simulations.perceptron import gibbs, teachers
 from statmech_cl.simulations.perceptron import loss as perceptron
-from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, _PerceptronLoss, _Target, extrapolate, sample
+from statmech_cl.simulations.perceptron import teachers
+from statmech_cl.simulations.perceptron.extrapolation import extrapolate
+from statmech_cl.simulations.perceptron.gibbs import _PerceptronLoss, _Target, sample
+from statmech_cl.simulations.perceptron.gibbs_records import OBSERVABLES, GibbsSettings
 from statmech_cl.simulations.perceptron.loss import Anchor
 
 N = 3
@@ -151,7 +153,7 @@ def test_bad_input_is_named():
 
 def test_observables_are_all_reported():
     sampled = sample(Task(alpha=0.5), n=10, seeds=2, settings=GibbsSettings(warmup=10, draws=4, leapfrogs=2))
-    for name in gibbs.OBSERVABLES:
+    for name in OBSERVABLES:
         assert np.isfinite(sampled.values(name)).all(), name
 
 

@@ -10,9 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from statmech_cl.kernels.energetic import energetic, tilted
-from statmech_cl.kernels.entropic import entropic, flipped, half_nodes, local_moments, local_nodes, negative_share
+from statmech_cl.kernels.entropic import entropic, flipped
 from statmech_cl.kernels.gaussian import TABLE
+from statmech_cl.kernels.grids import graded_nodes
+from statmech_cl.kernels.local import half_nodes, local_moments, local_nodes, negative_share
 from statmech_cl.kernels.vector import exp as vector_exp
+from statmech_cl.kernels.vector import log as vector_log
 
 # Order parameters by their small differences: 1 - q_star, (q_star - q) / q_star, (q - r^2) / q.
 ORDERS = st.tuples(st.floats(-5.0, -0.2), st.floats(-4.0, -0.1), st.floats(-4.0, -0.02), st.sampled_from([1.0, -1.0]))
@@ -190,6 +193,40 @@ def test_negative_share_in_closed_form(b):
 @given(st.floats(-800.0, 20.0))
 def test_vector_exponential(x):
     assert vector_exp(x) == pytest.approx(math.exp(max(x, -708.0)), rel=5e-16, abs=0.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(1e-300, 1e300) | st.floats(0.5, 2.0))
+def test_vector_logarithm(x):
+    assert vector_log(x) == pytest.approx(math.log(x), rel=4e-16, abs=3e-16)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-600.0, 60.0), st.sampled_from([0.0, 5.0, 2000.0]), st.floats(-1.0, 5.0), st.sampled_from([0.65, 1.5]))
+def test_local_nodes_are_uniform_in_their_coordinate(a, kappa, log_slope, refine):
+    theta, *_ = local_nodes(a, kappa, 3.0, 10.0**log_slope, refine, 1.0)
+    tau = math.hypot(1.9, 1.5) * theta + math.sqrt(2.0 * abs(a)) * np.tanh(theta)
+    tau += 2.0 * math.sqrt(kappa) * np.arctan(np.tanh(0.5 * theta))
+    np.testing.assert_allclose(np.diff(tau), 0.32 / refine, rtol=1e-11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-600.0, 60.0), st.floats(-1.0, 4.0), st.floats(-1.0, 4.0), st.floats(-1.0, 3.0), st.booleans())
+def test_graded_nodes_are_uniform_in_their_coordinate(a, log_low, log_high, log_smooth, one_sided):
+    low, high, smooth = -(10.0**log_low), 10.0**log_high, max(10.0**log_smooth, 1e-3 * (10.0**log_low + 10.0**log_high))
+    if one_sided:
+        low, high = 0.5 * high, high
+    b, jacobian = graded_nodes(low, high, smooth, a, 1.0)
+    corner = max(-2.0 * a, 0.0)
+    width = math.sqrt(1.0 + corner)
+    crowd = 5.0 * corner**2 / (corner**2 + 4.0 * width**2)
+    t = b / (0.65 * smooth) + 5.0 * np.arcsinh(b / width)
+    t += crowd * (np.arcsinh((b - corner) / width) + np.arcsinh((b + corner) / width))
+    step = (t[-1] - t[0]) / (b.size - 1)
+    assert 0.0 < step <= 1.15
+    np.testing.assert_allclose(np.diff(t), step, rtol=1e-9)
+    assert jacobian == pytest.approx(step * np.gradient(b, t), rel=0.5)
+    assert (b[0], b[-1]) == pytest.approx((low, high), rel=1e-9)
 
 
 @pytest.mark.slow

@@ -82,13 +82,13 @@ def test_every_alpha_has_theory_descent_at_each_n_and_its_limit(data: Data) -> N
 
 
 def test_figures_2a_and_2b_share_their_points(data: Data, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from statmech_cl.simulations.perceptron import curve_rows, gibbs
+    from statmech_cl.simulations.perceptron import curve_rows, gibbs_records
 
     small = {**SMALL, "gibbs": {"alphas": [0.5], "sizes": [[20, 3], [30, 3]]}}
     monkeypatch.setitem(fig2a.SCALES, "quick", small)
     monkeypatch.setattr(curve_rows, "descend_many", None)  # what figure 2b stored must do
-    short = functools.partial(gibbs.GibbsSettings, warmup=10, draws=4, walkers=2)
-    monkeypatch.setattr(gibbs, "GibbsSettings", short)
+    short = functools.partial(gibbs_records.GibbsSettings, warmup=10, draws=4, walkers=2)
+    monkeypatch.setattr(gibbs_records, "GibbsSettings", short)
     result = reproduce("fig2a", out=folder)
     assert result.data.select(kind="descent") == data.select(kind="descent")
     assert len([row for row in result.verdict.rows if row.what.endswith("sampler")]) == 3

@@ -83,15 +83,15 @@ def test_derivatives_in_replay_are_those_of_solve() -> None:
 
 def test_replay_alone_is_chosen_where_both_tasks_err_alike() -> None:
     bare = replace(PAIR, tasks=(PAIR.tasks[0], Task(alpha=1.0, anchor="none")))
-    found = optimise(bare, over=["replay"], objective="worst", n_starts=1)
-    assert found.values["replay"][0] == pytest.approx(1.0, abs=1e-6)  # as many patterns of both treat both alike
-    assert found.gradient < 1e-6 and dict(found.chain.tasks[1].replay) == {1: found.values["replay"][0]}
+    optimum = optimise(bare, over=["replay"], objective="worst", n_starts=1)
+    assert optimum.values["replay"][0] == pytest.approx(1.0, abs=1e-6)  # as many patterns of both treat both alike
+    assert optimum.gradient < 1e-6 and dict(optimum.chain.tasks[1].replay) == {1: optimum.values["replay"][0]}
 
 
 def test_where_no_replay_is_best_there_is_none() -> None:
-    found = optimise(PAIR, over=["replay"], objective=[0.0, 1.0], n_starts=1)
-    assert found.values["replay"].tolist() == [0.0] and found.chain.tasks[1].replay == ()
-    assert found.objective == pytest.approx(solve(PAIR).eps_g[1, 1], abs=1e-8)
+    optimum = optimise(PAIR, over=["replay"], objective=[0.0, 1.0], n_starts=1)
+    assert optimum.values["replay"].tolist() == [0.0] and optimum.chain.tasks[1].replay == ()
+    assert optimum.objective == pytest.approx(solve(PAIR).eps_g[1, 1], abs=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ def test_the_accuracy_of_a_signal_is_that_of_draws() -> None:
     for signal, classes in ((0.0, 10), (1.5, 10), (2.5, 4)):
         z = rng.standard_normal((200_000, classes))
         z[:, 0] += signal
-        found = (z.argmax(axis=1) == 0).mean()
-        assert accuracy_of(signal, classes) == pytest.approx(found, abs=4.0 * np.sqrt(0.25 / len(z)))
+        accuracy = (z.argmax(axis=1) == 0).mean()
+        assert accuracy_of(signal, classes) == pytest.approx(accuracy, abs=4.0 * np.sqrt(0.25 / len(z)))
     assert accuracy_of(0.0, 10) == pytest.approx(0.1, abs=1e-12)
 
 
@@ -45,8 +45,8 @@ def test_logits_of_wide_networks_with_isotropic_changes_overlap_as_said(activati
         a, b = a @ w / np.sqrt(n), b @ moved / np.sqrt(n)
         if layer < len(overlaps) - 1:
             a, b = a / a.std(), b / b.std()
-    found = (a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum())
-    assert logit_overlap(overlaps, activation) == pytest.approx(found, abs=0.02)
+    overlap = (a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum())
+    assert logit_overlap(overlaps, activation) == pytest.approx(overlap, abs=0.02)
 
 
 def test_nothing_is_lost_without_a_change_and_all_without_an_overlap() -> None:
@@ -65,8 +65,8 @@ def test_the_accuracy_left_is_that_of_noisy_logits() -> None:
     right = rng.integers(0, classes, n)
     z[np.arange(n), right] += d
     noise = rng.standard_normal((n, classes)) * np.sqrt((1.0 - rho**2) * (1.0 + d * d * (classes - 1) / classes**2))
-    found = ((rho * z + noise).argmax(axis=1) == right).mean()
-    assert accuracy_left(accuracy_of(d), rho) == pytest.approx(found, abs=4.0 * np.sqrt(0.25 / n))
+    accuracy = ((rho * z + noise).argmax(axis=1) == right).mean()
+    assert accuracy_left(accuracy_of(d), rho) == pytest.approx(accuracy, abs=4.0 * np.sqrt(0.25 / n))
 
 
 def test_the_share_that_made_the_accuracies_is_found() -> None:

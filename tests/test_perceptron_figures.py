@@ -15,7 +15,7 @@ from statmech_cl.store import Store
 
 CURVES: dict[str, Any] = {"sizes": [[30, 4], [60, 3]], "dynamics": {"samples": 512, "batches": 2}}
 FEW = {"alpha_2": [1.0], "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior", "sizes": [[20, 3], [30, 3]]}
-TWO: dict[str, Any] = {"r0": [0.5], "alpha_2": [1.0], "fine": [1.0], "epochs": 4, "gibbs": FEW, **CURVES}
+TWO: dict[str, Any] = {"r0": [0.5], "alpha_2": [1.0], "to": 1.2, "epochs": 4, "gibbs": FEW, **CURVES}
 SMALL: dict[str, dict[str, Any]] = {
     "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, **CURVES},
     "fig1b": {"alpha_2": [1.0], "epochs": 4, **CURVES},
@@ -28,10 +28,32 @@ SMALL: dict[str, dict[str, Any]] = {
     "figA1d": TWO,
     "forgetting-curves": {"r0": [0.5], "gammas": [1.0], "epochs": 4, **CURVES},
     "dynamics": {"epochs": 12, "groups_epochs": 8, "samples": 512, "batches": 2, "sizes": CURVES["sizes"]},
-    "settings": {"alphas": [0.5], "changes": {"as documented": {}, "50 epochs": {"epochs": 50}}, "n": 40, "n_seeds": 3},
-    "gibbs-b": {"alphas": [0.5, 0.9], "fine": [0.5], "n": 20, "n_seeds": 3, "draws": 10, "warmup": 10, "leapfrogs": 2},
+    "methods": {
+        "alphas": [0.5],
+        "epochs": 20,
+        "table": [10, 20],
+        "exact": {"samples": 512, "batches": 2},
+        **CURVES,
+    },
+    "settings": {
+        "alphas": [0.5],
+        "changes": {"whole batch": {"epochs": 6}, "rate / 4": {"learning_rate": 0.005, "epochs": 6}},
+        "others": {"batch 8": {"batch": 8, "epochs": 6}},
+        "n": 40,
+        "n_seeds": 3,
+        **CURVES,
+    },
 }
 SAMPLER = {"warmup": 10, "draws": 8}
+SMALL["gibbs-b"] = {
+    "stable": [0.5],
+    "unstable": [0.9],
+    "fine": [0.5],
+    "sizes": [[20, 3], [30, 3]],
+    "n": 20,
+    "n_seeds": 3,
+}
+SMALL["gibbs-b"] |= {"draws": 10, "warmup": 10, "leapfrogs": 2}
 SMALL["gibbs-a"] = {
     "n_seeds": [3, 3, 3],
     "leapfrogs": 2,

@@ -50,11 +50,11 @@ def test_an_optimum_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
     chain = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.3)
     expected = optimise(chain, objective="worst", n_starts=1)
     status, out, err = run(capsys, f"{BEST} --json")
-    found = json.loads(out)
+    printed = json.loads(out)
     assert (status, err) == (0, "")
-    assert found["values"] == {"gamma": [expected.values["gamma"][0]]}
-    assert found["objective"] == expected.objective and found["thermodynamic"] == [True, True]
-    assert found["chain"]["tasks"][1]["gamma"] == expected.values["gamma"][0]
+    assert printed["values"] == {"gamma": [expected.values["gamma"][0]]}
+    assert printed["objective"] == expected.objective and printed["thermodynamic"] == [True, True]
+    assert printed["chain"]["tasks"][1]["gamma"] == expected.values["gamma"][0]
     (row,) = csv.DictReader(io.StringIO(run(capsys, f"{BEST} --csv")[1]))
     assert (row["task"], float(row["gamma"])) == ("2", expected.values["gamma"][0])
     table = run(capsys, BEST)[1]

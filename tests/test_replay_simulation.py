@@ -120,10 +120,10 @@ def test_the_sampler_reaches_the_theory() -> None:
     """N = 200, 24 seeds: the bias in 1/N is below the error there (replay-b extrapolates)."""
     chain = two(0.5, alpha=0.5, gamma=0.3)
     told = solve(chain)
-    found = sample(chain, n=200, seeds=24, settings=GibbsSettings(warmup=200, draws=200, walkers=2))
+    sampled = sample(chain, n=200, seeds=24, settings=GibbsSettings(warmup=200, draws=200, walkers=2))
     for on in (0, 1):
-        estimate = found.estimate("p", on=on)
+        estimate = sampled.estimate("p", on=on)
         assert abs(estimate.mean - told.p[1, on]) < 4.0 * estimate.error
     without = solve(two(0.0, alpha=0.5, gamma=0.3))
-    assert told.p[1, 0] - without.p[1, 0] > 4.0 * found.estimate("p", on=0).error  # replay is seen
-    assert np.isfinite(found.values("q")).all()
+    assert told.p[1, 0] - without.p[1, 0] > 4.0 * sampled.estimate("p", on=0).error  # replay is seen
+    assert np.isfinite(sampled.values("q")).all()

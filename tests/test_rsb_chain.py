@@ -53,33 +53,33 @@ def test_a_closed_step_behind_a_reference_is_replica_symmetry() -> None:
         second.q, second.r, second.q - second.r**2, np.zeros(1), second.q_star - second.q, 1.0 - second.q_star,
         np.array([0.4]),
     )  # fmt: skip
-    found = StepEquations(0.9, 20.0, plain.site, PLAIN, 1).apply(orders, np.zeros(5), 1.0)
-    assert found.after.overlaps == pytest.approx(2 * [second.q], abs=1e-10)
-    assert (found.after.r, found.after.q_star) == pytest.approx((second.r, second.q_star), abs=1e-10)
-    assert found.replicons == pytest.approx(2 * [second.replicon], rel=1e-8)
+    image = StepEquations(0.9, 20.0, plain.site, PLAIN, 1).apply(orders, np.zeros(5), 1.0)
+    assert image.after.overlaps == pytest.approx(2 * [second.q], abs=1e-10)
+    assert (image.after.r, image.after.q_star) == pytest.approx((second.r, second.q_star), abs=1e-10)
+    assert image.replicons == pytest.approx(2 * [second.replicon], rel=1e-8)
     equations = StepEquations(0.9, 20.0, plain.site, PLAIN, 1)
-    assert equations.free_entropy(found) == pytest.approx(second.free_entropy, abs=1e-10)
+    assert equations.free_entropy(image) == pytest.approx(second.free_entropy, abs=1e-10)
 
 
 @pytest.mark.slow
 def test_without_an_anchor_a_later_task_is_a_single_one() -> None:
-    found = solve(Chain((STABLE, Task(alpha=1.0, gamma=0.0))), rsb=1)
+    solution = solve(Chain((STABLE, Task(alpha=1.0, gamma=0.0))), rsb=1)
     alone = solve(Task(alpha=1.0), rsb=1)
-    assert found.tasks[1].overlaps == pytest.approx(alone.overlaps, abs=1e-10)
-    assert found.tasks[1].parisi == pytest.approx(alone.parisi, abs=1e-9)
-    assert found.eps_g[1] == pytest.approx([0.5, alone.eps_g], abs=1e-10)
+    assert solution.tasks[1].overlaps == pytest.approx(alone.overlaps, abs=1e-10)
+    assert solution.tasks[1].parisi == pytest.approx(alone.parisi, abs=1e-9)
+    assert solution.eps_g[1] == pytest.approx([0.5, alone.eps_g], abs=1e-10)
 
 
 @pytest.mark.slow
 def test_a_task_breaks_behind_its_anchor() -> None:
     chain = Chain((BROKEN, Task(alpha=1.2, gamma=0.02), Task(alpha=0.5, gamma=0.5)), overlaps=(0.3, 0.3))
-    found = solve(chain, rsb=1)
-    assert [task.steps for task in found.tasks] == [1, 1, 0]
-    second = found.tasks[1]
+    solution = solve(chain, rsb=1)
+    assert [task.steps for task in solution.tasks] == [1, 1, 0]
+    second = solution.tasks[1]
     assert second.residual < 1e-10 and second.quadrature_error < 1e-9
     assert second.overlaps[0] < second.overlaps[1] < second.q_star
     # carried up column by column, the masses give the share of wrong signs that the solution was certified with
-    walk = StepWalk.first(chain, found.tasks[0]).step(1, 1, "best", "raise")[0]
+    walk = StepWalk.first(chain, solution.tasks[0]).step(1, 1, "best", "raise")[0]
     assert walk.flipped[1][1] == pytest.approx(0.5 * (1.0 - second.p), abs=1e-10)
     signs, m = walk.reference.signs, np.tanh(walk.reference.theta)
     weights = np.array([chain.weights[(chain.signs[:, :2] == row).all(axis=1)].sum() for row in signs])

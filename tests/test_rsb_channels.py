@@ -39,9 +39,14 @@ def test_hats_of_a_tree_are_derivatives_of_its_free_entropy(layers: int, activat
     def g_e(x: np.ndarray) -> float:
         return tree.step_averages(orders_of(x[0], x[1:4], x[4], x[5:]), BETA, 1.3).g_e
 
-    found = tree.step_averages(TWO_STEPS, BETA, 1.0)
-    hats = found.q_hat + np.concatenate([[0.0], np.cumsum(found.steps)])
-    wanted = [found.r_hat, *(-0.5 * weights_of(x[5:]) * hats), found.q_star_hat, *(found.entropies / x[5:] ** 2)]
+    averages = tree.step_averages(TWO_STEPS, BETA, 1.0)
+    hats = averages.q_hat + np.concatenate([[0.0], np.cumsum(averages.steps)])
+    wanted = [
+        averages.r_hat,
+        *(-0.5 * weights_of(x[5:]) * hats),
+        averages.q_star_hat,
+        *(averages.entropies / x[5:] ** 2),
+    ]
     slopes = [(g_e(x + e) - g_e(x - e)) / 2e-5 for e in 1e-5 * np.eye(x.size)]
     assert slopes == pytest.approx(wanted, rel=2e-6, abs=1e-6)
 
@@ -88,9 +93,9 @@ def test_one_step_of_a_tree_of_signs_is_stable() -> None:
 @pytest.mark.slow
 def test_the_curve_of_one_step_is_found_once() -> None:
     """In a tree of signs it begins and ends on a replica-symmetric curve: two instabilities, and one curve."""
-    found = solve(Task(alpha=1.4, channel=Tree()), rsb=1, branch="all")
-    assert sorted(one.q_star for one in found) == pytest.approx([0.929275, 0.935687, 0.991206], abs=1e-5)
-    assert [one.saddle for one in sorted(found, key=lambda one: one.q_star)] == [True, False, False]
+    solutions = solve(Task(alpha=1.4, channel=Tree()), rsb=1, branch="all")
+    assert sorted(one.q_star for one in solutions) == pytest.approx([0.929275, 0.935687, 0.991206], abs=1e-5)
+    assert [one.saddle for one in sorted(solutions, key=lambda one: one.q_star)] == [True, False, False]
 
 
 def test_the_posterior_does_not_break() -> None:

@@ -367,3 +367,10 @@ def test_inside_the_certified_range_there_is_no_warning():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("entry", [math.nan, math.inf, -math.inf])
+def test_a_gap_that_is_no_number_is_not_small(entry: float):
+    for gap in ([entry, 0.0, 0.0], [0.0, 0.0, entry]):
+        assert saddle.largest(np.array(gap)) == math.inf
+    assert saddle.largest(np.array([1.0, -3.0, 2.0])) == 3.0

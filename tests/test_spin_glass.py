@@ -52,11 +52,11 @@ def parisi(beta, q_0, q_1, x):
 
 
 def test_one_step_against_nested_sums():
-    found = solve_glass(0.5, 1)
-    at = np.array([*found.overlaps, *found.parisi])
-    assert found.residual < 1e-10
-    assert found.quadrature_error < 1e-9
-    assert -0.5 * parisi(2.0, *at) == pytest.approx(found.free_energy, abs=1e-11)
+    solution = solve_glass(0.5, 1)
+    at = np.array([*solution.overlaps, *solution.parisi])
+    assert solution.residual < 1e-10
+    assert solution.quadrature_error < 1e-9
+    assert -0.5 * parisi(2.0, *at) == pytest.approx(solution.free_energy, abs=1e-11)
     slopes = [(parisi(2.0, *(at + e)) - parisi(2.0, *(at - e))) / 2e-5 for e in 1e-5 * np.eye(3)]
     assert np.abs(slopes).max() < 1e-8
 

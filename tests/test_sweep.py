@@ -84,7 +84,7 @@ def test_other_problems_come_back(problem: Chain | Simulation) -> None:
 
 def test_a_grid_may_vary_every_setting_of_a_simulation() -> None:
     from statmech_cl.simulations.perceptron.descent import DescentSettings
-    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
     for kind, settings in (("descent", DescentSettings), ("gibbs", GibbsSettings)):
         varied = {f.name for f in dataclasses.fields(settings)} | {"device"}

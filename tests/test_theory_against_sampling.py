@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from statmech_cl import Chain, Perceptron, Task, solve
-from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, extrapolate, sample
+from statmech_cl.simulations.perceptron.extrapolation import extrapolate
+from statmech_cl.simulations.perceptron.gibbs import sample
+from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
 torch.set_num_threads(1)
 FINITE_SIZE = 0.015  # corrections of order 1/N at N = 100 and 200

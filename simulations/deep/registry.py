@@ -10,11 +10,12 @@ from statmech_cl.validation import check_choice
 
 from .. import spectral
 from . import (
-    methods_field,
     methods_gaussian,
     methods_metaplastic,
+    methods_natural,
     methods_online,
     methods_sampled,
+    methods_vcl,
     methods_weights,
 )
 from .methods import METHODS, Method
@@ -24,7 +25,8 @@ GROUP = "statmech_cl.methods"
 BUILT_IN = (
     methods_weights,
     methods_online,
-    methods_field,
+    methods_vcl,
+    methods_natural,
     methods_sampled,
     methods_gaussian,
     methods_metaplastic,

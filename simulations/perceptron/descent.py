@@ -123,8 +123,8 @@ def descend_many(
     for name, said in (("alpha", "alphas"), ("replay", "replay")):
         sizes = [tuple(getattr(task, name) for task in chain.tasks) for chain in chains]
         if len(set(sizes)) != 1:
-            found = "none" if not sizes else ", ".join(str(size) for size in dict.fromkeys(sizes))
-            raise ValueError(f"problems must have the same {said}, task by task, got {found}")
+            told = "none" if not sizes else ", ".join(str(size) for size in dict.fromkeys(sizes))
+            raise ValueError(f"problems must have the same {said}, task by task, got {told}")
     settings = settings or DescentSettings()
     n = check_count("n", n, low=2)
     seeds = check_seeds(seeds)

@@ -27,7 +27,8 @@ from ..field_space import log_2cosh, moments
 from . import loss as perceptron
 from . import teachers
 from .descent import check_device, check_seeds
-from .gibbs import GibbsStage, _DualAveraging, _normal, _patterns, _uniform
+from .gibbs import _DualAveraging, _normal, _patterns, _uniform
+from .gibbs_records import GibbsStage
 from .loss import Anchor
 
 OBSERVABLES = ("r", "p", "eps_g", "q_star", "q", "energy")

@@ -18,7 +18,8 @@ from ..tree import gibbs as tree_gibbs
 from ..tree.shape import Shape, shape_of, tree_of
 from . import memory
 from .descent import DescentSettings, descend
-from .gibbs import GibbsResult, GibbsSettings, sample
+from .gibbs import sample
+from .gibbs_records import GibbsResult, GibbsSettings
 from .records import DescentResult
 from .rows import DESCENT_OBSERVABLES, GIBBS_OBSERVABLES, diagnostics, put_estimate, seeds_for_error_bars
 from .teachers import n_learned, n_patterns

@@ -20,7 +20,8 @@ from statmech_cl.problem import Chain, Task
 
 from . import teachers
 from .descent import DescentSettings, anneal, descend, descend_many
-from .gibbs import GibbsResult, GibbsSettings, sample
+from .gibbs import sample
+from .gibbs_records import GibbsResult, GibbsSettings
 from .records import DescentResult, convergence_epochs
 from .teachers import check_seeds
 

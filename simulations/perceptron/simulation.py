@@ -24,7 +24,7 @@ class Simulation:
     task : its beta is not used by a descent. Its channel must be a Perceptron; labels may be flipped.
     method : "descent" or "gibbs" (Hamiltonian Monte Carlo).
     n, seeds : weights, and number of seeds (0, 1, ...), at least 2.
-    settings : fields of DescentSettings (gibbs.GibbsSettings), and `device`.
+    settings : fields of DescentSettings (gibbs_records.GibbsSettings), and `device`.
     """
 
     task: Task
@@ -89,7 +89,7 @@ class Simulation:
         if self.method == "descent":
             kind, plain = DescentSettings, {"replicas": 2}
         else:
-            from .gibbs import GibbsSettings
+            from .gibbs_records import GibbsSettings
 
             kind, plain = GibbsSettings, {}
         known = [f.name for f in dataclasses.fields(kind)]

@@ -10,7 +10,7 @@ from statmech_cl.problem import Chain, Task
 
 from ..device import check_device
 from ..perceptron import gibbs, teachers
-from ..perceptron.gibbs import GibbsResult, GibbsSettings
+from ..perceptron.gibbs_records import GibbsResult, GibbsSettings
 from ..perceptron.teachers import check_seeds
 from .loss import drawn_loss
 from .shape import Shape, of_shape

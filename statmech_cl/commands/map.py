@@ -53,13 +53,13 @@ def command(
     from statmech_cl import similarity_map
 
     xs, ys = (np.linspace(low, high, points) for _, low, high in (x, y))
-    found = similarity_map(chain, x=x[0], y=y[0], xs=xs, ys=ys, n_workers=workers)
+    mapped = similarity_map(chain, x=x[0], y=y[0], xs=xs, ys=ys, n_workers=workers)
     if plot is not None:
         from statmech_cl import figures
 
         with figures.style():
-            write_atomic(plot, figures.rendered(figures.similarity_map(found), plot.suffix[1:]))
-    deliver(_written(found, form), output)
+            write_atomic(plot, figures.rendered(figures.similarity_map(mapped), plot.suffix[1:]))
+    deliver(_written(mapped, form), output)
 
 
 def _chain(given: dict[str, tuple[Any, ...]], *axes: tuple[str, float, float]) -> Chain:
@@ -82,22 +82,22 @@ def _chain(given: dict[str, tuple[Any, ...]], *axes: tuple[str, float, float]) -
     return one_chain(given)
 
 
-def _written(found: SimilarityMap, form: str) -> str | bytes:
-    content = found.to_dict()
+def _written(mapped: SimilarityMap, form: str) -> str | bytes:
+    content = mapped.to_dict()
     if form == "json":
         return to_json(content)
     if form in ROWS:
-        return rows_as(found.rows(), form)
-    good = np.isfinite(found.eps_2)
-    lines = [f"{good.sum()} of {good.size} points certified; error on task 1 before task 2: {found.before:.6g}"]
+        return rows_as(mapped.rows(), form)
+    good = np.isfinite(mapped.eps_2)
+    lines = [f"{good.sum()} of {good.size} points certified; error on task 1 before task 2: {mapped.before:.6g}"]
     for name in ("forgetting", "transfer"):
-        values = getattr(found, name)
+        values = getattr(mapped, name)
         for told, pick in (("least", np.nanargmin), ("largest", np.nanargmax)):
             if good.any():
                 j, i = np.unravel_index(pick(values), values.shape)
-                place = f"{found.x} = {found.xs[i]:.6g}, {found.y} = {found.ys[j]:.6g}"
+                place = f"{mapped.x} = {mapped.xs[i]:.6g}, {mapped.y} = {mapped.ys[j]:.6g}"
                 lines.append(f"{name}: {told} {values[j, i]:.6g} at {place}")
-    for line in found.lines:
+    for line in mapped.lines:
         kind = "vanishes" if line["kind"] == "zero" else "jumps through 0"
-        lines.append(f"transfer {kind} at {found.x} = {line['x']:.8g}, {found.y} = {line['y']:.8g}")
+        lines.append(f"transfer {kind} at {mapped.x} = {line['x']:.8g}, {mapped.y} = {line['y']:.8g}")
     return "\n".join(lines) + "\n"

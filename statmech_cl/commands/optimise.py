@@ -72,20 +72,20 @@ def command(
         raise ValueError(f"bounds must be given once for each parameter, got {[name for name, _, _ in bounds]!r}")
     from statmech_cl import optimise
 
-    found = optimise(chain, chosen, objective, bounds=limits, n_starts=starts)
-    deliver(_written(found, form), output)
+    optimum = optimise(chain, chosen, objective, bounds=limits, n_starts=starts)
+    deliver(_written(optimum, form), output)
 
 
-def _written(found: Protocol, form: str) -> str | bytes:
+def _written(optimum: Protocol, form: str) -> str | bytes:
     if form == "json":
-        return to_json(found.to_dict())
-    rows = found.rows()
+        return to_json(optimum.to_dict())
+    rows = optimum.rows()
     if form in ROWS:
         return rows_as(rows, form)
-    errors = ", ".join(f"{value:.6g}" for value in found.solution.eps_g[-1])
-    wins = "no other branch wins" if all(found.thermodynamic) else "another branch has the larger free entropy"
-    ends = ", ".join(f"{value:.6g}" for value in found.starts)
+    errors = ", ".join(f"{value:.6g}" for value in optimum.solution.eps_g[-1])
+    wins = "no other branch wins" if all(optimum.thermodynamic) else "another branch has the larger free entropy"
+    ends = ", ".join(f"{value:.6g}" for value in optimum.starts)
     return (
-        f"{to_table(rows)}\nobjective {found.objective:.8g}; errors on the tasks at the end: {errors}\n"
-        f"gradient {found.gradient:.0e} (error {found.gradient_error:.0e}); starts ended at {ends}; {wins}\n"
+        f"{to_table(rows)}\nobjective {optimum.objective:.8g}; errors on the tasks at the end: {errors}\n"
+        f"gradient {optimum.gradient:.0e} (error {optimum.gradient_error:.0e}); starts ended at {ends}; {wins}\n"
     )

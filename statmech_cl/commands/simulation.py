@@ -67,7 +67,7 @@ def settings_of(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         from statmech_cl.simulations.perceptron.descent import DescentSettings
 
         return dataclasses.asdict(DescentSettings(**{"replicas": 2, **settings}))
-    from statmech_cl.simulations.perceptron.gibbs import GibbsSettings
+    from statmech_cl.simulations.perceptron.gibbs_records import GibbsSettings
 
     return dataclasses.asdict(GibbsSettings(**settings))
 

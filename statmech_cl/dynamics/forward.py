@@ -65,6 +65,12 @@ def spare_variance(var: np.ndarray) -> float:
     return spare
 
 
+def _along(weights: np.ndarray, paths: np.ndarray) -> np.ndarray:
+    """sum_j weights[j] paths[j]; paths are kept to single precision, which is far below their sampling noise."""
+    n = weights.size
+    return (weights.astype(np.float32) @ paths[:n].reshape(n, -1)).reshape(paths.shape[1:])
+
+
 def held_scale(theta: np.ndarray, q_star: float) -> float:
     """The factor at which E tanh^2(factor theta) = q_star."""
     factor = 1.0
@@ -227,7 +233,7 @@ class _Stage:
         if group.n_phi and self.accuracy.memory:
             site_responses(self.few_var, group.fields, group.n_phi, response)
             response = group.refined(response / responders, self.m)
-            h += np.tensordot(response, group.phi[: group.n_phi], 1)
+            h += _along(response, group.phi)
         group.response = response
         if len(self.groups) == 1:
             self.record.response.append(group.phi_basis @ response)
@@ -260,7 +266,7 @@ class _Stage:
         kappa = -group.alpha * group.power / self.spare
         b = group.alpha * float(group.z @ phi.mean(0)) / group.z.size
         g = b * self.s + math.sqrt(group.alpha) * group.v.step(phi)
-        g += np.tensordot(gamma, group.m[: group.n_m], 1)
+        g += _along(gamma, group.m)
         g -= kappa * self.m
         return g, kappa, gamma
 

@@ -20,7 +20,7 @@ from .draws import Draws
 from .loops import CHUNK
 from .noise import Noise
 
-# Weight of the tangents against integration by parts, relative to the strongest mode of the noise.
+# Weight of the tangents against integration by parts, relative to all modes of the noise together.
 _RIDGE = 1e-2
 # chunks of samples that choose the axes
 _CHOOSING = 2
@@ -68,8 +68,8 @@ class Field:
 
     def projections(self, paths: np.ndarray) -> np.ndarray:
         """E[path xi_j] over the samples, for all modes j of all channels."""
-        parts = [channel.normals @ path / path.size for channel, path in zip(self.channels, halves(paths), strict=True)]
-        return np.concatenate(parts)
+        pairs = zip(self.channels, halves(paths.astype(np.float32)), strict=True)
+        return np.concatenate([channel.normals @ path / path.size for channel, path in pairs]).astype(float)
 
     def rows(self) -> np.ndarray:
         """L(t, j), all channels side by side: (times, modes)."""
@@ -94,8 +94,8 @@ class Group:
         self._visits: list[int] = []  # rows of w at which the group was visited
         self.n_phi = self.n_m = self._open = 0
         window, samples = accuracy.window, accuracy.samples
-        self.phi = np.zeros((window, replicas, samples))
-        self.m = np.zeros((window, replicas, samples))
+        self.phi = np.zeros((window, replicas, samples), np.float32)
+        self.m = np.zeros((window, replicas, samples), np.float32)
         # dphi/dh: (chunks, coordinates of phi, directions of m, CHUNK)
         chunks = accuracy.responders // CHUNK
         self.of_patterns = np.zeros((chunks, window, window, CHUNK), np.float32)
@@ -136,10 +136,10 @@ class Group:
         mixing = math.sqrt(self.alpha) * self.phi_basis.T @ self.v.rows()
         miss = self.v.projections(m) - response @ mixing
         gram = mixing @ mixing.T
-        strongest = float(np.linalg.eigvalsh(gram)[-1])
-        if strongest == 0.0:
+        whole = float(np.trace(gram))
+        if whole == 0.0:
             return response
-        return response + np.linalg.solve(gram + _RIDGE * strongest * np.eye(len(gram)), mixing @ miss)
+        return response + np.linalg.solve(gram + _RIDGE * whole * np.eye(len(gram)), mixing @ miss)
 
     def miss(self, gamma: np.ndarray) -> float:
         """|E phi_t xi_j - sum_u E dphi_t/dh_u L(u, j)| over its size in independent draws, sqrt(modes E phi^2 / M)."""
@@ -195,7 +195,7 @@ def _main_axes(paths: np.ndarray, tangents: list[tuple[np.ndarray, np.ndarray]],
         of the coefficients that its directions are multiplied by.
     """
     n = len(paths)
-    flat = paths[:, 0]
+    flat = paths[:, 0].astype(float)
     gram = flat @ flat.T / flat.shape[1]
     for array, squares in tangents:
         few = array[:_CHOOSING, :n]
@@ -209,8 +209,8 @@ def _main_axes(paths: np.ndarray, tangents: list[tuple[np.ndarray, np.ndarray]],
 
 def _turned_paths(q: np.ndarray, paths: np.ndarray, room: int) -> np.ndarray:
     n, kept = q.shape
-    out = np.zeros((kept + room, *paths.shape[1:]))
-    np.matmul(q.T, paths[:n].reshape(n, -1), out=out[:kept].reshape(kept, -1))
+    out = np.zeros((kept + room, *paths.shape[1:]), np.float32)
+    np.matmul(q.T.astype(np.float32), paths[:n].reshape(n, -1), out=out[:kept].reshape(kept, -1))
     return out
 
 

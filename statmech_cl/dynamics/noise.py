@@ -25,7 +25,7 @@ class Noise:
     def __init__(self, paths: int, draws: Draws, tolerance: float) -> None:
         self._draws, self._tolerance = draws, tolerance
         self._basis = np.empty((16, paths))
-        self._normals = np.empty((16, draws.samples))
+        self._normals = np.empty((16, draws.samples), np.float32)
         self._rows = np.zeros((16, 16))
         self.modes = self.times = 0
 
@@ -43,8 +43,9 @@ class Noise:
         """w_t, `(samples,)`, of the next time, from `path : (paths,)` there."""
         basis, n = self._basis[: self.modes], path.size
         row = basis @ path / n
-        rest = path - row @ basis
-        if rest @ rest > self._tolerance**2 * (path @ path):
+        # Pythagoras: without a new direction the rest itself is not needed
+        if path @ path - n * (row @ row) > self._tolerance**2 * (path @ path):
+            rest = path - row @ basis
             # a second pass makes the rest orthogonal to rounding
             again = basis @ rest / n
             rest -= again @ basis
@@ -55,7 +56,7 @@ class Noise:
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         self._rows[self.times, : row.size] = row
         self.times += 1
-        return row @ self.normals
+        return row.astype(np.float32) @ self.normals
 
     def _add(self, direction: np.ndarray) -> None:
         if self.modes == len(self._basis):

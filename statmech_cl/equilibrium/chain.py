@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.anchored_field import next_density
-from ..kernels.entropic import field_nodes
+from ..kernels.grids import field_nodes
 from ..orders import Hats
 from ..problem import Chain, Task
 from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength

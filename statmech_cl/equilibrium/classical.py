@@ -18,7 +18,7 @@ import numpy as np
 
 from ..bracket import root_between
 from ..channels import angle
-from ..kernels.entropic import field_nodes
+from ..kernels.grids import field_nodes
 from ..orders import Hats, Orders, SiteAverages
 from ..problem import Task
 from ..validation import check_choice, check_number

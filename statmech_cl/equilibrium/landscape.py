@@ -60,10 +60,10 @@ class Stretch:
         k = self._interval(c)
         x = interpolated(self.nodes[k], self.nodes[k + 1], c, -1)
         first = min(max(k - 1, 0), max(len(self.nodes) - 4, 0))
-        at = self._lengths[first : first + 4]
+        at = self._lengths[first : first + 4].tolist()
         s = self._lengths[k] + math.dist(x, self.nodes[k].x)
         weights = [math.prod((s - other) / (here - other) for other in at if other != here) for here in at]
-        jacobian = np.tensordot(weights, self._jacobians[first : first + 4], 1)
+        jacobian = np.dot(weights, self._jacobians[first : first + 4].reshape(len(at), -1)).reshape(x.size - 1, -1)
         # Its determinant tells a saddle: next to a fold, where that is near 0, its sign would be a guess.
         here = np.linalg.det(jacobian) / self._determinants[k : k + 2]
         return Near(x[:-1], jacobian if here.min() > 0.0 and here.max() > 0.5 else None)

@@ -35,6 +35,17 @@ _REFINE = 1.25  # the rule that estimates the quadrature error: steps / 1.25, lo
 EDGE = 1e-6  # 1 - q_star below this is not followed: rounding in the hats (1e7 and more) bends the curve
 
 
+def largest(vector: np.ndarray) -> float:
+    """Its largest absolute entry, inf where one is no number; NumPy's reductions take several times as long for so few
+    entries."""
+    sizes = [abs(entry) for entry in vector.tolist()]
+    return max(sizes) if sum(sizes) < math.inf else math.inf
+
+
+def _norm(vector: np.ndarray) -> float:
+    return math.sqrt(vector.dot(vector))
+
+
 class Replayed(NamedTuple):
     """r_1 before and after one application of the map, and its conjugate, of a task with replay."""
 
@@ -60,7 +71,7 @@ class Image(NamedTuple):
     def settled(self) -> bool:
         """Whether y' - y is as small as double precision lets it be: cancellation in a m^2 + b m sets a floor."""
         floor = max(_TARGET, _ROUNDING * self.hats.size)
-        return bool(np.abs(self.gap).max() < floor) and self.residual < RESIDUAL_WANTED
+        return largest(self.gap) < floor and self.residual < RESIDUAL_WANTED
 
     @property
     def residual(self) -> float:
@@ -232,8 +243,12 @@ def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
         return np.linalg.lstsq(matrix, vector, rcond=None)[0]
 
 
+def _finite(gap: np.ndarray) -> bool:
+    return largest(gap) < math.inf
+
+
 def _arrived(image: Applied, target: float) -> bool:
-    return image.settled or bool(np.abs(image.gap).max() < target)
+    return image.settled or largest(image.gap) < target
 
 
 def _newton(
@@ -243,7 +258,7 @@ def _newton(
     here = equations.image(y, refine)
     used = np.eye(equations.size) if jacobian is None else jacobian
     n_steps = 0
-    while np.isfinite(here.gap).all() and not _arrived(here, target) and n_steps < max_steps and not here.at_edge:
+    while _finite(here.gap) and not _arrived(here, target) and n_steps < max_steps and not here.at_edge:
         fresh = jacobian is None
         if jacobian is None:
             jacobian = jacobian_of(equations, here if refine == COARSE else equations.image(here.y, COARSE), COARSE)
@@ -251,16 +266,16 @@ def _newton(
         step = -_solve_linear(used, here.gap)
         there, step = _walk(equations, here, step, refine)
         n_steps += 1
-        size, new_size = np.linalg.norm(here.gap), np.linalg.norm(there.gap)
+        size, new_size = _norm(here.gap), _norm(there.gap)
         if fresh and not new_size < size:
             break  # no descent even along a fresh Newton direction
         if fresh or new_size < 0.2 * size:
-            jacobian = used = used + np.outer(there.gap - here.gap - used @ step, step) / (step @ step)
+            jacobian = used = used + (there.gap - here.gap - used @ step)[:, None] * (step / (step @ step))
         else:
             jacobian = None  # the updates have lost touch
         if new_size < size:
             here = there
-    if n_steps == 0 and jacobian is None and np.isfinite(here.gap).all():
+    if n_steps == 0 and jacobian is None and _finite(here.gap):
         # the start was the solution: its derivative is asked for all the same
         used = jacobian_of(equations, equations.image(here.y, COARSE), COARSE)
     return Root(here, used, n_steps, _arrived(here, target))
@@ -268,11 +283,11 @@ def _newton(
 
 def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> tuple[Applied, np.ndarray]:
     """Go along `step`, shortened until the gap shrinks."""
-    step = step * min(1.0, _LONGEST_STEP / np.abs(step).max())
-    size = np.linalg.norm(here.gap)
+    step = step * min(1.0, _LONGEST_STEP / largest(step))
+    size = _norm(here.gap)
     for _ in range(8):
         there = equations.image(here.y + step, refine)
-        if np.linalg.norm(there.gap) < size:
+        if _norm(there.gap) < size:
             break
         step = 0.5 * step
     return there, step

@@ -68,8 +68,8 @@ def solve_step_chain(chain: Chain, rsb: int | str, branch: str, on_failure: str)
 
 def _first(chain: Chain, rsb: int | str, branch: str) -> list[StepSolution]:
     task = replace(chain.tasks[0], gamma=1.0, anchor="kl", memory=1.0)
-    found: Any = solve_steps(task, rsb, branch, "raise")
-    return found if isinstance(found, list) else [found]
+    solutions: Any = solve_steps(task, rsb, branch, "raise")
+    return solutions if isinstance(solutions, list) else [solutions]
 
 
 def _image_of(equations: StepEquations, solution: StepSolution) -> StepImage:
@@ -115,11 +115,11 @@ class StepWalk(Walk):
         equations = self.equations(t, task)
         number = 0 if isinstance(rsb, str) else rsb
         if task.alpha == 0.0:
-            found = [closed_solution(without_patterns(task, equations), number)]
+            solutions = [closed_solution(without_patterns(task, equations), number)]
         else:
-            found = self._solutions(t, equations, rsb, branch, on_failure)
-        found = informed(found)
-        chosen = found if branch == "all" else [one for one in found if one.thermodynamic]
+            solutions = self._solutions(t, equations, rsb, branch, on_failure)
+        solutions = informed(solutions)
+        chosen = solutions if branch == "all" else [one for one in solutions if one.thermodynamic]
         return [self._on(t, equations.site, solution) for solution in chosen]
 
     def _solutions(
@@ -148,7 +148,7 @@ class StepWalk(Walk):
             stretches = stretches_along_alpha(equations.scaled, 0.5 * alpha, 2.0 * alpha, alpha)
             bounds = (min(ALPHA_FIRST, 0.5 * alpha), _BEYOND * alpha)
             curves = openings_of(equations, StepFamily(one_step), stretches, bounds)
-            starts += [found for opening in curves for found in solutions_on(opening, one_step)]
+            starts += [solution for opening in curves for solution in solutions_on(opening, one_step)]
         if not starts:
             raise ConvergenceError(
                 f"no solution with rsb={rsb} for task {t + 1} of the chain at alpha={task.alpha:g}",
@@ -169,13 +169,13 @@ class _StepAfter:
     """What a solution with open steps leaves behind: in place of the site in `Walk.go_on`."""
 
     site: FieldSite
-    found: StepSolution
+    solution: StepSolution
 
     def after(self, masses: np.ndarray, signs: np.ndarray, _hats: Any, refine: float, density: bool) -> After:
         """As `FieldSite.after`: masses (n, c) of the columns of sites, signs (c,) of this task's teacher there."""
-        task, site = self.found.task, self.site
+        task, site = self.solution.task, self.site
         assert isinstance(task.channel, StepChannel)
-        image = _image_of(StepEquations(task.alpha, task.beta, site, task.channel, 1), self.found)
+        image = _image_of(StepEquations(task.alpha, task.beta, site, task.channel, 1), self.solution)
         b, hats, xs = image.fields, image.hats, image.before.parisi
         tilt = np.tanh(site.theta)[:, None]
         columns = np.hstack([masses, masses * np.maximum(tilt, 0.0), masses * np.maximum(-tilt, 0.0)])

@@ -11,5 +11,6 @@ njit = _njit(cache=True, error_model="numpy", nogil=True)
 # "fast math" allows (no reciprocals for quotients, infinities stay infinite).
 njit_sums = _njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
 
-# For code inlined into such loops whose order of operations must stay: only a product and a sum may be fused.
-njit_exact = _njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
+# For code inlined into such loops (a call would keep them from becoming vector instructions) whose order of operations
+# must stay: only a product and a sum may be fused.
+njit_exact = _njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"}, forceinline=True)

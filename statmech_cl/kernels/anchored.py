@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._jit import njit, njit_sums
-from .entropic import local_moments
+from .local import local_moments
 from .vector import exp
 
 FINE = 10  # the reference's grid is finer than a local measure's by this factor, to resolve narrow smoothing

@@ -23,19 +23,8 @@ import numpy as np
 
 from ._jit import njit, njit_sums
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
-from .entropic import (
-    _DROP,
-    TOGETHER,
-    field_nodes,
-    graded_nodes,
-    half_nodes,
-    local_moments,
-    local_nodes,
-    log_z,
-    rarer_sign,
-    shared_window,
-    window,
-)
+from .grids import field_nodes, graded_nodes
+from .local import DROP, TOGETHER, half_nodes, local_moments, local_nodes, log_z, rarer_sign, shared_window, window
 from .vector import exp
 
 _HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)
@@ -103,7 +92,7 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
         stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
         return _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, stride)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
-    reach = math.sqrt(2.0 * _DROP * refine)
+    reach = math.sqrt(2.0 * DROP * refine)
     margin = reach * sd + abs(r_hat)
     low = scale * theta[first] + offset - margin
     high = scale * theta[last - 1] + offset + margin
@@ -111,7 +100,7 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
         high = max(high, reach * width)
-    drop = FAR_DROP if far_tails else _DROP
+    drop = FAR_DROP if far_tails else DROP
     smooth = math.sqrt(q_hat + (BUMP * scale) ** 2)
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
     weights_above = _smoothed(b, jacobian, offset + r_hat, theta, above, scale, sd, drop, stride, first, last)

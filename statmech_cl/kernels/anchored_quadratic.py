@@ -14,18 +14,8 @@ import numpy as np
 
 from ._jit import njit
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
-from .entropic import (
-    _DROP,
-    TOGETHER,
-    graded_nodes,
-    half_nodes,
-    local_moments,
-    local_nodes,
-    log_z,
-    rarer_sign,
-    shared_window,
-    window,
-)
+from .grids import graded_nodes
+from .local import DROP, TOGETHER, half_nodes, local_moments, local_nodes, log_z, rarer_sign, shared_window, window
 
 _POINT = 1e-16  # a variance of b that stands for none
 _SMOOTHEST = 2.0  # in b: under a quadratic anchor <m> may bend anywhere, at a rate of order 1
@@ -114,9 +104,7 @@ def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
-    stride, reach, x, jacobian, slope, root_c = _grids(
-        reference, curvature, first, last, q_hat, r_hat, a, refine, _DROP
-    )
+    stride, reach, x, jacobian, slope, root_c = _grids(reference, curvature, first, last, q_hat, r_hat, a, refine, DROP)
     theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     anchored = np.empty(m.size)
     scratch = np.empty(m.size)
@@ -163,7 +151,7 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses)
     stride, reach, x, jacobian, slope, root_c = _grids(
-        reference, curvature, first, last, q_hat, r_hat, a, refine, FAR_DROP if far_tails else _DROP
+        reference, curvature, first, last, q_hat, r_hat, a, refine, FAR_DROP if far_tails else DROP
     )
     theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     half_theta, half_m, half_base = half_nodes(a, kappa, root_c, slope, refine)
@@ -224,9 +212,7 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
     columns = masses.shape[1]
     total = masses.sum(axis=1)
     first, last = support(total)
-    stride, reach, x, jacobian, slope, root_c = _grids(
-        reference, curvature, first, last, q_hat, r_hat, a, refine, _DROP
-    )
+    stride, reach, x, jacobian, slope, root_c = _grids(reference, curvature, first, last, q_hat, r_hat, a, refine, DROP)
     theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     fine_theta, fine_m, _, _, fine_base = local_nodes(a, kappa, root_c, slope, refine, FINE)
     anchored = np.empty(m.size)

@@ -21,8 +21,9 @@ import numpy as np
 
 from ._jit import njit, njit_sums
 from .energetic import tilted_into
-from .entropic import graded_nodes, half_nodes, local_moments, local_nodes, sign_shares, window
 from .gaussian import upper_tail
+from .grids import graded_nodes
+from .local import half_nodes, local_moments, local_nodes, sign_shares, window
 from .vector import exp
 
 MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range

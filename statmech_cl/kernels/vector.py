@@ -1,8 +1,12 @@
-"""exp for loops that are to become vector instructions: it has no call and no branch, so that LLVM can make them so.
+"""exp and log for loops that are to become vector instructions: no call and no branch, so that LLVM can make them so.
 
     exp(x) = 2^k exp(r),   k = round(x / ln 2),   |r| <= ln(2) / 2,   exp(r) = 1 + r + r^2 P(r)
 
 P interpolates (exp(r) - 1 - r) / r^2 at ten Chebyshev nodes: 2e-17 relative. 2^k is put together from its bits.
+
+    log(x) = k ln 2 + 2 f + 2 f^3 Q(f^2),   x = 2^k m,   1/sqrt 2 <= m < sqrt 2,   f = (m - 1) / (m + 1)
+
+Q interpolates (atanh(f) - f) / f^3 at eight Chebyshev nodes: 3e-20 relative to f.
 """
 
 from __future__ import annotations
@@ -41,3 +45,31 @@ def exp(x):
     p = p * r + _P0
     power = (np.float64(shifted).view(np.int64) + 1023) << 52
     return (1.0 + (r + r * r * p)) * np.int64(power).view(np.float64)
+
+
+_ROOT_HALF = int(np.float64(math.sqrt(0.5)).view(np.int64))
+_ONE = 1023 << 52  # the bits of 1.0
+_TWO_52 = int(np.float64(2.0**52).view(np.int64))  # an integer put below its bits is added to it
+_LN2 = math.log(2.0)
+_Q0, _Q1, _Q2, _Q3 = 0.3333333333333333, 0.2000000000000044, 0.14285714285401807, 0.11111111195856958
+_Q4, _Q5, _Q6, _Q7 = 0.09090897820066453, 0.07693119851407329, 0.06634386569328443, 0.06543313073920051
+
+
+@njit_exact
+def log(x):
+    """log(x) to 3e-16 of max(1, |log x|), for positive normal x."""
+    bits = np.float64(x).view(np.int64)
+    raised = np.uint64(bits + (_ONE - _ROOT_HALF)) >> np.uint64(52)  # k + 1023
+    k = np.int64(np.int64(raised) | _TWO_52).view(np.float64) - (2.0**52 + 1023.0)
+    m = np.int64(bits - (np.int64(raised) << 52) + _ONE).view(np.float64)
+    f = (m - 1.0) / (m + 1.0)
+    s = f * f
+    q = _Q7
+    q = q * s + _Q6
+    q = q * s + _Q5
+    q = q * s + _Q4
+    q = q * s + _Q3
+    q = q * s + _Q2
+    q = q * s + _Q1
+    q = q * s + _Q0
+    return k * _LN2 + (2.0 * f + 2.0 * f * s * q)

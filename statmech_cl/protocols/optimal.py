@@ -251,14 +251,14 @@ class _Problem:
         key = u.tobytes()
         if key not in self.slopes:
             walks, tasks = self._walks(u), self.chain_at(u).tasks
-            found = [(np.zeros(0), np.zeros((0, 0)))] * len(tasks)
+            slopes = [(np.zeros(0), np.zeros((0, 0)))] * len(tasks)
             for t in range(1, len(tasks)):
                 if tasks[t].alpha > 0.0:
                     equations = walks[t - 1].equations(t, tasks[t])
                     y = equations.beside(walks[t].solutions[t])
                     ends = [(equations.image(y + e).gap, equations.image(y - e).gap) for e in _STEP * np.eye(y.size)]
-                    found[t] = y, np.column_stack([up - down for up, down in ends]) / (2.0 * _STEP)
-            self.slopes[key] = found
+                    slopes[t] = y, np.column_stack([up - down for up, down in ends]) / (2.0 * _STEP)
+            self.slopes[key] = slopes
         return self.slopes[key]
 
     def derivatives(self, u: np.ndarray, step: float = _STEP) -> np.ndarray:

@@ -14,9 +14,10 @@ from ...problem import Problem
 from ...solution import ConvergenceError
 from ..landscape import Stretch
 from ..saddle import newton
-from .curves import EVENTS, PlaneCurve, Row, cusps_of, line_of, lines_of, rows_of
+from .curves import EVENTS, PlaneCurve, cusps_of, line_of, lines_of
 from .events import Level
 from .parameters import Plane, parameter
+from .rows import Row, rows_of
 
 _END = 1e-5  # 1 - q_star on the line drawn where a branch ends
 _PIXELS = 240
