@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from statmech_cl import Task
-from statmech_cl.dynamics import DescentSettings, InstabilityError, LearningCurve, exact, forward, learn, learn_many
+from statmech_cl.dynamics import (
+    DescentSettings,
+    InstabilityError,
+    LearningCurve,
+    exact,
+    forward,
+    learn,
+    learn_many,
+    learning,
+)
 from statmech_cl.kernels.gaussian import _hazard, _log_part
 from statmech_cl.problem import Chain
 
@@ -321,6 +330,30 @@ def test_responses_that_contradict_the_averages_are_refused(monkeypatch: pytest.
     monkeypatch.setattr(forward, "pattern_tangents", wrong)
     with pytest.raises(InstabilityError, match="contradict"):
         learn(Task(alpha=1.0), _settings(30), samples=4096, batches=2, certify=False)
+
+
+def test_two_tolerances_that_disagree_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = learning.forward
+
+    def coarse(chains, settings, accuracy, rng, **others):
+        found = right(chains, settings, accuracy, rng, **others)
+        if accuracy.tolerance == learning.TOLERANCE:
+            for record in found[0]:
+                record.q_star = [value + 0.05 for value in record.q_star]
+        return found
+
+    monkeypatch.setattr(learning, "forward", coarse)
+    with pytest.raises(InstabilityError, match="q_star moves by"):
+        learn(Task(alpha=0.5), _settings(4), samples=512, batches=2)
+
+
+@pytest.mark.slow
+def test_the_fast_method_is_stable_at_alpha_2_over_400_epochs() -> None:
+    curve = learn(Task(alpha=2.0), _settings(400), samples=2048, batches=4)
+    stage = curve.stages[0]
+    assert curve.miss < 2.0 and curve.slots < 100
+    assert stage.eps_g[0, -1] < 0.02 and abs(stage.q_star[200] - 0.982) < 0.01
+    assert curve.bias()["tolerance"]["q_star"] < 0.02
 
 
 @pytest.mark.parametrize(
