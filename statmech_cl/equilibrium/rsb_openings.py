@@ -258,9 +258,9 @@ def opened_somewhere(equations: Steps, orders: StepOrders, replicons: np.ndarray
     level = int(np.argmax(replicons))
     begin = _spread_anew(orders, replicons, level)
     if begin is not None:
-        root = newton(equations, equations.unknowns(begin, True), polish=True)
-        if root.converged and _is_open(root.image.before):
-            return root
+        spread = newton(equations, equations.unknowns(begin, True), polish=True)
+        if spread.converged and _is_open(spread.image.before):
+            return spread
     ends = np.concatenate([[0.0], orders.parisi, [1.0]])
     for share in _OPENING:
         root = _opened(equations, orders, level, float(ends[level] + share * (ends[level + 1] - ends[level])))
