@@ -12,6 +12,7 @@ from scipy.special import log_ndtr, logsumexp, ndtr
 from statmech_cl import Task, solve
 from statmech_cl.channels import PLAIN
 from statmech_cl.cli import main
+from statmech_cl.equilibrium import rsb_openings
 from statmech_cl.equilibrium.rsb import StepEquations, to_step_orders, to_step_unknowns, weights_of
 from statmech_cl.equilibrium.rsb_solve import CONVERGED
 from statmech_cl.kernels.energetic import energetic
@@ -277,3 +278,25 @@ def test_unknowns_there_and_back():
     assert back.overlaps == pytest.approx(orders.overlaps, abs=1e-14)
     assert back.parisi == pytest.approx(orders.parisi, abs=1e-14)
     assert back.distance(orders) < 1e-14
+
+
+@pytest.mark.slow
+def test_levels_spread_anew_end_where_an_opened_one_does(monkeypatch):
+    """The third step from levels that are spread anew, and from a level that is opened: two starts, one solution."""
+    quick = solve(Task(alpha=1.25), rsb=3, branch="low")
+    monkeypatch.setattr(rsb_openings, "_spread_anew", lambda *_: None)
+    slow = solve(Task(alpha=1.25), rsb=3, branch="low")
+    assert quick.overlaps == pytest.approx(slow.overlaps, abs=1e-8)
+    assert quick.parisi == pytest.approx(slow.parisi, abs=1e-6)
+    assert (quick.free_entropy, quick.eps_g) == pytest.approx((slow.free_entropy, slow.eps_g), abs=1e-10)
+
+
+def test_spread_levels_keep_their_ends():
+    """A straight q(x) cut into two pieces, cut into three: jumps and overlaps lie on the same line."""
+    two = orders_of(0.5, [0.5, 0.7, 0.8], 0.85, [0.3, 0.36])
+    three = rsb_openings._spread_anew(two, np.array([0.9, 1.2, 1.1]), 1)
+    assert three.overlaps[[0, -1]] == pytest.approx([0.5, 0.8], abs=1e-15)
+    assert three.parisi == pytest.approx([0.3, 0.336, 0.372], abs=1e-15)
+    assert three.overlaps[1:3] == pytest.approx([0.68, 0.74], abs=1e-15)
+    assert (three.perpendicular, three.fluctuation) == pytest.approx((two.perpendicular, two.fluctuation), abs=1e-15)
+    assert rsb_openings._spread_anew(two, np.array([0.9, 0.9, 1.1]), 2) is None

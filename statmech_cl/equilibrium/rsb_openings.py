@@ -251,11 +251,64 @@ def solutions_on(opening: Opening, equations: StepEquations) -> list[Candidate]:
     return candidates
 
 
-def opened_somewhere(equations: Steps, orders: StepOrders, level: int) -> Root | None:
-    """A root with one step more than `orders`, which opens `level` at one of several breaking points."""
+def opened_somewhere(equations: Steps, orders: StepOrders, replicons: np.ndarray) -> Root | None:
+    """A root with one step more than `orders`: where several neighbouring levels are unstable, with their overlaps and
+    breaking points spread anew over one level more, else with the most unstable level opened at one of several breaking
+    points."""
+    level = int(np.argmax(replicons))
+    begin = _spread_anew(orders, replicons, level)
+    if begin is not None:
+        spread = newton(equations, equations.unknowns(begin, True), polish=True)
+        if spread.converged and _is_open(spread.image.before):
+            return spread
     ends = np.concatenate([[0.0], orders.parisi, [1.0]])
     for share in _OPENING:
         root = _opened(equations, orders, level, float(ends[level] + share * (ends[level + 1] - ends[level])))
         if root is not None:
             return root
     return None
+
+
+def _spread_anew(orders: StepOrders, replicons: np.ndarray, level: int) -> StepOrders | None:
+    """The unstable levels around `level`, m of them, spread over m + 1.
+
+    They stand for a continuous q(x). Steps cut a straight one into equal pieces: jumps at u = 1, 2, ... and overlaps at
+    u = 1/2, 3/2, ..., where x and q grow evenly with u from the first unstable level's breaking point on. The last
+    level ends half a piece beyond its jump, where q(x) does.
+    """
+    k = orders.steps.size
+    unstable = replicons > 1.0
+    first = last = level
+    while first > 0 and unstable[first - 1]:
+        first -= 1
+    while last < k and unstable[last + 1]:
+        last += 1
+    m = last - first + 1
+    if m < 2:
+        return None
+    ends, overlaps = np.concatenate([[0.0], orders.parisi, [1.0]]), orders.overlaps
+    jumps = ends[first : last + 1]  # at u = 0, 1, ..., m - 1; the first one is where the levels begin
+    length = m - 0.5
+    x_end = float(ends[last + 1])
+    if last == k:
+        x_end = min(float(jumps[-1] + 0.5 * (jumps[-1] - jumps[-2])), 0.5 * (1.0 + float(jumps[-1])))
+    else:
+        length = float(m)
+    stretch = length / (length + 1.0)
+    x_of = np.interp(np.arange(1, m + 1) * stretch, [*range(m), length], [*jumps, x_end])
+    at = (np.arange(m + 1) + 0.5) * stretch
+    known, levels = np.arange(m) + 0.5, overlaps[first : last + 1]
+    q_of = np.interp(at, known, levels)
+    below = at < 0.5
+    q_of[below] = levels[0] - (0.5 - at[below]) * (levels[1] - levels[0])
+    q = np.concatenate([overlaps[:first], q_of, overlaps[last + 1 :]])
+    parisi = np.concatenate([orders.parisi[:first], x_of, orders.parisi[last:]])
+    if q[0] <= 0.0 or np.any(np.diff(q) <= 0.0) or np.any(np.diff(parisi) <= 0.0):
+        return None
+    return orders._replace(
+        q=float(q[0]),
+        perpendicular=orders.perpendicular + float(q[0]) - orders.q,
+        steps=np.diff(q),
+        fluctuation=orders.fluctuation + float(overlaps[-1] - q[-1]),
+        parisi=parisi,
+    )

@@ -157,7 +157,7 @@ def _another(start: Candidate) -> Candidate | None:
     if not image.replicons[level] > 1.0 + _MARGIN:
         return None
     equations = replace(start.equations, k=start.equations.k + 1)
-    root = opened_somewhere(equations, image.before, level)
+    root = opened_somewhere(equations, image.before, image.replicons)
     if root is not None:
         return Candidate(equations, root, start.even)
     orders = image.before

@@ -172,7 +172,7 @@ def solve_glass(temperature: float, k: int) -> GlassSolution:
     root: Root | None = newton(equations, equations.unknowns(begin, True), polish=True)
     while root is not None and root.converged and equations.k < k:
         equations = replace(equations, k=equations.k + 1)
-        root = opened_somewhere(equations, root.image.before, int(np.argmax(root.image.replicons)))
+        root = opened_somewhere(equations, root.image.before, root.image.replicons)
     while root is not None and root.converged and here > temperature:
         here = max(temperature, _FACTOR * here)
         equations = replace(equations, beta=1.0 / here)
