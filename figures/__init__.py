@@ -13,7 +13,7 @@ from .axes import COLORS, curve, marked, new, points, rendered, style, upper_bou
 from .branches import branches
 from .chains import forgetting_matrix, front
 from .curves import learning_curve
-from .maps import similarity_map
+from .maps import similarity_map, value_map
 from .phase import phase_diagram
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "similarity_map",
     "style",
     "upper_bounds",
+    "value_map",
 ]

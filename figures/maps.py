@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from .axes import new
 if TYPE_CHECKING:
     from ..protocols.similarity import SimilarityMap
 
+_TICKED = 10  # values up to which each has a tick of its own
 _KINDS = {"zero": "transfer vanishes", "jump": "transfer jumps"}
 _COLORS = {"forgetting": "rise of the error on task 1", "transfer": "fall of the error on task 2"}
 _NAMES = {"overlap": "overlap of the teachers, $r_0$", "alpha_2": r"$\alpha_2$", "gamma": r"$\gamma$"}
@@ -45,6 +46,23 @@ def similarity_map(source: SimilarityMap | Mapping[str, Any]) -> Figure:
     if content["lines"]:
         axes[1].legend(fontsize=6, loc="upper left")
     axes[0].set_ylabel(_NAMES[content["y"]])
+    return figure
+
+
+def value_map(
+    x: str, y: str, xs: Sequence[float], ys: Sequence[float], grids: Mapping[str, Sequence[Sequence[float]]]
+) -> Figure:
+    """A panel for each grid, (ny, nx), under its title; x and y are "overlap", "alpha_2" or "gamma"."""
+    figure, axes = new(1, len(grids), width=3.4, height=2.8, sharey=True, squeeze=False)
+    for ax, (title, values) in zip(axes[0], grids.items(), strict=True):
+        mesh = ax.pcolormesh(xs, ys, np.asarray(values, dtype=float), cmap="viridis", shading="nearest")
+        figure.colorbar(mesh, ax=ax)
+        ax.set_title(title, fontsize=8)
+        ax.set_xlabel(_NAMES[x])
+        if max(len(xs), len(ys)) <= _TICKED:
+            ax.set_xticks(xs)
+            ax.set_yticks(ys)
+    axes[0, 0].set_ylabel(_NAMES[y])
     return figure
 
 

@@ -37,5 +37,5 @@ def fall_against_prediction(rows: Rows, levels: Mapping[str, str], *, proxy: str
     axes[0, -1].set_title("spectral proxy", fontsize=7)
     axes[0, -1].set_xlabel(r"$|W-W_{then}|^2/|W_{then}|^2$")
     axes[0, 0].set_ylabel("fall of the accuracy")
-    axes[0, 0].legend(fontsize=4, ncols=2, loc="upper left")
+    axes[0, 0].legend(fontsize=4, ncols=2, loc="lower right")
     return figure

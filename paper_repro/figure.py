@@ -171,6 +171,7 @@ class Verdict:
 
     def table(self) -> str:
         """The rows as text for a terminal."""
+        noted = any(row.note for row in self.rows)
         lines = []
         for row in self.rows:
             line: dict[str, Any] = {
@@ -179,10 +180,10 @@ class Verdict:
                 "simulation": None if row.simulation is None else str(row.simulation),
                 "z": None if row.z is None else f"{row.z:+.1f}",
             }
-            if any(other.note for other in self.rows):
+            if noted:
                 line["note"] = row.note
             lines.append(line)
-        return to_table(lines)
+        return to_table(lines, widest={"": 32 if noted else 56, "note": 26})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the JSON."""

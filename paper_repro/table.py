@@ -25,6 +25,7 @@ from . import (
     gibbs_b,
     map_a,
     map_b,
+    map_c,
     methods,
     optimum_a,
     phase,
@@ -36,7 +37,9 @@ from . import (
     settings,
     spectral,
     switch,
+    tree_a,
     tree_b,
+    tree_c,
     tree_gibbs,
     two_tasks,
 )
@@ -142,13 +145,21 @@ _TABLE = (
         at=0.2,
     ),
     _of(map_a, "map-a", "forgetting and transfer over (overlap, alpha_2) by theory", "40 s", "~3 min"),
-    _of(map_b, "map-b", "forgetting and transfer at nine points: theory, sampler, descent", "4 min", "~40 min"),
+    _of(map_b, "map-b", "forgetting and transfer at nine points: theory, sampler, descent", "2.5 min", "~25 min"),
+    _of(map_c, "map-c", "first rate of forgetting and overshoot over (overlap, alpha_2): dynamics", "3 min", "~20 min"),
     _of(replay_a, "replay-a", "both errors against replayed patterns; what one is worth in gamma", "40 s", "~2 min"),
-    _of(replay_b, "replay-b", "both errors with replay: theory, sampler, descent", "2 min", "~20 min"),
+    _of(replay_b, "replay-b", "both errors with replay: theory, sampler, descent", "1.5 min", "~15 min"),
     _of(optimum_a, "optimum-a", "the best gamma, and simulations at it, half and twice it", "4 min", "~40 min"),
     _of(rsb_a, "rsb-a", "eps_g, q_star against alpha: steps of replica symmetry breaking, sampler", "4 min", "~40 min"),
     _of(rsb_b, "rsb-b", "P(q): the sampled overlaps beside the theory's weights", "4 min", "~40 min"),
     _of(rsb_c, "rsb-c", "complexity against free entropy with one step, by theory", "5 s", "10 s"),
+    _of(
+        tree_a,
+        "tree-a",
+        "eps_g against alpha of trees: theory, sampler, descent; few units; shared inputs",
+        "4 min",
+        "~1 h",
+    ),
     _of(
         tree_b,
         "tree-b",
@@ -156,8 +167,9 @@ _TABLE = (
         "11 s",
         "11 s",
     ),
+    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "~10 min", "~10 min"),
     _of(
-        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "8 min", "~3 h"
+        tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "~6 min", "~1 h"
     ),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),

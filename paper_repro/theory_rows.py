@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from statmech_cl.channels import PLAIN
 from statmech_cl.problem import Chain, Task
+from statmech_cl.trees import Tree
 
 LINE_FROM = 0.01  # the alpha at which a drawn line of theory begins
 _LINE_STEP = 0.025  # and its longest step
@@ -28,12 +30,13 @@ def theory_row(
     return solution.to_dict()
 
 
-def line_row(*, to: float, beta: float, prior: str) -> dict[str, Any]:
-    """Every branch for alpha in [0.01, to]: points in the order in which continuation met them (`curve` numbers the
-    separate curves), and what happens along them."""
+def line_row(*, to: float, beta: float, prior: str, hidden_layers: int = 0) -> dict[str, Any]:
+    """Every branch of a perceptron, or of a tree of signs, for alpha in [0.01, to]: points in the order in which
+    continuation met them (`curve` numbers the separate curves), and what happens along them."""
     from statmech_cl import trace
 
-    branch = trace(Task(alpha=to, beta=beta, prior=prior), span=(LINE_FROM, to))
+    channel = Tree(hidden_layers=hidden_layers) if hidden_layers else PLAIN
+    branch = trace(Task(alpha=to, beta=beta, prior=prior, channel=channel), span=(LINE_FROM, to))
     points = []
     for number, (start, stop) in enumerate(branch.curves):
         met = branch.points[start:stop]

@@ -22,11 +22,14 @@ _ONE: dict[str, Any] = {"r0": 0.0, "gamma": 0.0, "hidden_layers": 1}
 # K, n, number of seeds
 _QUICK = [[9, 15, 32], [9, 31, 16], [17, 15, 16], [17, 31, 16]]
 _PAPER = [[9, 15, 320], [9, 31, 240], [17, 15, 240], [17, 31, 160], [33, 63, 40]]
-_SAMPLER: dict[str, Any] = {"warmup": 200, "draws": 150, "walkers": 2, "leapfrogs": 14}
+_SAMPLER: dict[str, Any] = {"walkers": 2, "leapfrogs": 14}
+# iterations thrown away and kept, for each case
+_ITERATIONS = {"alpha = 0.2": [200, 150], "three tasks": [120, 60], "alpha = 0.5": [200, 100]}
 _SHARED: dict[str, Any] = {
     "beta": 20.0,
     "cases": {"alpha = 0.2": {"alpha": [0.2], **_ONE}, "three tasks": _CHAIN, "alpha = 0.5": {"alpha": [0.5], **_ONE}},
     "sampler": _SAMPLER,
+    "iterations": _ITERATIONS,
 }
 SCALES: dict[str, dict[str, Any]] = {"quick": {**_SHARED, "sizes": _QUICK}, "paper": {**_SHARED, "sizes": _PAPER}}
 _BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose
@@ -37,7 +40,9 @@ def compute(context: Context) -> Data:
     size = context.parameters
     rows: list[dict[str, Any]] = []
     for label, case in size["cases"].items():
-        rows += sampled(context, label, {**case, "beta": size["beta"]}, size["sizes"], size["sampler"])
+        warmup, draws = size["iterations"][label]
+        sampler = {**size["sampler"], "warmup": warmup, "draws": draws}
+        rows += sampled(context, label, {**case, "beta": size["beta"]}, size["sizes"], sampler)
     return Data(rows, dict(size))
 
 

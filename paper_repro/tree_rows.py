@@ -43,3 +43,12 @@ def tree_theory_row(*, alpha: list[float], beta: float, r0: float, gamma: float,
         row |= {f"{name}_{t}": float(getattr(task, name)) for name in ("q", "r", "q_star", "replicon")}
         row |= {f"p_{t}_{k + 1}": float(value) for k, value in enumerate(found.p[t - 1])}
     return row
+
+
+def few_units_row(*, units: int, alpha: float, beta: float) -> dict[str, Any]:
+    """One hidden layer of few units of signs, on the branch from alpha = 0."""
+    from statmech_cl.equilibrium.few_units import solve_few_units
+
+    (found,) = solve_few_units(units, [alpha], beta=beta)
+    names = ("q", "r", "q_star", "p", "eps_g", "replicon", "residual", "quadrature_error")
+    return {name: float(getattr(found, name)) for name in names}

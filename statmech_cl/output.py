@@ -121,13 +121,23 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
-def to_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, *, digits: int = 10) -> str:
-    """A plain-text table for people; `columns` chooses and orders. Numbers have so many digits, however small."""
+def to_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] | None = None,
+    *,
+    digits: int = 10,
+    widest: Mapping[str, int] | None = None,
+) -> str:
+    """A plain-text table for people; `columns` chooses and orders. Numbers have so many digits, however small.
+
+    widest : column -> the width at which its words go on in the next line.
+    """
     from tabulate import tabulate
 
     names = columns_of(rows) if columns is None else list(columns)
     cells = [[_table_cell(row.get(name), 2 if name in _ERRORS else digits) for name in names] for row in rows]
-    return tabulate(cells, headers=names, tablefmt="simple", disable_numparse=True)
+    limits = [(widest or {}).get(name) for name in names] if widest and rows else None
+    return tabulate(cells, headers=names, tablefmt="simple", disable_numparse=True, maxcolwidths=limits)
 
 
 def fitted_table(
@@ -145,6 +155,19 @@ def fitted_table(
     if not gone:
         return table
     return f"{table}\nleft out: {', '.join(name for name in columns if name in gone)}; --all shows all"
+
+
+def parted_table(rows: Sequence[Mapping[str, Any]], keys: int = 1, *, digits: int = 6) -> str:
+    """Every column in at most 100 columns of text: where they are too many for one table, several below each other,
+    each of which begins with the first `keys` columns."""
+    names = columns_of(rows)
+    head = names[:keys]
+    parts: list[list[str]] = [[]]
+    for name in names[keys:]:
+        if parts[-1] and _width(to_table(rows, [*head, *parts[-1], name], digits=digits)) > WIDTH:
+            parts.append([])
+        parts[-1].append(name)
+    return "\n\n".join(to_table(rows, [*head, *part], digits=digits) for part in parts)
 
 
 def _width(text: str) -> int:

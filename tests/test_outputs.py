@@ -16,7 +16,9 @@ import pytest
 
 from statmech_cl import cli
 from statmech_cl.commands import results
-from statmech_cl.output import fitted_table, to_table
+from statmech_cl.estimate import Estimate
+from statmech_cl.output import fitted_table, parted_table, to_table
+from statmech_cl.paper_repro.figure import Row, Verdict
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -77,6 +79,30 @@ def test_folds_come_before_the_points(capsys: pytest.CaptureFixture[str]) -> Non
     lines = run(capsys, "branches", "--alpha", "1.85:1.95")[1].splitlines()
     assert lines[0].startswith("fold at alpha = 1.905802528")
     assert any(line.startswith("alpha ") for line in lines[1:])
+
+
+def test_a_table_of_many_columns_is_parted_and_keeps_them_all() -> None:
+    rows = [{"task": str(t), "epoch": 10, **{f"eps_{k}": 1.0 / 3.0 + k for k in range(20)}} for t in (1, 2)]
+    table = parted_table(rows, 2)
+    assert max(len(line) for line in table.splitlines()) <= 100
+    heads = [part.splitlines()[0].split() for part in table.split("\n\n")]
+    assert len(heads) > 1 and all(head[:2] == ["task", "epoch"] for head in heads)
+    assert [name for head in heads for name in head[2:]] == [f"eps_{k}" for k in range(20)]
+    assert parted_table(rows[:1], 30) == to_table(rows[:1], digits=6)
+
+
+def test_long_words_of_a_verdict_go_on_below() -> None:
+    what = "rank correlation of forgetting with relative_beta, methods without 1 - Phi in the loss"
+    table = Verdict(
+        [Row(what, 0.5, Estimate(0.4, 0.01, 9), "a note that says a good deal more than fits")], "", True
+    ).table()
+    assert max(len(line) for line in table.splitlines()) <= 100
+    assert set(what.split()) <= set(table.split())
+
+
+def test_the_list_of_figures_is_at_most_100_columns_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["reproduce", "--list"]) == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 100
 
 
 # Files

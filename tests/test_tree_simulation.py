@@ -35,6 +35,24 @@ def test_gradient_is_that_of_autograd(layers: int, activation: str) -> None:
         assert torch.allclose(perceptron.energy(theta[:1], signed), energy[:1], rtol=1e-12)
 
 
+def test_hidden_signs_are_summed_over_exactly() -> None:
+    """Three units with shared inputs, against the polynomial of the majority; and the gradient against autograd."""
+    shape = Shape(inputs=9, units=3, channel=Tree(), overlapping=True, counted=True)
+    rng = torch.Generator().manual_seed(3)
+    w = teachers.draw_signs((2, shape.n), rng)
+    loss = drawn_loss(shape, w, 0, (0, 1), 7, torch.float64)
+    theta = torch.randn((2, 2, shape.n), generator=rng, dtype=torch.float64).requires_grad_()
+    energy, gradient = loss.energy_and_gradient(theta)
+    m = torch.tanh(theta).view(2, 2, 3, 9)
+    x = torch.stack([teachers.draw_signs((7, 9), teachers.generator(seed, 0, "patterns")) for seed in (0, 1)])
+    fields = torch.einsum("srui,spi->srpu", m, x.double()) / (1.0 - m * m).sum(-1).sqrt().unsqueeze(2)
+    a, b, c = torch.special.ndtr(loss.y[:, 0, :, :, None] * fields).unbind(-1)
+    wanted = -torch.log(a * b + b * c + a * c - 2.0 * a * b * c).sum(-1)
+    assert energy is not None and torch.allclose(energy, wanted, rtol=1e-12)
+    (slope,) = torch.autograd.grad(wanted.sum(), theta)
+    assert (gradient - slope).abs().max() < 1e-12
+
+
 SHORT = DescentSettings(epochs=5, records=2, replicas=2, test_patterns=100)
 TWO = Chain((Task(alpha=1.0), Task(alpha=0.5, gamma=0.3)), overlaps=0.4)
 

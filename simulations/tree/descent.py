@@ -102,8 +102,8 @@ class TreeDisorder(Disorder):
         return TreePatterns(self.shape, torch.stack(x).to(self.device), labels.to(self.device))
 
     def _drawn(self, task: int, count: int, seed: int, purpose: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """A seed's patterns of a task, (P, N), with the labels that each problem's teacher gives: (n_problems, P)."""
-        x = teachers.draw_signs((count, self.shape.n), teachers.generator(seed, task, purpose))
+        """A seed's patterns of a task, (P, width), and the labels of each problem's teacher: (n_problems, P)."""
+        x = teachers.draw_signs((count, self.shape.width), teachers.generator(seed, task, purpose))
         y = self.shape.labels(self.teachers[:, task, self.seeds.index(seed)].cpu(), x)
         wrong = self.mistakes(task, count, seed)
         return x, y if wrong is None else y * wrong
@@ -114,6 +114,8 @@ class TreeDisorder(Disorder):
         return teachers.mistakes(shares, count, seed, task) if any(shares) else None
 
     def eps_g(self, p: torch.Tensor) -> torch.Tensor:
+        if self.shape.overlapping:
+            return torch.full_like(p, torch.nan)  # units may be permuted: the overlap says nothing
         channel = self.shape.channel
         values = [channel.eps_g(0.5 * (1.0 - one)) if np.isfinite(one) else np.nan for one in p.flatten().tolist()]
         return p.new_tensor(values).view(p.shape)
@@ -127,7 +129,7 @@ class TreeDisorder(Disorder):
             return errors
         for task in range(n_tasks):
             for index, seed in enumerate(self.seeds):
-                x = teachers.draw_signs((count, self.shape.n), teachers.generator(seed, task, "test"))
+                x = teachers.draw_signs((count, self.shape.width), teachers.generator(seed, task, "test"))
                 right = self.shape.outputs(self.teachers[:, task, index].cpu(), x)
                 given = self.shape.outputs(torch.sign(theta[index]).cpu(), x).unflatten(0, (n_problems, -1))
                 wrong = 0.5 * (1.0 - torch.sign(given) * torch.sign(right).unsqueeze(1))

@@ -5,9 +5,10 @@ under q_theta. Every layer maps the means and variances of its units (`activatio
 
     M = sum_l v_l mu(h_l, s_l) / sqrt K,   S = sum_l nu(h_l, s_l) / K,
 
-taken as Gaussian again, which is exact for many units a layer. v_l = 1 for odd activations, where the sign of a unit is
-a matter of its inputs' signs; else it alternates. Batched over seeds and over rows that share a seed's patterns:
-`theta : (n_seeds, n_rows, N)`, N = n times the number of units, unit after unit.
+taken as Gaussian again, which is exact for many units a layer. Of few signs (`Shape.counted`) the sum over hidden signs
+is exact instead: E = -sum_mu ln sum over majorities of y_mu of prod_l P(sigma_l). v_l = 1 for odd activations, where
+the sign of a unit is a matter of its inputs' signs; else it alternates. Batched over seeds and over rows that share a
+seed's patterns: `theta : (n_seeds, n_rows, N)`, N = n times the number of units, unit after unit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ def energy_and_gradient(
 
     x : (n_seeds, units, P, inputs) in the number type of theta; y : (n_seeds, 1, 1 or n_rows, P) labels.
     """
-    activation = shape.activation
     n_seeds, n_rows, _ = theta.shape
     count = x.shape[2]
     x = x.reshape(n_seeds * shape.first, count, shape.inputs)
@@ -40,6 +40,21 @@ def energy_and_gradient(
     h = torch.bmm(w, x.transpose(1, 2)).mul_(shape.inputs**-0.5)
     h = h.view(n_seeds, shape.first, n_rows, count)
     s = var.view(by_unit.shape).mean(-1).transpose(1, 2).unsqueeze(-1)
+    if shape.counted:
+        energy, by_h, by_s = _counted(h, s, y, with_energy=with_energy)
+    else:
+        energy, by_h, by_s = _layered(shape, h, s, y, with_energy=with_energy)
+    by_m = torch.bmm(by_h.reshape(n_seeds * shape.first, n_rows, count), x)
+    by_m = by_m.view(n_seeds, shape.first, n_rows, shape.inputs).transpose(1, 2) * shape.inputs**-0.5
+    by_var = by_s.sum(-1).transpose(1, 2).unsqueeze(-1) * (-2.0 / shape.inputs)
+    return energy, (by_m + by_var * by_unit).reshape(theta.shape) * var
+
+
+def _layered(
+    shape: Shape, h: torch.Tensor, s: torch.Tensor, y: torch.Tensor, *, with_energy: bool
+) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """E and its gradients by the means `h : (n_seeds, units, n_rows, P)` and the variances s of the first layer."""
+    activation, (n_seeds, _, n_rows, count) = shape.activation, h.shape
     layers = []
     for k in shape.layers:
         mu, nu = activation.forward(h, s)
@@ -57,14 +72,27 @@ def energy_and_gradient(
         by_mu = (by_h.unsqueeze(2) * v.view(-1, 1, 1)).flatten(1, 2)
         by_nu = (by_s / v.numel()).unsqueeze(2).expand(-1, -1, v.numel(), -1, -1).reshape(mu.shape)
         by_h, by_s = activation.backward(below, s, mu, by_mu, by_nu)
-    by_m = torch.bmm(by_h.reshape(n_seeds * shape.first, n_rows, count), x)
-    by_m = by_m.view(n_seeds, shape.first, n_rows, shape.inputs).transpose(1, 2) * shape.inputs**-0.5
-    by_var = by_s.sum(-1).transpose(1, 2).unsqueeze(-1) * (-2.0 / shape.inputs)
-    return energy, (by_m + by_var * by_unit).reshape(theta.shape) * var
+    return energy, by_h, by_s
+
+
+def _counted(
+    h: torch.Tensor, s: torch.Tensor, y: torch.Tensor, *, with_energy: bool
+) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """As `_layered`, by the sum over the hidden signs whose majority is the label."""
+    root = s.rsqrt()
+    t = y * h * root
+    signs = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * h.shape[1]).reshape(-1, h.shape[1]).to(h)
+    signs = signs[2.0 * signs.sum(1) > h.shape[1]]
+    up, down = perceptron.log_h(-t), perceptron.log_h(t)
+    terms = torch.einsum("cu,surp->scrp", signs, up - down) + down.sum(1, keepdim=True)
+    energy = -torch.logsumexp(terms, 1).sum(-1) if with_energy else None
+    share = torch.einsum("cu,scrp->surp", signs, torch.softmax(terms, 1))
+    by_t = (1.0 - share) * perceptron.hazard(t) - share * perceptron.hazard(-t)
+    return energy, by_t * y * root, by_t * t * (-0.5 / s)
 
 
 class TreeLoss:
-    """E of one task for the sampler: patterns `x : (n_seeds, P, N)` with labels `y : (n_seeds, P)`, all converted."""
+    """E of one task for the sampler: patterns `x : (n_seeds, P, width)`, labels `y : (n_seeds, P)`, all converted."""
 
     def __init__(self, shape: Shape, x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> None:
         self.shape, self.count = shape, y.shape[1]
@@ -78,7 +106,7 @@ class TreeLoss:
 
 
 class TreePatterns:
-    """What descent trains trees on: `x : (n_seeds, P, N)` and labels `y : (n_seeds, 1 or n_rows, P)`, both int8."""
+    """What descent trains trees on: `x : (n_seeds, P, width)` and labels `y : (n_seeds, 1 or n_rows, P)`, both int8."""
 
     def __init__(self, shape: Shape, x: torch.Tensor, y: torch.Tensor) -> None:
         self.shape, self.count, self.size = shape, y.shape[-1], piece_size(x)
@@ -111,7 +139,7 @@ def drawn_loss(
     """The loss on `count` patterns of each seed, labelled by the teachers `w : (n_seeds, N)`, who err on a share."""
     patterns, labels = [], []
     for teacher, seed in zip(w.cpu(), seeds, strict=True):
-        x = teachers.draw_signs((count, shape.n), teachers.generator(seed, task, "patterns"))
+        x = teachers.draw_signs((count, shape.width), teachers.generator(seed, task, "patterns"))
         patterns.append(x)
         labels.append(shape.labels(teacher, x)[0] * teachers.mistakes([flips], count, seed, task)[0])
     return TreeLoss(shape, torch.stack(patterns), torch.stack(labels), dtype)

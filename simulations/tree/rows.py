@@ -13,6 +13,7 @@ from statmech_cl.descent_settings import DescentSettings
 from statmech_cl.problem import Chain, Task
 from statmech_cl.trees import Tree
 
+from ..perceptron import descent as perceptron
 from ..perceptron.gibbs import GibbsResult, GibbsSettings
 from ..perceptron.problem_rows import worst_of
 from ..perceptron.records import DescentResult
@@ -31,6 +32,7 @@ def tree_gibbs_row(
     units: int,
     inputs: int,
     seeds: Sequence[int],
+    counted: bool = False,
     device: str = "cpu",
     **settings: Any,
 ) -> dict[str, Any]:
@@ -38,7 +40,8 @@ def tree_gibbs_row(
 
     settings : fields of GibbsSettings.
     """
-    shape, chain = _problem(alpha, beta, r0, gamma, hidden_layers, units, inputs)
+    chain = _chain(alpha, beta, r0, gamma, hidden_layers)
+    shape = Shape(inputs=inputs, units=units, channel=Tree(hidden_layers=hidden_layers), counted=counted)
     result = gibbs.sample(chain, shape=shape, seeds=seeds, settings=GibbsSettings(**settings), device=device)
     return _row(result, ("q", "r", "q_star"), seeds) | worst_of(result)
 
@@ -52,24 +55,27 @@ def tree_descent_row(
     units: int,
     inputs: int,
     seeds: Sequence[int],
+    overlapping: bool = False,
     device: str = "cpu",
     **settings: Any,
 ) -> dict[str, Any]:
-    """Descent of trees of signs, task after task (KL anchor).
+    """Descent of trees of signs (of perceptrons without a hidden layer), task after task (KL anchor).
 
     settings : fields of DescentSettings.
     """
-    shape, chain = _problem(alpha, 1.0, r0, gamma, hidden_layers, units, inputs)  # descent knows no beta
-    result = descent.descend(chain, shape=shape, seeds=seeds, settings=DescentSettings(**settings), device=device)
+    chain = _chain(alpha, 1.0, r0, gamma, hidden_layers)  # descent knows no beta
+    chosen = DescentSettings(**settings)
+    if hidden_layers == 0:
+        result = perceptron.descend(chain, n=inputs, seeds=seeds, settings=chosen, device=device)
+    else:
+        shape = Shape(inputs=inputs, units=units, channel=Tree(hidden_layers=hidden_layers), overlapping=overlapping)
+        result = descent.descend(chain, shape=shape, seeds=seeds, settings=chosen, device=device)
     return _row(result, ("r", "q_star"), seeds) | {"diverged": len(result.diverged)}
 
 
-def _problem(
-    alpha: Sequence[float], beta: float, r0: float, gamma: float, hidden_layers: int, units: int, inputs: int
-) -> tuple[Shape, Chain]:
+def _chain(alpha: Sequence[float], beta: float, r0: float, gamma: float, hidden_layers: int) -> Chain:
     channel = Tree(hidden_layers=hidden_layers)
-    tasks = tuple(Task(alpha=a, beta=beta, gamma=gamma, channel=channel) for a in alpha)
-    return Shape(inputs=inputs, units=units, channel=channel), Chain(tasks, overlaps=r0)
+    return Chain(tuple(Task(alpha=a, beta=beta, gamma=gamma, channel=channel) for a in alpha), overlaps=r0)
 
 
 def _row(result: GibbsResult | DescentResult, names: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:

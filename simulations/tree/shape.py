@@ -22,11 +22,16 @@ class Shape:
     inputs : n, inputs of each unit of the first layer.
     units : K of each hidden layer: how many units of it feed one unit above; L numbers, or one for all.
     channel : the tree of the theory that it approaches.
+    overlapping : every unit of the one hidden layer reads the same inputs: a committee, and no tree any more.
+    counted : the student's hidden signs are summed over exactly, which takes 2^K terms; else their sum is taken as
+        Gaussian, which is exact for many units. One hidden layer of an odd number of signs.
     """
 
     inputs: int
     units: tuple[int, ...] | int
     channel: Tree
+    overlapping: bool = False
+    counted: bool = False
 
     def __post_init__(self) -> None:
         layers = self.channel.hidden_layers
@@ -37,6 +42,10 @@ class Shape:
             raise ValueError(
                 f"units must hold {layers} numbers, one a hidden layer of at least one, got {self.units!r}"
             )
+        if self.overlapping and layers != 1:
+            raise ValueError(f"overlapping must be False with {layers} hidden layers, got True")
+        if self.counted and (layers != 1 or self.channel.activation != "sign" or units[0] % 2 == 0 or units[0] > 9):
+            raise ValueError("counted must be False but for one hidden layer of 1, 3, 5, 7 or 9 signs, got True")
         object.__setattr__(self, "units", units)
 
     @property
@@ -54,6 +63,11 @@ class Shape:
         return self.inputs * self.first
 
     @property
+    def width(self) -> int:
+        """Entries of a pattern."""
+        return self.inputs if self.overlapping else self.n
+
+    @property
     def activation(self) -> Activation:
         return ACTIVATIONS[str(self.channel.activation)]
 
@@ -65,13 +79,15 @@ class Shape:
         return v
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
-        """Patterns `(n_seeds, P, N)` unit by unit: (n_seeds, units, P, inputs)."""
-        return x.unflatten(-1, (self.first, self.inputs)).transpose(1, 2)
+        """Patterns `(..., P, width)` unit by unit: (..., units, P, inputs)."""
+        if self.overlapping:
+            return x.unsqueeze(-3).expand(*x.shape[:-2], self.first, -1, -1)
+        return x.unflatten(-1, (self.first, self.inputs)).transpose(-3, -2)
 
     def outputs(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """What trees of weights `w : (n_trees, N)` put out on `x : (P, N)` before the last sign: (n_trees, P)."""
+        """What trees of weights `w : (n_trees, N)` put out on `x : (P, width)` before the last sign: (n_trees, P)."""
         by_unit = w.to(torch.float64).view(-1, self.first, self.inputs)
-        a = torch.einsum("kui,pui->kpu", by_unit, x.to(torch.float64).view(-1, self.first, self.inputs))
+        a = torch.einsum("kui,upi->kpu", by_unit, self.split(x.to(torch.float64)))
         a = a / math.sqrt(self.inputs)
         for count in self.layers:
             f = self.activation.value(a).unflatten(-1, (-1, count))

@@ -10,7 +10,7 @@ import click
 
 from statmech_cl.simulations.deep.names import HEADS, MOST_TASKS, MOST_UNITS, NETWORKS, SCENARIOS, USUAL
 
-from ..output import check_writable_folder, to_csv, to_json, to_table, write_atomic
+from ..output import check_writable_folder, parted_table, to_csv, to_json, write_atomic
 from ..progress import bar
 from ..store import Store
 from ..validation import check_choice, check_count
@@ -204,9 +204,9 @@ def _write(
         drawn = accuracy_against_task if shared["n_tasks"] > _MANY else accuracy_against_epoch
         figure = drawn(rows, title=shared["scenario_name"])
         write_atomic(stem.with_suffix(".png"), rendered(figure, "png"))
-    click.echo(to_table(_rounded(lines)))
+    click.echo(parted_table(_rounded(lines)))
     if against:
-        click.echo("\n" + to_table(_rounded(against)))
+        click.echo("\n" + parted_table(_rounded(against), 2))
     click.echo(f"\nwrote {stem}.csv {stem}-log.csv {stem}.json {stem}.png")
 
 

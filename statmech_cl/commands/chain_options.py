@@ -29,7 +29,7 @@ _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
     "gamma": (Numbers(low=0.0), "Strength of the anchor; default 1."),
     "anchor": (Choice(anchors.names()), "Anchor to the task before; default kl."),
     "memory": (Numbers(low=0.0, high=1.0), "What the anchor keeps; default 1."),
-    "prior": (Choice(PRIORS), "Prior: once for all, or once a task; default none."),
+    "prior": (Choice(PRIORS), "Prior: once, or once for each task; default none."),
     "replay": (Replay(), "Earlier patterns learned again, 1=0.5; default none."),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import to_json, to_table, write_atomic
+from ..output import parted_table, to_json, write_atomic
 from ..problem import Chain, Task
 from ..progress import bar
 from ..validation import check_count
@@ -177,7 +177,7 @@ def _text(curve: LearningCurve) -> str:
     for kind, sizes in curve.bias().items():
         if sizes:
             told += f"; bias from {kind} at most {sizes['eps_g']:.2g} in eps_g, {sizes['q_star']:.2g} in q_star"
-    return f"{to_table(rows)}\n\n{told}\n"
+    return f"{parted_table(rows, 2)}\n\n{told}\n"
 
 
 def _draw(curve: LearningCurve, file: Path) -> None:

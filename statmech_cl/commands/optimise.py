@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import to_json, to_table
+from ..output import parted_table, to_json
 from .chain_options import chain_options, one_chain
 from .options import Axis, Choice, Count, parse_numbers
 from .results import ROWS, choose_form, deliver, result_options, rows_as
@@ -86,6 +86,6 @@ def _written(optimum: Protocol, form: str) -> str | bytes:
     wins = "no other branch wins" if all(optimum.thermodynamic) else "another branch has the larger free entropy"
     ends = ", ".join(f"{value:.6g}" for value in optimum.starts)
     return (
-        f"{to_table(rows)}\nobjective {optimum.objective:.8g}; errors on the tasks at the end: {errors}\n"
+        f"{parted_table(rows)}\nobjective {optimum.objective:.8g}; errors on the tasks at the end: {errors}\n"
         f"gradient {optimum.gradient:.0e} (error {optimum.gradient_error:.0e}); starts ended at {ends}; {wins}\n"
     )

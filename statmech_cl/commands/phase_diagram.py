@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import to_json, to_table, write_atomic
+from ..output import parted_table, to_json, write_atomic
 from ..problem import Chain, Problem, Task
 from .chain_options import chain_options, columns
 from .options import Axis, Count
@@ -117,7 +117,7 @@ def _written(diagram: PhaseDiagram, form: str) -> str | bytes:
     for cusp in diagram.cusps:
         lines.append(f"cusp at {diagram.x} = {cusp[diagram.x]:.10g}, {diagram.y} = {cusp[diagram.y]:.10g}")
     regions = [{**region, "share": round(region["share"], 3)} for region in content["regions"]]
-    return "\n".join(lines) + "\n\n" + to_table(regions) + "\n"
+    return "\n".join(lines) + "\n\n" + parted_table(regions) + "\n"
 
 
 def _draw(diagram: PhaseDiagram, path: Path, n_tasks: int) -> None:

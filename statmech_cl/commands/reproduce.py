@@ -111,4 +111,4 @@ def _listing() -> str:
         }
         for entry in FIGURES.values()
     ]
-    return to_table(rows)
+    return to_table(rows, widest={"shows": 54})

@@ -9,7 +9,7 @@ import click
 
 from statmech_cl.simulations.deep.names import MOST_TASKS
 
-from ..output import check_writable_folder, to_csv, to_table, write_atomic
+from ..output import check_writable_folder, parted_table, to_csv, write_atomic
 from ..progress import bar
 from ..store import Store
 from .options import Choice, Count, quiet_option
@@ -110,5 +110,5 @@ def command(
             rows.append(row)
             write_atomic(stem.with_suffix(".csv"), to_csv(rows))
     rows.sort(key=lambda row: (names.index(row["method"]), row["length"], -row["average"]))
-    click.echo(to_table([{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]))
+    click.echo(parted_table([{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]))
     click.echo(f"\nwrote {stem}.csv")

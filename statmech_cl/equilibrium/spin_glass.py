@@ -22,7 +22,7 @@ from ..orders import StepOrders
 from ..solution import ConvergenceError
 from ..validation import check_count, check_number
 from .rsb import weights_of
-from .rsb_solve import opened_somewhere
+from .rsb_openings import opened_somewhere
 from .saddle import DIFFERENCE, RESIDUAL_WANTED, Root, newton
 
 _BEGIN = 0.5  # the temperature at which steps are opened; lower ones are reached from there

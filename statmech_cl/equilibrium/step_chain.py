@@ -31,19 +31,8 @@ from ..step_solution import StepSolution
 from ..validation import check_choice
 from .chain import ALPHA_FIRST, Reference, Walk, check_strength, roots_of, stretches_along_alpha, without_patterns
 from .rsb import StepEquations, StepImage, smeared, to_step_unknowns
-from .rsb_solve import (
-    Candidate,
-    StepFamily,
-    check_steps,
-    closed_solution,
-    informed,
-    openings_of,
-    refuse_without_steps,
-    solutions_on,
-    solve_steps,
-    step_equations,
-    with_steps,
-)
+from .rsb_openings import Candidate, StepFamily, openings_of, solutions_on, step_equations
+from .rsb_solve import check_steps, closed_solution, informed, refuse_without_steps, solve_steps, with_steps
 from .saddle import Equations, certify
 
 _BRANCHES = ("best", "thermodynamic", "all")
