@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._jit import njit, njit_sums
+from ._jit import njit, njit_loop
 from .local import local_moments
 from .vector import exp
 
@@ -44,7 +44,7 @@ def add_node(sums, agreeing, opposed, b, m, shortfall, sech2, base, scratch):
     return above, below
 
 
-@njit_sums
+@njit_loop
 def add_density(b, weight, at, m, base, density):
     """density += weight exp(base + b m - at), all : (n,)."""
     for k in range(m.size):

@@ -21,31 +21,23 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_sums
+from ._jit import njit, njit_loop
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
 from .grids import field_nodes, graded_nodes
 from .local import DROP, TOGETHER, half_nodes, local_moments, local_nodes, log_z, rarer_sign, shared_window, window
+from .sums import dot
 from .vector import exp
 
 _HERMITE_X, _HERMITE_W = np.polynomial.hermite_e.hermegauss(9)
 _HERMITE_W = _HERMITE_W / math.sqrt(2.0 * math.pi)
 
 
-@njit_sums
+@njit_loop
 def _bumps(at, centres, out):
     """out = exp(-(at - centres)^2 / 2)."""
     for i in range(centres.size):
         x = at - centres[i]
         out[i] = exp(-0.5 * x * x)
-
-
-@njit_sums
-def _product(x, y):
-    """x . y"""
-    total = 0.0
-    for i in range(x.size):
-        total += x[i] * y[i]
-    return total
 
 
 @njit
@@ -68,7 +60,7 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
             j += 1
         _bumps(at, centres[i:j], bumps)
         for c in range(columns):
-            weights[k, c] = norm * jacobian[k] * _product(near[c, i:j], bumps)
+            weights[k, c] = norm * jacobian[k] * dot(near[c, i:j], bumps)
     return weights
 
 

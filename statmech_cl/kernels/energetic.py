@@ -20,8 +20,9 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_sums
+from ._jit import njit, njit_loop
 from .gaussian import log_h_hazard, upper_tail
+from .sums import dot, total
 from .vector import exp
 
 # Sizes of the default rule; `refine` in the passes divides steps and widens windows.
@@ -34,21 +35,22 @@ _DROP = 37.0  # log of the weight at which a window ends
 _TOGETHER = 256  # nodes that are summed in one go
 
 
-@njit_sums
-def _sums(nodes, size):
-    """Sums of exp(exponent) jacobian times 1, h, h^2, u h over the first nodes of (4, n): exponent, jacobian, u, h."""
-    s0 = 0.0
-    s1 = 0.0
-    s2 = 0.0
-    s3 = 0.0
+@njit_loop
+def _weights(nodes, size):
+    """exp(exponent) jacobian in place of the exponent, over the first nodes of (4, n): exponent, jacobian, u, h."""
     for k in range(size):
-        weight = exp(nodes[0, k]) * nodes[1, k]
-        h = nodes[3, k]
-        s0 += weight
-        s1 += weight * h
-        s2 += weight * h * h
-        s3 += weight * nodes[2, k] * h
-    return s0, s1, s2, s3
+        nodes[0, k] = exp(nodes[0, k]) * nodes[1, k]
+
+
+@njit
+def _sums(nodes, size):
+    """Sums of exp(exponent) jacobian times 1, h, h^2, u h over the first nodes of (4, n); exponents are overwritten."""
+    _weights(nodes, size)
+    weights, u, h = nodes[0, :size], nodes[2, :size], nodes[3, :size]
+    s0 = total(weights)
+    for k in range(size):
+        weights[k] *= h[k]
+    return s0, total(weights), dot(weights, h), dot(weights, u)
 
 
 @njit

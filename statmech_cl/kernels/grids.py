@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_exact, njit_sums
+from ._jit import njit, njit_inline, njit_loop
 from .local import DROP, HALLEY, MOST, halley
 from .vector import exp, log
 
@@ -15,7 +15,7 @@ _CROWD = 5.0  # nodes per unit of asinh next to a step or a corner
 _UNDERFLOW = 38.5  # exp(-z^2/2) is 0 beyond
 
 
-@njit_exact
+@njit_inline
 def _asinh(x):
     size = abs(x)
     value = log(size + math.sqrt(1.0 + size * size))
@@ -31,7 +31,7 @@ def _crowding(x, width, corner, at_corner):
     return count
 
 
-@njit_exact
+@njit_inline
 def _density(x, rate, width, corner, at_corner):
     """dt/db."""
     square = width * width
@@ -40,9 +40,9 @@ def _density(x, rate, width, corner, at_corner):
     return density + at_corner / math.sqrt(square + (x - corner) * (x - corner))
 
 
-@njit_sums
+@njit_loop
 def _step_to_field(first, step, rate, width, corner, at_corner, low, high, x, left, right):
-    """One step of every x towards t(x) = first + k step, kept inside brackets [left, right] that shrink; their sum."""
+    """One step of every x towards t(x) = first + k step, in brackets [left, right] that shrink; the longest step."""
     moved = 0.0
     square = width * width
     for k in range(x.size):
@@ -74,7 +74,8 @@ def _step_to_field(first, step, rate, width, corner, at_corner, low, high, x, le
         trial = low if trial < low else trial
         trial = high if trial > high else trial
         x[k] = trial
-        moved += abs(trial - here)
+        size = abs(trial - here)
+        moved = size if size > moved else moved
     return moved
 
 
@@ -115,7 +116,7 @@ def graded_nodes(low, high, smooth, a, refine):
     return b, jacobian
 
 
-@njit_sums
+@njit_loop
 def _gauss_weights(b, jacobian, mean, sd, weight):
     """weight = jacobian times the density of mean + sd z at b."""
     for k in range(b.size):

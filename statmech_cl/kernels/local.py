@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_exact, njit_sums
+from ._jit import fma, njit, njit_inline, njit_loop
+from .sums import dot, total
 from .vector import exp, log
 
 _THETA_STEP = 0.32  # in tau
@@ -25,7 +26,7 @@ _GROWTH = 2.0  # of a panel, per distance from there
 TOGETHER = 16  # fields that share a window of nodes
 _LANES = 32  # nodes that a loop of vector instructions takes at once
 DROP = 37.0  # log of the weight at which a window ends
-HALLEY = 2e-5  # length of the last step towards a node, in its scale: the cube is what stays as an error
+HALLEY = 2e-6  # length of the last step towards a node, in its scale: the cube is what stays as an error
 MOST = 100  # such steps
 _LN2 = math.log(2.0)
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
@@ -35,36 +36,36 @@ _A4, _A5, _A6, _A7 = 0.11111106180455946, -0.09090773074808414, 0.07689953496306
 _A8, _A9, _A10 = 0.056883492268090106, -0.04348052215716462, 0.021135373157693246
 
 
-@njit_exact
+@njit_inline
 def _gudermann(half):
     """2 atan(tanh(theta / 2)), theta >= 0, from half = exp(-theta)."""
     tanh = (1.0 - half) / (1.0 + half)
     z = tanh / (1.0 + math.sqrt(1.0 + tanh * tanh))
     s = z * z
     a = _A10
-    a = a * s + _A9
-    a = a * s + _A8
-    a = a * s + _A7
-    a = a * s + _A6
-    a = a * s + _A5
-    a = a * s + _A4
-    a = a * s + _A3
-    a = a * s + _A2
-    a = a * s + _A1
-    a = a * s + _A0
+    a = fma(a, s, _A9)
+    a = fma(a, s, _A8)
+    a = fma(a, s, _A7)
+    a = fma(a, s, _A6)
+    a = fma(a, s, _A5)
+    a = fma(a, s, _A4)
+    a = fma(a, s, _A3)
+    a = fma(a, s, _A2)
+    a = fma(a, s, _A1)
+    a = fma(a, s, _A0)
     return 4.0 * z * a
 
 
-@njit_exact
+@njit_inline
 def halley(value, slope, bend):
     """The step towards a root from there; its length is bounded where the bend is not small."""
     newton = value / slope
     return newton / max(1.0 - 0.5 * newton * bend / slope, 0.5)
 
 
-@njit_sums
+@njit_loop
 def _step_to_theta(tau, rate, root_kappa, root_a, theta):
-    """One step of every theta >= 0 towards tau(theta) = tau; the sum of the steps relative to 1 + theta."""
+    """One step of every theta >= 0 towards tau(theta) = tau; the longest step relative to 1 + theta."""
     moved = 0.0
     for k in range(tau.size):
         half = exp(-theta[k])
@@ -78,7 +79,8 @@ def _step_to_theta(tau, rate, root_kappa, root_a, theta):
         bend = -(root_kappa * sech + 2.0 * root_a * sech * sech) * m
         move = halley(excess, slope, bend)
         theta[k] -= move
-        moved += abs(move) / (1.0 + theta[k])
+        size = abs(move) / (1.0 + theta[k])
+        moved = size if size > moved else moved
     return moved
 
 
@@ -97,7 +99,7 @@ def _theta_of(tau, rate, root_kappa, root_a):
     return theta
 
 
-@njit_sums
+@njit_loop
 def _log_weights(theta, steps, a, kappa, rate, root_kappa, root_a, m, sech2, base):
     """m, 1 - m^2 and ln[step dtheta/dtau exp(a m^2 + kappa Ent(m)) (1 - m^2)] at m = tanh(theta), theta >= 0, without
     cancellation."""
@@ -191,7 +193,7 @@ def half_nodes(a, kappa, root_c, slope, refine):
     return theta, m, base
 
 
-@njit_sums
+@njit_loop
 def log_weights(b, m, base, out):
     """out = base + b m, and its maximum."""
     top = -math.inf
@@ -231,31 +233,26 @@ def window(base, m, low, high):
     return first, first + width
 
 
-@njit_sums
-def _weighted(exponents, top, m, shortfall, sech2, centre, near, side):
-    """Sums over nodes of exp(exponent - top) times 1, gap, gap^2 and sech2; gap is the distance to m = centre, taken
-    between distances to the edge where that keeps digits."""
-    z = 0.0
-    first = 0.0
-    second = 0.0
-    edge = 0.0
+@njit_loop
+def _exponentials(x, top):
+    """exp(x - top) in place of x."""
+    for k in range(x.size):
+        x[k] = exp(x[k] - top)
+
+
+@njit_loop
+def _times_gap(weights, m, shortfall, centre, near, side):
+    """weights times the distance of m to m = centre, taken between distances to the edge where that keeps digits."""
     for k in range(m.size):
-        weight = exp(exponents[k] - top)
         gap = side * (near - shortfall[k]) if m[k] * side >= 0.0 else m[k] - centre
-        z += weight
-        first += weight * gap
-        second += weight * gap * gap
-        edge += weight * sech2[k]
-    return z, first, second, edge
+        weights[k] *= gap
 
 
-@njit_sums
+@njit
 def total_weight(exponents, top):
-    """Sum of exp(exponent - top)."""
-    z = 0.0
-    for k in range(exponents.size):
-        z += exp(exponents[k] - top)
-    return z
+    """Sum of exp(exponent - top); the terms replace the exponents."""
+    _exponentials(exponents, top)
+    return total(exponents)
 
 
 @njit
@@ -269,8 +266,13 @@ def local_moments(b, m, shortfall, sech2, base, exponents):
     centre = m[at]
     near = shortfall[at]
     side = 1.0 if centre >= 0.0 else -1.0
-    z, first, second, edge = _weighted(exponents, top, m, shortfall, sech2, centre, near, side)
-    first /= z
+    weights = exponents[: m.size]
+    z = total_weight(weights, top)
+    edge = dot(weights, sech2)
+    _times_gap(weights, m, shortfall, centre, near, side)
+    first = total(weights) / z
+    _times_gap(weights, m, shortfall, centre, near, side)
+    second = total(weights)
     to_edge = near - side * first  # 1 - side <m>
     above = to_edge if side > 0.0 else 2.0 - to_edge
     below = 2.0 - to_edge if side > 0.0 else to_edge

@@ -19,11 +19,12 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_sums
+from ._jit import njit, njit_loop
 from .energetic import tilted_into
 from .gaussian import upper_tail
 from .grids import graded_nodes
 from .local import half_nodes, local_moments, local_nodes, sign_shares, window
+from .sums import dot, total
 from .vector import exp
 
 MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
@@ -32,7 +33,7 @@ _CROWDED = 1.9  # the energetic grid's nodes near its bend, against graded_nodes
 _TOGETHER = 256  # nodes that `tilted_into` sums in one go
 
 
-@njit_sums
+@njit_loop
 def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
     """out = log_jacobian + x (f - f[at]) - half_rate (nodes - nodes[at])^2, and its maximum."""
     centre = nodes[at]
@@ -46,34 +47,22 @@ def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
     return top
 
 
-@njit_sums
-def _weigh(exponents, top, first, last, slope, second, weights):
-    """weights = exp(exponents - top) on [first, last): their sum, and the sums with the first and second slopes."""
-    total = 0.0
-    slope_sum = 0.0
-    second_sum = 0.0
-    for j in range(first, last):
-        w = exp(exponents[j] - top)
-        weights[j] = w
-        total += w
-        slope_sum += w * slope[j]
-        second_sum += w * second[j]
-    return total, slope_sum, second_sum
+@njit_loop
+def _weigh(exponents, top, weights):
+    """weights = exp(exponents - top)."""
+    for j in range(weights.size):
+        weights[j] = exp(exponents[j] - top)
 
 
-@njit_sums
-def _spread(weights, first, last, slope, slope_below, f, f_below):
-    """Sums of the weights times (slope - slope_below)^2 and f - f_below."""
-    square = 0.0
-    gain = 0.0
-    for j in range(first, last):
-        gap = slope[j] - slope_below
-        square += weights[j] * gap * gap
-        gain += weights[j] * (f[j] - f_below)
-    return square, gain
+@njit_loop
+def _gaps(x, below, weights, gaps, squares):
+    """gaps = x - below, and weights (x - below)^2 with them."""
+    for j in range(x.size):
+        gaps[j] = x[j] - below
+        squares[j] = weights[j] * gaps[j] * gaps[j]
 
 
-@njit_sums
+@njit_loop
 def _rise(weights, share, first, last, above):
     """above += share * weights."""
     for j in range(first, last):
@@ -104,6 +93,8 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
     rises = np.zeros((k, n))
     log_jacobian = np.log(jacobian)
     exponents = np.empty(n)
+    gaps = np.empty(n)
+    weighted = np.empty(n)
     for level in range(k - 1, -1, -1):
         if variances[level] == 0.0:
             fs[level] = fs[level + 1]
@@ -121,17 +112,19 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             high = n
             while exponents[high - 1] < top - _DROP:
                 high -= 1
-            weights = steps[level, i]
-            inner = level + 1
-            total, slope_sum, second_sum = _weigh(exponents, top, low, high, slopes[inner], seconds[inner], weights)
-            fs[level, i] = fs[level + 1, i] + (top + math.log(total) + log_norm) / x
-            slopes[level, i] = slope_sum / total
-            square, rise = _spread(weights, low, high, slopes[level + 1], slopes[level, i], fs[level + 1], fs[level, i])
-            seconds[level, i] = (second_sum + x * square) / total
-            squares[level, i] = square / total
-            rises[level, i] = x * rise / total
+            weights, inner = steps[level, i, low:high], level + 1
+            _weigh(exponents[low:high], top, weights)
+            mass_here = total(weights)
+            fs[level, i] = fs[inner, i] + (top + math.log(mass_here) + log_norm) / x
+            slopes[level, i] = dot(weights, slopes[inner, low:high]) / mass_here
+            _gaps(slopes[inner, low:high], slopes[level, i], weights, gaps[low:high], weighted[low:high])
+            square = total(weighted[low:high]) / mass_here
+            seconds[level, i] = dot(weights, seconds[inner, low:high]) / mass_here + x * square
+            squares[level, i] = square
+            _gaps(fs[inner, low:high], fs[level, i], weights, gaps[low:high], weighted[low:high])
+            rises[level, i] = x * dot(weights, gaps[low:high]) / mass_here
             first[level, i], last[level, i] = low, high
-            shares[level, i] = 1.0 / total
+            shares[level, i] = 1.0 / mass_here
     gains = np.zeros(k)
     entropies = np.zeros(k)
     bends = np.zeros(k + 1)

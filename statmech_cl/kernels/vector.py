@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from ._jit import njit_exact
+from ._jit import fma, njit_inline
 
 _LOWEST = -708.0  # 2^k would leave the normal numbers below
 _PER_LN2 = 1.0 / math.log(2.0)
@@ -26,25 +26,25 @@ _P5, _P6, _P7 = 0.00019841269863105968, 2.480152119021773e-05, 2.755726837868419
 _P8, _P9 = 2.7620138719733994e-07, 2.5100424157005067e-08
 
 
-@njit_exact
+@njit_inline
 def exp(x):
     """exp(x) to 3e-16 relative for -708 <= x <= 709; below, exp(-708) = 3e-308 in place of less."""
     x = max(x, _LOWEST)
-    shifted = x * _PER_LN2 + _ROUND
+    shifted = fma(x, _PER_LN2, _ROUND)
     k = shifted - _ROUND
-    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
+    r = fma(k, -_LN2_LOW, fma(k, -_LN2_HIGH, x))
     p = _P9
-    p = p * r + _P8
-    p = p * r + _P7
-    p = p * r + _P6
-    p = p * r + _P5
-    p = p * r + _P4
-    p = p * r + _P3
-    p = p * r + _P2
-    p = p * r + _P1
-    p = p * r + _P0
+    p = fma(p, r, _P8)
+    p = fma(p, r, _P7)
+    p = fma(p, r, _P6)
+    p = fma(p, r, _P5)
+    p = fma(p, r, _P4)
+    p = fma(p, r, _P3)
+    p = fma(p, r, _P2)
+    p = fma(p, r, _P1)
+    p = fma(p, r, _P0)
     power = (np.float64(shifted).view(np.int64) + 1023) << 52
-    return (1.0 + (r + r * r * p)) * np.int64(power).view(np.float64)
+    return (1.0 + fma(r * r, p, r)) * np.int64(power).view(np.float64)
 
 
 _ROOT_HALF = int(np.float64(math.sqrt(0.5)).view(np.int64))
@@ -55,7 +55,7 @@ _Q0, _Q1, _Q2, _Q3 = 0.3333333333333333, 0.2000000000000044, 0.14285714285401807
 _Q4, _Q5, _Q6, _Q7 = 0.09090897820066453, 0.07693119851407329, 0.06634386569328443, 0.06543313073920051
 
 
-@njit_exact
+@njit_inline
 def log(x):
     """log(x) to 3e-16 of max(1, |log x|), for positive normal x."""
     bits = np.float64(x).view(np.int64)
@@ -65,11 +65,11 @@ def log(x):
     f = (m - 1.0) / (m + 1.0)
     s = f * f
     q = _Q7
-    q = q * s + _Q6
-    q = q * s + _Q5
-    q = q * s + _Q4
-    q = q * s + _Q3
-    q = q * s + _Q2
-    q = q * s + _Q1
-    q = q * s + _Q0
-    return k * _LN2 + (2.0 * f + 2.0 * f * s * q)
+    q = fma(q, s, _Q6)
+    q = fma(q, s, _Q5)
+    q = fma(q, s, _Q4)
+    q = fma(q, s, _Q3)
+    q = fma(q, s, _Q2)
+    q = fma(q, s, _Q1)
+    q = fma(q, s, _Q0)
+    return fma(k, _LN2, 2.0 * fma(f * s, q, f))
