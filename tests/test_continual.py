@@ -275,8 +275,8 @@ def test_benchmark_writes_a_table_and_finds_finished_runs_again(
     assert "10000 training and 2000 test images from the embedded subset" in shown.err
     lines = shown.out.splitlines()
     assert lines[0].split()[:3] == ["method", "view", "average"]
-    assert lines[5].split()[:2] == ["difference", "average"]
-    assert lines[7].split()[:3] == ["plain", "-", "vcl"]
+    assert ["difference", "average"] in [line.split()[:2] for line in lines]
+    assert ["plain", "-", "vcl"] in [line.split()[:3] for line in lines]
     assert [line.split()[0] for line in lines[2:4]] == ["vcl", "plain"]
     record = json.loads((tmp_path / "benchmark-permuted-mnist.json").read_text())
     assert record["seeds"] == [0, 1]
@@ -300,7 +300,7 @@ def test_very_many_tasks_are_judged_at_their_ends_and_drawn_against_their_number
     assert main([*words.split(), "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "last 5" in lines[0]
-    assert "horizon" in lines[0]
+    assert any("horizon" in line for line in lines)
     rows = list(csv.DictReader((tmp_path / "benchmark-permuted-mnist.csv").read_text().splitlines()))
     first = [row for row in rows if row["method"] == "plain"]
     places = {(int(row["after_task"]), int(row["on_task"])) for row in first}

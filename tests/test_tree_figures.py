@@ -67,7 +67,7 @@ def test_a_plane_through_two_sizes() -> None:
     spread = np.std([one.limit.mean for one in drawn])
     assert spread == pytest.approx(fit.limit.error, rel=0.15)
     assert np.mean([one.chi2 for one in drawn]) == pytest.approx(1.0, abs=0.3)
-    with pytest.raises(ValueError, match=r"^found must hold sizes in a plane"):
+    with pytest.raises(ValueError, match=r"^by_sizes must hold sizes in a plane"):
         plane({(9, 15): Estimate(0.1, 0.01, 4), (9, 31): Estimate(0.1, 0.01, 4), (9, 63): Estimate(0.1, 0.01, 4)})
 
 
