@@ -39,10 +39,12 @@ def draw(data: Data) -> Any:
 
 def _bounds(data: Data) -> list[tuple[float, float]]:
     """(alpha, upper bound of eps_g at 95 %) where descent found no wrong sign at all, which a logarithm cannot show: of
-    n weights in all, fewer than 3 / n are wrong then."""
+    n weights in all, fewer than 3 / n are wrong then. (A limit p above 1, from sizes below 1, is no such case.)"""
     weights = sum(n * n_seeds for n, n_seeds in data.parameters["sizes"])
     bound = math.acos(1.0 - 2.0 * 3.0 / weights) / math.pi
-    return [(row["alpha_1"], bound) for row in data.select(kind="limit") if not row["eps_1"] > 0.0]
+    wrong = {row["alpha_1"] for row in data.select(kind="descent") if row["p_1"] < 1.0 - 1e-6}
+    limits = data.select(kind="limit")
+    return [(row["alpha_1"], bound) for row in limits if not row["eps_1"] > 0.0 and row["alpha_1"] not in wrong]
 
 
 def verdict(data: Data) -> Verdict:

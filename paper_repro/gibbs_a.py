@@ -9,7 +9,7 @@ import numpy as np
 
 from statmech_cl.estimate import Estimate
 
-from .agreement import agreement, at_infinite_n
+from .agreement import agreement, fit_in_n
 from .figure import Context, Data, Row, Verdict
 from .perceptron_runs import prepare
 from .theory_rows import theory_row, two_task_theory_row
@@ -38,7 +38,6 @@ _BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose, a
 
 def compute(context: Context) -> Data:
     """Samples block by block, their means at each N, the extrapolated limits, and the theory."""
-    from statmech_cl.simulations.perceptron.extrapolation import extrapolate
     from statmech_cl.simulations.perceptron.rows import gibbs_row, gibbs_two_task_row, put_estimate
 
     prepare()
@@ -77,10 +76,9 @@ def compute(context: Context) -> Data:
         limit: dict[str, Any] = {"kind": "limit", "case": label}
         for name, values in estimates.items():
             if all(value.error > 0.0 for value in values):
-                one = at_infinite_n(dict(zip(case["sizes"], values, strict=True)))
-                limit |= {name: one.mean, f"{name}_error": one.error, f"{name}_n": one.n}
-                fit = extrapolate(case["sizes"], values)
-                limit |= {f"{name}_slope": fit.slope.mean, f"{name}_chi2": fit.chi2}
+                fit = fit_in_n(dict(zip(case["sizes"], values, strict=True)))
+                limit |= {name: fit.limit.mean, f"{name}_error": fit.limit.error, f"{name}_n": fit.limit.n}
+                limit |= {f"{name}_slope": fit.slope, f"{name}_chi2": fit.chi2}
         rows.append(limit)
     return Data(rows, dict(size))
 

@@ -76,4 +76,4 @@ def verdict(data: Data) -> Verdict:
         f"{certified} of {len(points)} points are certified; solves without neighbours differ by {worst:.0e} at most "
         f"at {len(rows)} of them, and have |transfer| <= {largest:.0e} at its {zeros} zeros; {jumps} jumps."
     )
-    return Verdict(rows, sentence, bool(rows) and max(worst, largest) < _AGREED)
+    return Verdict(rows, sentence, bool(rows) and zeros > 0 and max(worst, largest) < _AGREED)

@@ -11,8 +11,8 @@ from typing import Any
 from . import pairs
 from .agreement import agreement
 from .figure import Context, Data, Verdict
-from .map_rows import solved_row
 from .pair_rows import pair_row
+from .theory_rows import theory_row
 
 _COLORS = ("#D55E00", "#000000", "#0072B2")
 SCALES: dict[str, dict[str, Any]] = {
@@ -30,10 +30,10 @@ def compute(context: Context) -> Data:
     rows, _ = pairs.compute(context, cases)
     grid = [{**fixed, "r0": r0, "alpha_2": alpha_2} for r0 in size["r0"] for alpha_2 in size["line"]]
     line = context.points(pair_row, grid, "lines")
-    asked = [{**fixed, "overlap": at["r0"], "alpha_2": at["alpha_2"]} for at in grid]
-    maps = context.points(solved_row, asked, "transfer")
-    for at, row, of_map in zip(grid, line, maps, strict=True):
-        rows.append({"kind": "line", **at, **row, "alone": of_map["transfer"] + row["eps_2"]})
+    asked = [{"alpha": alpha_2, "beta": size["beta"], "branch": "thermodynamic"} for alpha_2 in size["line"]]
+    found = zip(size["line"], context.points(theory_row, asked, "task 2 alone"), strict=True)
+    alone = {alpha_2: row["eps_g"] for alpha_2, row in found}
+    rows += [{"kind": "line", **at, **row, "alone": alone[at["alpha_2"]]} for at, row in zip(grid, line, strict=True)]
     return Data(rows, size)
 
 

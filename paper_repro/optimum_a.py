@@ -77,9 +77,9 @@ def draw(data: Data) -> Any:
     figure, axes = figures.new(1, len(best), width=2.4, height=2.5, squeeze=False)
     for ax, optimum in zip(axes[0], best, strict=True):
         at = {name: optimum[name] for name in ("alpha_2", "r0")}
-        for kind, style in (("line", {"color": "black", "label": "theory"}),):
-            points = data.select(kind=kind, **at)
-            ax.plot([row["gamma"] / optimum["gamma"] for row in points], [_worst(row)[0] for row in points], **style)
+        points = data.select(kind="line", **at)
+        x = [row["gamma"] / optimum["gamma"] for row in points]
+        ax.plot(x, [_worst(row)[0] for row in points], color="black", label="theory")
         for kind, marker, method in (("gibbs limit", "D", "sampler"), ("descent limit", "o", "descent")):
             points = data.select(kind=kind, **at)
             x = [row["gamma"] / optimum["gamma"] for row in points]

@@ -3,7 +3,8 @@
 The sampler is judged by the rule of `agreement` on the overlaps p_1 and p_2 after task 2, extrapolated in 1/N, at every
 point where the replicon of the theory's solution is below 1. Descent is shown beside it and is not judged: it minimises
 E and has no temperature. At each N all points see the same seeds, so the same first task: what differs between two
-points is told seed by seed (`difference`), and is sharper than the points themselves.
+points is told seed by seed (`difference`), and is sharper than the points themselves. So these points move together: a
+first task out of the ordinary moves them all, and they do not count in shares over a whole record.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""replay-b: replay by sampler and descent beside the theory, at three points extrapolated in N.
+"""replay-b: replay by sampler and descent beside the theory, at four points extrapolated in N.
 
 Rule: that of `pairs`; besides, replay is seen: at gamma = 0.3 the sampler's p_1 is larger with replay than without by
 more than 3 standard errors, told seed by seed. (An earlier rule compared the two limits without pairing seeds, and saw

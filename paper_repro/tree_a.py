@@ -6,7 +6,7 @@ extrapolated in 1/n; (3) the error on fresh patterns of descended trees and of f
 weights, beside the tree's theory.
 
 Judged, by the rule of `agreement`: the overlap p that the sampler finds, extrapolated, against the theory where the
-replicon is below 1; of the perceptron in 1/N, of 3 and 5 units in 1/n. Trees of two and three hidden layers are sampled
+replicon is below 1; 3 and 5 units in 1/n. Trees of one, two and three hidden layers are sampled
 at one size and shown. Descent is shown, not judged: no theory of its dynamics in trees exists here.
 """
 
@@ -32,7 +32,7 @@ _SHARED: dict[str, Any] = {
     "sizes": _SIZES,
     "sampled_at": [0.2],
     "descended_at": [0.5, 1.0, 1.5, 2.0],
-    "few": {"3": [0.2, 0.5, 1.0], "5": [0.2, 0.5]},
+    "few": {"3": [0.2, 0.5, 1.0], "5": [0.2, 0.5]},  # the first two of each are sampled
     "few_inputs": [15, 31, 63],
     "sampler": {"warmup": 200, "draws": 150, "walkers": 2, "leapfrogs": 14},
     "descent": {"epochs": 200, "records": 1},

@@ -79,7 +79,8 @@ def _line(ax: Any, rows: list[dict[str, Any]], name: str, color: str, label: str
 
 
 def verdict(data: Data) -> Verdict:
-    """At each alpha: is forgetting at r0 = 0 (or the overlap next to it) smaller with every layer more?"""
+    """How forgetting at r0 = 0 (or the overlap next to it) depends on depth is told; judged is how exact the solutions
+    are."""
     r0 = min(data.parameters["r0"], key=abs)
     depths = data.parameters["hidden_layers"]
     rows, told = [], []

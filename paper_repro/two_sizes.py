@@ -2,7 +2,8 @@
 
 The rule of `agreement`, with two sizes in place of one. It stood here before the runs that it judges:
 
-    a, b, c by weighted least squares over all sizes, each with seeds of its own; a is set beside the theory, which is
+    a, b, c by least squares with weights K n x seeds over all sizes, each with seeds of its own; a, with the error that
+    the measured errors give it, is set beside the theory, which is
     for K -> infinity after n -> infinity; a point with a replicon above 1 is shown and not judged.
 """
 
@@ -28,10 +29,6 @@ class Plane:
     chi2: float
     dof: int
 
-    def correction(self, units: int, inputs: int) -> float:
-        """b/K + c/n."""
-        return self.by_units.mean / units + self.by_inputs.mean / inputs
-
 
 def plane(by_sizes: Mapping[tuple[int, int], Estimate]) -> Plane:
     """The plane through estimates at sizes (K, n); `n` of the limit is one more than its degrees of freedom (Welch).
@@ -44,7 +41,8 @@ def plane(by_sizes: Mapping[tuple[int, int], Estimate]) -> Plane:
     if len(by_sizes) < 3 or np.linalg.matrix_rank(design) < 3 or not all(one.error > 0.0 for one in by_sizes.values()):
         raise ValueError(f"by_sizes must hold sizes in a plane with errors above 0, got {dict(by_sizes)!r}")
     mean, error = (np.array([getattr(one, name) for one in by_sizes.values()]) for name in ("mean", "error"))
-    weights = np.linalg.pinv(design / error[:, None]) / error  # (a, b, c) = weights @ mean
+    root = np.sqrt([units * inputs * one.n for (units, inputs), one in by_sizes.items()])
+    weights = np.linalg.pinv(design * root[:, None]) * root  # (a, b, c) = weights @ mean
     fitted = weights @ mean
     spread = np.sqrt(((weights * error) ** 2).sum(axis=1))
     parts = (weights[0] * error) ** 2

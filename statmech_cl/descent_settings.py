@@ -12,7 +12,7 @@ MOST = 1e6  # of a rate or a spread; far below, every run diverges
 
 @dataclass(frozen=True, kw_only=True)
 class DescentSettings:
-    """How to descend. The defaults are the one setting used for every point of every figure.
+    """How to descend. Figures that set descent beside its theory take the whole batch and a rate of their own.
 
     optimizer : "sgd" (with momentum) or "adam".
     learning_rate : eta > 0, on the gradient summed over patterns.

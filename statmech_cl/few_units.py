@@ -38,6 +38,7 @@ from .validation import check_count
 
 _REACH = 7.0  # of the outer integral, in standard deviations
 _POINTS = {1: 96, 3: 96, 5: 28}  # of its rule at refine = 1
+_MOST_WAYS = 10**7  # entries of the polynomial in the units of which half have to be up
 _MOST_UNITS = 5
 
 
@@ -100,8 +101,7 @@ def _ways(units: int, power: int) -> np.ndarray:
 
 
 class _Sorted(NamedTuple):
-    """Nondecreasing tuples of outer points for some units: a tensor contracted with them, how many of its other axes
-    are left, the points, and how many permutations each tuple stands for."""
+    """Nondecreasing tuples of outer points for some units: a tensor contracted with them, and the points."""
 
     tensor: np.ndarray
     points: np.ndarray
@@ -142,7 +142,7 @@ def _pluses(up: np.ndarray) -> np.ndarray:
 
 
 def _at_least(law: np.ndarray, count: int) -> Any:
-    return law[max(count, 0) :].sum(axis=0) if count < law.shape[0] else 0.0
+    return law[count:].sum(axis=0) if count < law.shape[0] else 0.0
 
 
 @register
@@ -165,6 +165,8 @@ class FewUnits:
         if beta != power:
             raise ValueError(f"beta must be a whole number for a tree of few units, got {beta!r}")
         k = self.units
+        if (power + 1) ** k > _MOST_WAYS:
+            raise ValueError(f"beta must be smaller for a tree of {k} units, whose sums would not end, got {beta!r}")
         n = round(_POINTS[k] * refine)
         z = np.linspace(-_REACH, _REACH, n) * math.sqrt(max(refine, 1.0))
         mass = np.exp(-0.5 * z * z) * (z[1] - z[0]) / math.sqrt(2.0 * math.pi)
@@ -226,7 +228,7 @@ def _by_first(
     """What the sums are made of, at one outer point of unit 1 after another: arrays (points of unit 2, sorted points of
     the others)."""
     rest = _contracted(ways, here.m, k - 2)
-    weight = rest.permutations * mass[rest.points].prod(axis=1) if k > 2 else np.ones(1)
+    weight = rest.permutations * mass[rest.points].prod(axis=1)
     scale = here.scale[rest.points].sum(axis=1)
     law = _pluses(up[rest.points])
     # unit 2 in m and in its derivative: (a_1, points of unit 2, sorted points of the others)

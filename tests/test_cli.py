@@ -126,7 +126,7 @@ HUGE = 10**22
         (f"phase-diagram --rows {HUGE}", f"rows must be a whole number from 2 to 1000, got {HUGE}"),
         (
             "simulate --alpha 1e308",
-            "n must be small enough for the memory of cpu, got 500: with alpha = 1e+308 and 8 seeds",
+            "n must be small enough for the memory of cpu, got 500: with alpha = 1e+308, replay included, and 8 seeds",
         ),
         ("simulate --alpha 1 --learning-rate 1e308", "learning_rate must be a finite number in (0, 1e+06], got 1e+308"),
         ("simulate --alpha 1 --weight-decay 1e308", "weight_decay must be a finite number in [0, 1e+06], got 1e+308"),
@@ -323,7 +323,7 @@ def test_the_row_says_the_alpha_that_it_is(capsys: pytest.CaptureFixture[str]) -
         ),
         ("--alpha 1 --prior kl --prior none", "prior must be given once for one task, got 2"),
         ("--alpha 1 --device cuda", "device must be cpu on this machine (torch finds no CUDA device), got 'cuda'"),
-        ("--alpha 1 --n 10000000", "with alpha = 1 and 8 seeds the patterns take about 1.3 PB, and there are "),
+        ("--alpha 1 --n 10000000", "replay included, and 8 seeds the patterns take about 1.3 PB, and there are "),
     ],
 )
 def test_simulate_refuses_before_it_starts(capsys: pytest.CaptureFixture[str], arguments: str, says: str) -> None:

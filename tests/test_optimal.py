@@ -55,6 +55,15 @@ def test_derivatives_are_those_of_solve() -> None:
     assert derivative[:, 3] == pytest.approx(slow, abs=1e-5)  # at the bound: from inside
 
 
+def test_derivatives_where_q_star_is_prescribed() -> None:
+    chain = Chain((Task(alpha=1.0), Task(alpha=1.0, q_star=0.6)), overlaps=0.3)
+    problem = checked(chain, ("gamma",), "mean", None)
+    u, step = np.log([0.3]), 2e-3
+    around = [solve(problem.chain_at(u + k * step)).eps_g[-1] for k in (-2, -1, 1, 2)]
+    slow = (around[0] - 8.0 * around[1] + 8.0 * around[2] - around[3]) / (12.0 * step)
+    assert problem.derivatives(u)[:, 0] == pytest.approx(slow, abs=1e-7)
+
+
 def test_derivatives_along_the_chain_where_a_task_has_no_patterns() -> None:
     chain = Chain((Task(alpha=1.0), Task(alpha=0.0), Task(alpha=0.5)), overlaps=0.3)
     problem = checked(chain, ("gamma",), "mean", None)
@@ -104,6 +113,12 @@ def test_where_no_replay_is_best_there_is_none() -> None:
         ({"bounds": {"gamma": (0.0, 1.0)}}, r"bounds\['gamma'\] must be a finite number in \(0"),
         ({"n_starts": 5}, "n_starts must be at most 4, got 5"),
         ({"chain": Chain((Task(alpha=1.0), Task(alpha=1.0, anchor="none")))}, "anchor must not be 'none'"),
+        ({"over": 5}, "over must be distinct names among gamma, memory, replay, got 5"),
+        ({"objective": 0.5}, "objective must be mean, worst or 2 weights, got 0.5"),
+        ({"bounds": [(0.1, 1.0)]}, r"bounds must be a dict such as .*, got \[\(0.1, 1.0\)\]"),
+        ({"bounds": {"gamma": 1.0}}, r"bounds\['gamma'\] must be two numbers, got 1.0"),
+        ({"bounds": {"gamma": (1.0, 1e6)}}, r"bounds\['gamma'\] must keep beta gamma at most 100000, got .* 2e\+07"),
+        ({"over": ["memory"], "bounds": {"memory": (0.0, 1e-4)}}, r"bounds\['memory'\] must lie at least 0.001 apart"),
         ({"over": ["replay"], "bounds": {"replay": (1.0, 0.5)}}, r"bounds\['replay'\] must be a finite number in \(1"),
         ({"over": "replay", "chain": Chain((Task(alpha=1.0), Task(alpha=1.0, anchor="ewc")))}, "anchor must be kl or"),
     ],

@@ -58,10 +58,10 @@ def check(problem: Problem, *, method: str, n: int, n_seeds: int, device: str, *
     bytes_needed = needed(problem, method=method, n=n, n_seeds=n_seeds, test_patterns=settings.get("test_patterns", 0))
     there = available(device)
     if bytes_needed > there:
-        most = max(task.alpha for task in tasks_of(problem))
+        most = max(task.alpha + sum(dict(task.replay).values()) for task in tasks_of(problem))
         raise ValueError(
-            f"n must be small enough for the memory of {device}, got {n}: with alpha = {most:g} and {n_seeds} "
-            f"seeds the patterns take about {said(bytes_needed)}, and there are {said(there)}"
+            f"n must be small enough for the memory of {device}, got {n}: with alpha = {most:g}, replay "
+            f"included, and {n_seeds} seeds the patterns take about {said(bytes_needed)}, and there are {said(there)}"
         )
     return bytes_needed
 

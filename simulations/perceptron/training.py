@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -64,9 +65,9 @@ class Signed:
 
 
 def piece_size(patterns: torch.Tensor) -> int:
-    """How many of `patterns : (n_seeds, P, N)` are converted at a time."""
-    n_seeds, count, n = patterns.shape
-    return max(1, min(count, _PIECE[patterns.device.type] // (n_seeds * n)))
+    """How many of `patterns : (n_seeds, P, N)`, or (n_seeds, units, P, inputs), are converted at a time."""
+    *others, count, n = patterns.shape
+    return max(1, min(count, _PIECE[patterns.device.type] // (math.prod(others) * n)))
 
 
 class Disorder:

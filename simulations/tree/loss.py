@@ -109,8 +109,9 @@ class TreePatterns:
     """What descent trains trees on: `x : (n_seeds, P, width)` and labels `y : (n_seeds, 1 or n_rows, P)`, both int8."""
 
     def __init__(self, shape: Shape, x: torch.Tensor, y: torch.Tensor) -> None:
-        self.shape, self.count, self.size = shape, y.shape[-1], piece_size(x)
+        self.shape, self.count = shape, y.shape[-1]
         self.x, self.y = shape.split(x).contiguous(), y[:, None]
+        self.size = piece_size(self.x)
 
     def gradient(self, theta: torch.Tensor, block: slice) -> torch.Tensor:
         grad = torch.zeros_like(theta)

@@ -107,10 +107,10 @@ def tree_of(problem: Problem) -> Tree | None:
     ValueError : tasks of different networks.
     """
     tasks = (problem,) if isinstance(problem, Task) else problem.tasks
-    activations = {_silent(task.channel) for task in tasks}
-    if len(activations) > 1:
-        raise ValueError(f"channel must be the same network in every task of a simulation, got {activations!r}")
-    (tree,) = activations
+    trees = {_silent(task.channel) for task in tasks}
+    if len(trees) > 1:
+        raise ValueError(f"channel must be the same network in every task of a simulation, got {trees!r}")
+    (tree,) = trees
     return tree
 
 

@@ -57,13 +57,12 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
     for name in (name for name in DEFAULTS if name in given):
         default = DEFAULTS[name]
         values = given[name] or (default,)
-        first = (default,) if len(values) == n_tasks - 1 and n_tasks > 2 else values[:1]
         if n_tasks == 1 and len(values) > 1:
             raise ValueError(f"{name} must be given once for one task, got {len(values)}")
         if len(values) == 1:
             columns[name] = list(values) * n_tasks
         elif len(values) == n_tasks - 1:
-            columns[name] = [*first, *values]
+            columns[name] = [default, *values]
         elif name in ("beta", "prior") and len(values) == n_tasks:
             columns[name] = list(values)
         else:

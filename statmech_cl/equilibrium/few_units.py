@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..few_units import FewUnits
 from ..problem import Task
 from ..solution import Solution
@@ -27,6 +29,8 @@ def solve_few_units(units: int, alphas: Sequence[float], *, beta: float = 20.0) 
     ValueError : units, alphas or beta out of range.
     ConvergenceError : no iteration converged.
     """
+    if np.ndim(alphas) != 1:
+        raise ValueError(f"alphas must be a sequence of numbers, got {alphas!r}")
     solutions = []
     for alpha in alphas:
         task = Task(alpha=alpha, beta=beta, channel=FewUnits(units=units))

@@ -19,7 +19,7 @@ from ..solution import BRANCHES, ConvergenceError, Solution, Status
 from ..step_solution import StepSolution
 from ..validation import check_choice, check_count, check_number
 from .landscape import ALPHA_FIRST, describe
-from .one_task import solve_task, warn_outside
+from .one_task import solve_task, thermodynamic, warn_outside
 from .rsb import to_step_unknowns, weights_of
 from .rsb_openings import Candidate, opened_somewhere, openings, solutions_on, step_equations
 from .saddle import RESIDUAL_WANTED, newton
@@ -58,7 +58,7 @@ def solve_steps(
 
 def informed(solutions: Sequence[StepSolution]) -> list[StepSolution]:
     """Each solution of a point with how many there are beside it, and which one has the largest free entropy."""
-    leading = max((one for one in solutions if not one.saddle), key=lambda one: one.free_entropy)
+    leading = thermodynamic(solutions)
     return [replace(one, coexisting=len(solutions) - 1, thermodynamic=one is leading) for one in solutions]
 
 

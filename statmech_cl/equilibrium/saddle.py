@@ -155,7 +155,9 @@ class Equations:
 
     def beside(self, at: Solution) -> np.ndarray:
         """y next to a solution of a task that differs a little."""
-        return self.unknowns(self.site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0))
+        y = self.unknowns(self.site.averages(Hats(at.q_hat, at.r_hat, at.q_star_hat), 1.0))
+        # where q_star is prescribed, what is free is its conjugate
+        return y if self.q_star is None else np.array([math.asinh(0.5 * at.q_star_hat), *y[1:]])
 
     def site_at(self, image: Image) -> Site:
         """The site with every field that was met on the way to the image."""

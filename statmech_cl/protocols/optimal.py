@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from ..equilibrium.chain import Walk, without_patterns
+from ..equilibrium.chain import LARGEST_STRENGTH, Walk, without_patterns
 from ..equilibrium.saddle import Equations
 from ..equilibrium.solve import solve
 from ..problem import Chain, Task
@@ -31,6 +31,7 @@ PARAMETERS = ("gamma", "memory", "replay")
 BOUNDS = {"gamma": (1e-3, 10.0), "memory": (0.0, 1.0), "replay": (0.0, 2.0)}
 
 _STEP = 1e-4  # of the differences
+_NARROWEST = 1e-3  # between bounds, several such steps
 _NO_REPLAY = 1e-9  # the least replay of an iterate: its equations keep their number of unknowns
 _STARTS = {"gamma": (0.1, 1.0, 0.02, 0.4), "memory": (0.9, 0.6, 0.98, 0.75), "replay": (0.3, 0.1, 1.0, 0.02)}
 _ACTIVE = 1e-6  # an error this near to the largest counts as the largest
@@ -41,7 +42,7 @@ _TOLERANCE = 1e-10  # of the objective
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Protocol:
-    """A chain whose protocol is optimal, and what certifies it.
+    """A chain with the best protocol found, and what certifies that it is optimal.
 
     Attributes
     ----------
@@ -54,7 +55,8 @@ class Protocol:
     gradient_error : largest change of the derivatives when the step of the differences is doubled.
     thermodynamic : whether each task's solution has the largest free entropy of those that Newton's method reaches from
         the anchor alone and from perfect overlap; False where another branch wins.
-    starts : the objective that each start reached, nan where a solve failed.
+    starts : the objective that each start reached, nan where a solve failed. A start may have run out of iterations:
+        that the end returned is an optimum is certified by `gradient` alone.
     n_solves : chains solved.
     """
 
@@ -150,7 +152,7 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
     """The problem in u, once every argument is known to be in range."""
     if not isinstance(chain, Chain) or len(chain.tasks) < 2:
         raise ValueError(f"chain must be a Chain of two tasks or more, got {chain!r}")
-    names = (over,) if isinstance(over, str) else tuple(over)
+    names = (over,) if isinstance(over, str) else tuple(over) if isinstance(over, Sequence) else ()
     if not names or len(set(names)) != len(names):
         raise ValueError(f"over must be distinct names among {', '.join(PARAMETERS)}, got {over!r}")
     for name in names:
@@ -165,16 +167,31 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
         check_choice("objective", objective, ("mean", "worst"))
         if objective == "mean":
             weights = np.full(len(chain.tasks), 1.0 / len(chain.tasks))
+    elif np.ndim(objective) != 1:
+        raise ValueError(f"objective must be mean, worst or {len(chain.tasks)} weights, got {objective!r}")
     else:
         weights = np.array([check_number("objective", value, low=0.0) for value in objective])
         if weights.size != len(chain.tasks) or not weights.any():
             raise ValueError(f"objective must hold {len(chain.tasks)} weights, not all 0, got {objective!r}")
     limits = dict(BOUNDS)
-    for name, (low, high) in (bounds or {}).items():
+    if bounds is not None and not isinstance(bounds, Mapping):
+        raise ValueError(f"bounds must be a dict such as {{'gamma': (0.01, 2)}}, got {bounds!r}")
+    for name, ends in (bounds or {}).items():
         check_choice("bounds", name, names)
+        if np.shape(ends) != (2,):
+            raise ValueError(f"bounds[{name!r}] must be two numbers, got {ends!r}")
+        low, high = ends
         top = BOUNDS["memory"][1] if name == "memory" else np.inf
         low = check_number(f"bounds[{name!r}]", low, low=0.0, open_low=name == "gamma")
         limits[name] = (low, check_number(f"bounds[{name!r}]", high, low=low, high=top, open_low=True))
+        if name != "gamma" and limits[name][1] - low < _NARROWEST:
+            raise ValueError(f"bounds[{name!r}] must lie at least {_NARROWEST:g} apart, got {ends!r}")
+    if "gamma" in names:
+        strongest = limits["gamma"][1] * max(task.beta for task in chain.tasks[1:])
+        if strongest > LARGEST_STRENGTH:
+            raise ValueError(
+                f"bounds['gamma'] must keep beta gamma at most {LARGEST_STRENGTH:g}, got beta gamma = {strongest:g}"
+            )
     return _Problem(chain, names, weights, limits)
 
 

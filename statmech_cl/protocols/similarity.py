@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..equilibrium.chain import Walk, free_start
+from ..equilibrium.chain import Walk, check_strength, free_start
 from ..equilibrium.one_task import select, solve_task
 from ..equilibrium.saddle import Root, attempt, certify, high_start, newton
 from ..problem import Chain, Task
@@ -168,10 +168,16 @@ def _checked(chain: Chain, x: str, y: str, xs: Any, ys: Any) -> tuple[np.ndarray
     for name, parameter, values in (("xs", x, xs), ("ys", y, ys)):
         low, high = (-1.0, 1.0) if parameter == "overlap" else (0.0, np.inf)
         above = parameter == "alpha_2"
-        row = np.array([check_number(name, float(v), low=low, high=high, open_low=above) for v in values])
+        if np.ndim(values) != 1:
+            raise ValueError(f"{name} must be at least two rising values, got {values!r}")
+        row = np.array([check_number(name, v, low=low, high=high, open_low=above) for v in values])
         if row.size < 2 or not (np.diff(row) > 0.0).all():
             raise ValueError(f"{name} must be at least two rising values, got {list(values)!r}")
         checked.append(row)
+    for parameter, row in zip((x, y), checked, strict=True):
+        if parameter == "gamma":
+            chain = _at(chain, {"gamma": float(row[-1])})
+    check_strength(chain)
     return checked[0], checked[1]
 
 
@@ -297,6 +303,8 @@ def _crossing(item: tuple[Any, ...]) -> dict[str, Any] | None:
         return point.transfer
 
     low, high, at_low, at_high = 0.0, 1.0, first, transfer(1.0)
+    if not first * at_high < 0.0:  # the roots of both ends lead to another branch there, or to none
+        return None
     middle, value, side = 0.5, np.nan, 0
     for n in range(60):
         middle = 0.5 * (low + high) if n > 10 else (low * at_high - high * at_low) / (at_high - at_low)
