@@ -28,7 +28,7 @@ def draw(data: Data) -> Any:
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2, title=title, title_fontsize=7)
     left.set_title(rf"$\beta={data.parameters['beta']:g}$")
-    one_task.draw_panel(right, data, ("eps_g",), top=0.38)
+    one_task.draw_panel(right, data, ("eps_g",), top=0.43)
     right.set_yscale("log")
     bounds = _bounds(data)
     if bounds:
