@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from statmech_cl import Task, solve
-from statmech_cl.simulations.perceptron.exchange import ExchangeSettings, exchange
+from statmech_cl.simulations.perceptron.exchange import exchange
+from statmech_cl.simulations.perceptron.exchange_records import ExchangeSettings
 from statmech_cl.simulations.perceptron.exchange_rows import BINS, exchange_row
 
 TASK = Task(alpha=0.5)
