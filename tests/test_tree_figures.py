@@ -149,7 +149,7 @@ def test_matrices_name_the_best_anchor_at_each_depth() -> None:
     told: Any = Told(copy.deepcopy(FIGURES["tree-c"].scales["quick"]), 0.0)
     data = FIGURES["tree-c"].compute(told)
     verdict = FIGURES["tree-c"].verdict(data)
-    assert verdict.holds and "kl at 0 hidden layers, ewc at 1 hidden layers, l2 at 2" in verdict.sentence
+    assert verdict.holds and "ewc at 1 hidden layer (0.3900; kl 0.4000), l2 at 2 hidden layers (" in verdict.sentence
     with figures.style():
         assert len(figures.rendered(FIGURES["tree-c"].draw(data), "png")) > 1000
 
