@@ -26,7 +26,7 @@ from .figure import Context, Data, Row, Verdict
 from .tree_rows import few_units_row, many_units_row
 
 # K -> n and the number of seeds; K n = 75, 135, 255 (and 495) weights
-_QUICK = {"3": [[25, 128], [45, 96], [85, 64]], "5": [[15, 128], [27, 96], [51, 64]]}
+_QUICK = {"3": [[25, 64], [45, 48], [85, 32]], "5": [[15, 64], [27, 48], [51, 32]]}
 _PAPER = {
     "3": [[25, 640], [45, 480], [85, 320], [165, 160]],
     "5": [[15, 640], [27, 480], [51, 320], [99, 160]],
