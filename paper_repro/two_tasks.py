@@ -76,7 +76,12 @@ def compute(context: Context) -> Data:
     ]
     descent = curves.whole_batch(epochs=size["epochs"])
     cases, line = (
-        [{**case, "gamma": gamma, "r0": r0, "alpha_2": a} for a in alphas for gamma in size["gammas"] for r0 in size["r0"]]
+        [
+            {**case, "gamma": gamma, "r0": r0, "alpha_2": a}
+            for a in alphas
+            for gamma in size["gammas"]
+            for r0 in size["r0"]
+        ]
         for alphas in (size["alpha_2"], size["alpha_2_line"])
     )
     curved = curves.compute(context, cases, descent, last=True, line=line)

@@ -289,7 +289,7 @@ def _mean_and_error(values: dict[str, np.ndarray], name: str) -> tuple[np.ndarra
 
 
 def _eps_apart(p: np.ndarray, again: np.ndarray, samples: int) -> np.ndarray:
-    """How far eps_g of the mean `again` is from that of the mean p, give or take five standard errors of counting signs.
+    """How far eps_g of the mean `again` is from that of the mean p, beyond five standard errors of counting signs.
 
     Near p = 1 eps_g is a square root of the share of wrong signs: one sign among all samples reads as 0.01. So the
     errors belong to p.
