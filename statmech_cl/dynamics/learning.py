@@ -217,7 +217,7 @@ def learn_many(
                 seed=seed,
                 version=__version__,
                 stages=tuple(
-                    _stage(records[0][index], *(_of_stage(batch, index) for batch in sets), samples)
+                    _stage(records[0][index], *(_of_stage(batch, index) for batch in sets), samples=samples)
                     for index in range(len(chain.tasks))
                 ),
                 miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
@@ -307,6 +307,7 @@ def _stage(
     main: dict[str, np.ndarray],
     few: dict[str, np.ndarray],
     fine: dict[str, np.ndarray],
+    *,
     samples: int,
 ) -> LearningStage:
     means, errors = {}, {}
