@@ -31,8 +31,8 @@ class ExchangeSettings:
     warmup : iterations that are thrown away; over their first half all betas rise from 0; steps are adapted throughout.
     draws : iterations kept. An iteration is a trajectory at every rung and a round of swaps.
     leapfrogs, acceptance : as in GibbsSettings.
-    rhat, doublings : a problem whose largest R-hat is not below `rhat` goes on, at most `doublings` times. Each time all
-        that it has drawn becomes warm-up, and as many iterations as it has made since its first warm-up follow: those
+    rhat, doublings : a problem whose largest R-hat is not below `rhat` goes on, at most `doublings` times. Each time
+        all that it has drawn becomes warm-up, and as many iterations as it has made since its first one follow: those
         are kept, thinned to `draws`. None, None: no problem goes on.
     """
 

@@ -119,10 +119,8 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
                 begin += 1
             while end < n and nodes[end] <= nodes[i] + farthest:
                 end += 1
-            near = exponents[begin:end]
-            top = _exponents(
-                fs[inner, begin:end], x, nodes[begin:end], log_jacobian[begin:end], nodes[i], fs[inner, i], half_rate, near
-            )
+            f_near, near, out = fs[inner, begin:end], nodes[begin:end], exponents[begin:end]
+            top = _exponents(f_near, x, near, log_jacobian[begin:end], nodes[i], fs[inner, i], half_rate, out)
             low, high = begin, end
             while exponents[low] < top - _DROP:
                 low += 1
