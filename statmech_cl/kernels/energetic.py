@@ -33,6 +33,7 @@ _BEND, _BEND_WIDTH = -2.5, 4.0  # u around which the shared nodes get denser, an
 _STRIP = 5.0  # nodes over which their spacing changes, at least
 _CURVATURE = 6.0  # what h^2 and u h ask for beside H^beta
 _ALWAYS_SHARED = 0.2  # flank width, against 1 for the Gaussian, below which all w share their nodes
+_MOST_NODES = 1e6  # more are wanted only far beyond any solution: the numbers returned are nan
 _LANES = 8  # nodes that a loop of vector instructions takes at once
 
 
@@ -102,6 +103,14 @@ def _sums(weights, one, h, hh, uh):
 
 
 @njit
+def _put(top, sums, result):
+    """F and the means, from sums whose weights lack exp(top)."""
+    result[0] = top + math.log(sums[0])
+    for i in range(1, 4):
+        result[i] = sums[i] / sums[0]
+
+
+@njit
 def _coordinate(s, beta, refine):
     """Width, rise and turn of t = rise y + turn sqrt(1 + y^2), u = _BEND + width y: dt/du goes from the 1/s of a
     Gaussian to the sqrt(1/s^2 + beta) where H^beta narrows it."""
@@ -165,18 +174,14 @@ def _by_shared_nodes(shifts, u, one, s, beta, drop, result):
         i = min(first, n - size)
         j = i + size
         _weigh(x[i:j], heights[i:j], centre, top, weights[:size])
-        s0, s1, s2, s3 = _sums(weights[:size], one[i:j], h[i:j], hh[i:j], uh[i:j])
-        result[0, k] = top + math.log(s0 / (s * math.sqrt(2.0 * math.pi)))
-        result[1, k] = s1 / s0
-        result[2, k] = s2 / s0
-        result[3, k] = s3 / s0
+        _put(top, _sums(weights[:size], one[i:j], h[i:j], hh[i:j], uh[i:j]), result[:, k])
 
 
 @njit
 def _by_own_nodes(shifts, s, beta, drop, step, result):
     """`tilted` at shifts = w / sqrt(D), each from evenly spaced nodes x of its own."""
     n = int((2.0 * math.sqrt(2.0 * drop) + 0.02) / step) + 1 + _LANES
-    one = np.full(n, step)
+    one = np.full(n, step / math.sqrt(2.0 * math.pi))
     x, u, weights = np.empty(n), np.empty(n), np.empty(n)
     heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     mode = 0.0
@@ -188,11 +193,7 @@ def _by_own_nodes(shifts, s, beta, drop, step, result):
             u[j] = s * x[j] + shifts[k]
         _tabulate(u[:size], beta, one[:size], heights[:size], h[:size], hh[:size], uh[:size])
         _weigh(x[:size], heights[:size], 0.0, top, weights[:size])
-        s0, s1, s2, s3 = _sums(weights[:size], one[:size], h[:size], hh[:size], uh[:size])
-        result[0, k] = top + math.log(s0 / math.sqrt(2.0 * math.pi))
-        result[1, k] = s1 / s0
-        result[2, k] = s2 / s0
-        result[3, k] = s3 / s0
+        _put(top, _sums(weights[:size], one[:size], h[:size], hh[:size], uh[:size]), result[:, k])
 
 
 @njit
@@ -221,11 +222,13 @@ def tilted(w, root_v, root_d, beta, refine):
         shared = _to_coordinate(high, width, rise, turn) - _to_coordinate(low, width, rise, turn)
         sharp = 1.0 / math.sqrt(1.0 + beta * s * s)
         step = sharp * _INNER_STEP / refine
-        if sharp < _ALWAYS_SHARED or shared < 2.0 * reach / step * shifts.size:
-            u, jacobian = _shared_nodes(low, high, width, rise, turn)
-            _by_shared_nodes(shifts, u, jacobian, s, beta, drop, result[:, flat:])
-        else:
+        if sharp >= _ALWAYS_SHARED and shared > 2.0 * reach / step * shifts.size:
             _by_own_nodes(shifts, s, beta, drop, step, result[:, flat:])
+        elif shared < _MOST_NODES:
+            u, jacobian = _shared_nodes(low, high, width, rise, turn)
+            _by_shared_nodes(shifts, u, jacobian / (s * math.sqrt(2.0 * math.pi)), s, beta, drop, result[:, flat:])
+        else:
+            result[:] = math.nan
     return result[0], result[1], result[2], result[3]
 
 
