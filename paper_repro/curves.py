@@ -31,9 +31,14 @@ def whole_batch(**changes: Any) -> dict[str, Any]:
 
 
 def compute(
-    context: Context, cases: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], *, last: bool = False
+    context: Context,
+    cases: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    *,
+    last: bool = False,
+    line: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
-    """All rows of `cases`; `last` keeps the end of the last task only.
+    """All rows of `cases`; `last` keeps the end of the last task only. line : more cases, with theory alone.
 
     Reads `sizes` ([[N, seeds], ...]) and `dynamics` ({"samples", "batches"}) of the context's parameters.
     """
@@ -45,10 +50,11 @@ def compute(
     prepare()
     size = context.parameters
     together = [name for name in ("alpha_1", "alpha_2") if name in cases[0]]
-    grid = [{**case, **size["dynamics"], "seed": context.seed, **settings} for case in cases]
+    drawn = [*cases, *line]
+    grid = [{**case, **size["dynamics"], "seed": context.seed, **settings} for case in drawn]
     theory = context.groups(theory_curves, grid, "dynamics", together=together)
     rows = []
-    for case, row in zip(cases, theory, strict=True):
+    for case, row in zip(drawn, theory, strict=True):
         rows += _flat("dynamics", case, row["stages"], row["batches"], last)
     by_size: dict[int, list[dict[str, Any]]] = {}
     for n, n_seeds in size["sizes"]:
@@ -185,6 +191,6 @@ def draw_line(ax: Any, data: Data, name: str, x: str, **look: Any) -> None:
     from statmech_cl import figures
 
     wanted, color, label = look["select"], look["color"], look.get("label")
-    line = data.select(kind="dynamics", **wanted)
+    line = sorted(data.select(kind="dynamics", **wanted), key=lambda row: row[x])
     ax.plot([row[x] for row in line], [row[name] for row in line], color=color, linewidth=1.0)
     figures.points(ax, data.select(kind="limit", **wanted), name, x=x, color=color, label=label, fmt="o", markersize=3)

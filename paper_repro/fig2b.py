@@ -33,18 +33,22 @@ def draw(data: Data) -> Any:
     bounds = _bounds(data)
     if bounds:
         figures.upper_bounds(right, [a for a, _ in bounds], [b for _, b in bounds], color=figures.COLORS["eps_g"])
-    right.set_title("the same, logarithmic; dashed: replicon above 1\narrow: upper bound, no sign was wrong")
+    right.set_title("the same, logarithmic; dashed: replicon above 1\narrow: upper bound at 95 %")
     return figure
 
 
 def _bounds(data: Data) -> list[tuple[float, float]]:
-    """(alpha, upper bound of eps_g at 95 %) where descent found no wrong sign at all, which a logarithm cannot show: of
-    n weights in all, fewer than 3 / n are wrong then. (A limit p above 1, from sizes below 1, is no such case.)"""
+    """(alpha, upper bound of eps_g at 95 %) where the limit of descent is no wrong sign or less than none, which a
+    logarithm cannot show. Of n weights in all, fewer than 3 / n are wrong where none was; where some were wrong at
+    small N, the limit p lies above p - 2 standard errors."""
     weights = sum(n * n_seeds for n, n_seeds in data.parameters["sizes"])
-    bound = math.acos(1.0 - 2.0 * 3.0 / weights) / math.pi
     wrong = {row["alpha_1"] for row in data.select(kind="descent") if row["p_1"] < 1.0 - 1e-6}
-    limits = data.select(kind="limit")
-    return [(row["alpha_1"], bound) for row in limits if not row["eps_1"] > 0.0 and row["alpha_1"] not in wrong]
+    bounds = []
+    for row in data.select(kind="limit"):
+        if not row["eps_1"] > 0.0:
+            spare = 2.0 * row["p_1_error"] if row["alpha_1"] in wrong else 6.0 / weights
+            bounds.append((row["alpha_1"], math.acos(max(-1.0, 1.0 - spare)) / math.pi))
+    return bounds
 
 
 def verdict(data: Data) -> Verdict:

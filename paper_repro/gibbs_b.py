@@ -77,8 +77,9 @@ def draw(data: Data) -> Any:
     stable = [row["replicon"] < 1 for row in theory]
     for name in _NAMES:
         figures.curve(left, theory, name, stable=stable)
-        figures.points(left, limits, name, label=f"${name if name != 'q_star' else 'q_*'}$")
-        figures.points(left, [row for row in gibbs if row["alpha"] in unstable], name, markerfacecolor="white")
+        symbol = "$q_*$" if name == "q_star" else f"${name}$"
+        figures.points(left, limits, name, label=symbol, markerfacecolor=figures.COLORS[name])
+        figures.points(left, [row for row in gibbs if row["alpha"] in unstable], name)
     left.set_ylabel("order parameters")
     left.set_ylim(0.0, 1.02)
     title = (
@@ -90,7 +91,7 @@ def draw(data: Data) -> Any:
     )
     right.plot([row["alpha"] for row in theory], [row["replicon"] for row in theory], color="#D55E00", label="replicon")
     right.axhline(1.0, color="0.5", linewidth=0.6, linestyle=":")
-    right.set(xlabel=r"$\alpha$", yscale="log")
+    right.set(xlabel=r"$\alpha$", ylabel=r"largest $\hat R$; replicon", yscale="log")
     right.legend()
     return figure
 

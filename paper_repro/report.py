@@ -12,6 +12,7 @@ from typing import Any
 from statmech_cl.estimate import Estimate
 from statmech_cl.output import write_atomic
 
+from .scores import draw, said, scores
 from .table import FIGURES
 
 _STYLE = """
@@ -59,6 +60,7 @@ def write_report(folder: Path, failures: Mapping[str, str]) -> Path:
             "z = (simulation - theory) / error. Pale rows are not judged: there the theory does not claim to hold.</p>",
             f"<p>{_standing(made, failures)}</p>",
             _summary(made, failures),
+            _scores(made),
             *sections,
             "</body>\n</html>\n",
         ]
@@ -96,6 +98,21 @@ def _summary(made: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str])
         "<p><small>Times are those of the last run; points that were stored take none.</small></p></details>",
     ]
     return "\n".join(lines) + (f"\n<p><small>Not made: {', '.join(missing)}.</small></p>" if missing else "")
+
+
+def _scores(made: Mapping[str, Mapping[str, Any]]) -> str:
+    """z of all judged rows as one picture."""
+    from statmech_cl.figures import rendered, style
+
+    z = scores(made.values())
+    if not z:
+        return ""
+    with style():
+        picture = base64.b64encode(rendered(draw(z), "png")).decode()
+    return (
+        f"<details><summary>z of all figures</summary>\n<p>{said(z)}</p>\n"
+        f'<img alt="histogram of z" src="data:image/png;base64,{picture}">\n</details>'
+    )
 
 
 def _link(figure: str) -> str:

@@ -109,7 +109,10 @@ def draw(data: Data) -> Any:
             ax.set_yticks(range(len(names)), list(reversed(names)), fontsize=5.5)
             ax.set_title(rf"$\alpha={alpha:g}$")
             ax.set_xlabel(r"$\epsilon_g$" if quantity == "eps_g" else r"$q_*$")
-    title = "points: descent; dotted: equilibrium at beta = 20"
+    title = (
+        "circles: descent; blue bars: dynamical theory; squares: descent of which it says nothing\n"
+        "dotted: equilibrium at beta = 20"
+    )
     figure.legend(handles=[], loc="outside lower center", title=title, title_fontsize=7)
     return figure
 

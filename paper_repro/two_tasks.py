@@ -32,8 +32,9 @@ def scales(
     prior: str = "none",
     beta: float = 20.0,
 ) -> dict[str, Any]:
-    """The sizes of a figure. The line of equilibrium covers alpha_2 up to `to`; `gammas` descend together, all of them
-    for whichever figure asks first."""
+    """The sizes of a figure. The line of equilibrium covers alpha_2 up to `to`; that of dynamical theory has points at
+    `alpha_2_line` too, where nothing descends. `gammas` descend together, all of them for whichever figure asks
+    first."""
     shared = {
         "alpha_1": alpha_1,
         "gamma": gamma,
@@ -48,10 +49,12 @@ def scales(
     return {
         "quick": shared
         | {"sizes": SIZES["quick"], "dynamics": ACCURACY["quick"], "alpha_2": [0.5, 1.0, 2.0, 4.0], "to": 5.0}
+        | {"alpha_2_line": [0.25, 0.75, 1.5, 3.0]}
         | {"gibbs": {**sampler, "sizes": [[100, 24], [200, 16]]}},
         "paper": shared
         | {"sizes": SIZES["paper"], "dynamics": ACCURACY["paper"], "alpha_2": [0.5 * k for k in range(1, 11)]}
-        | {"to": 5.0, "gibbs": {**sampler, "sizes": [[200, 40], [400, 40]]}},
+        | {"alpha_2_line": [0.25, 0.75, 1.25, 1.75], "to": 5.0}
+        | {"gibbs": {**sampler, "sizes": [[200, 40], [400, 40]]}},
     }
 
 
@@ -72,13 +75,16 @@ def compute(context: Context) -> Data:
         for solution in solved["solutions"]
     ]
     descent = curves.whole_batch(epochs=size["epochs"])
-    cases = [
-        {**case, "gamma": gamma, "r0": r0, "alpha_2": a}
-        for a in size["alpha_2"]
-        for gamma in size["gammas"]
-        for r0 in size["r0"]
-    ]
-    curved = curves.compute(context, cases, descent, last=True)
+    cases, line = (
+        [
+            {**case, "gamma": gamma, "r0": r0, "alpha_2": a}
+            for a in alphas
+            for gamma in size["gammas"]
+            for r0 in size["r0"]
+        ]
+        for alphas in (size["alpha_2"], size["alpha_2_line"])
+    )
+    curved = curves.compute(context, cases, descent, last=True, line=line)
     rows += [row for row in curved if row["gamma"] == size["gamma"]]
     if first["replicon"] < 1.0:
         rows += _sampled(context, {**case, "gamma": size["gamma"], "beta": size["beta"]})

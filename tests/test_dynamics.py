@@ -332,19 +332,27 @@ def test_responses_that_contradict_the_averages_are_refused(monkeypatch: pytest.
         learn(Task(alpha=1.0), _settings(30), samples=4096, batches=2, certify=False)
 
 
-def test_two_tolerances_that_disagree_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "shift"), [("q_star", 0.05), ("p", 0.4)])
+def test_two_tolerances_that_disagree_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, shift: float) -> None:
     right = learning.forward
 
     def coarse(chains, settings, accuracy, rng, **others):
         found = right(chains, settings, accuracy, rng, **others)
         if accuracy.tolerance == learning.TOLERANCE:
             for record in found[0]:
-                record.q_star = [value + 0.05 for value in record.q_star]
+                setattr(record, name, [value + shift for value in getattr(record, name)])
         return found
 
     monkeypatch.setattr(learning, "forward", coarse)
-    with pytest.raises(InstabilityError, match="q_star moves by"):
+    with pytest.raises(InstabilityError, match=f"{'eps_g' if name == 'p' else name} moves by"):
         learn(Task(alpha=0.5), _settings(4), samples=512, batches=2)
+
+
+def test_a_few_wrong_signs_among_thousands_are_no_disagreement() -> None:
+    all_right, eight_wrong = np.ones((2, 1, 1)), np.full((2, 1, 1), 1.0 - 16.0 / 4096)
+    assert learning._eps_apart(all_right, eight_wrong, 2048) == 0.0
+    # a hundred times as many samples tell the two apart: eps_g is 0 against 0.028
+    assert learning._eps_apart(all_right, eight_wrong, 204800) > 0.01
 
 
 @pytest.mark.slow

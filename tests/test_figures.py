@@ -133,11 +133,14 @@ def test_the_plane_of_a_second_task_names_its_alpha() -> None:
 
 
 def test_fig2b_bounds_an_error_that_a_logarithm_cannot_show() -> None:
-    limits = [{"kind": "limit", "alpha_1": a, "eps_1": e} for a, e in ((1.8, 0.1), (1.9, 0.0), (2.0, 0.0))]
+    limits = [
+        {"kind": "limit", "alpha_1": a, "eps_1": e, "p_1_error": 0.004} for a, e in ((1.8, 0.1), (1.9, 0.0), (2.0, 0.0))
+    ]
     seen = [{"kind": "descent", "alpha_1": a, "p_1": p} for a, p in ((1.8, 0.95), (1.9, 0.999), (2.0, 1.0))]
-    data = Data([*limits, *seen], {"sizes": [[100, 3]]})  # at 1.9 signs were wrong, and the limit is cut off at p = 1
-    ((alpha, bound),) = fig2b._bounds(data)
-    assert alpha == 2.0
+    data = Data([*limits, *seen], {"sizes": [[100, 3]]})
+    (first, small), (second, bound) = fig2b._bounds(data)
+    assert (first, second) == (1.9, 2.0)
+    assert np.cos(np.pi * small) == pytest.approx(1.0 - 2.0 * 0.004)  # signs were wrong: the limit is cut off at p = 1
     assert np.cos(np.pi * bound) == pytest.approx(1.0 - 2.0 * 3.0 / 300.0)  # 3 of 300 signs wrong
 
 

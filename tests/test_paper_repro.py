@@ -181,6 +181,7 @@ def test_all_goes_on_after_a_failure_and_writes_the_report(
     assert "failed: ArithmeticError: no <fixed> point" in out and "1 of 2 verdicts hold" in out
     page = (tmp_path / "report.html").read_text()
     assert "no &lt;fixed&gt; point" in page and "data:image/png;base64," in page
+    assert "z of all figures" in page and "root mean square" in page
     assert "Squares within 4 standard errors: yes." in page and 'name="viewport"' in page
     assert '1 of 2 verdicts hold; not those of <a href="#broken">broken</a>.' in page
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page) and "@import" not in page and "url(" not in page

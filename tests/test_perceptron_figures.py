@@ -15,7 +15,8 @@ from statmech_cl.store import Store
 
 CURVES: dict[str, Any] = {"sizes": [[30, 4], [60, 3]], "dynamics": {"samples": 512, "batches": 2}}
 FEW = {"alpha_2": [1.0], "warmup": 10, "draws": 6, "leapfrogs": 2, "start": "prior", "sizes": [[20, 3], [30, 3]]}
-TWO: dict[str, Any] = {"r0": [0.5], "alpha_2": [1.0], "to": 1.2, "epochs": 4, "gibbs": FEW, **CURVES}
+TWO: dict[str, Any] = {"r0": [0.5], "alpha_2": [1.0], "alpha_2_line": [0.5], "to": 1.2, "epochs": 4, "gibbs": FEW}
+TWO |= CURVES
 SMALL: dict[str, dict[str, Any]] = {
     "fig1a": {"alphas": [0.5, 1.5], "epochs": 4, **CURVES},
     "fig1b": {"alpha_2": [1.0], "epochs": 4, **CURVES},

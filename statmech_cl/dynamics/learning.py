@@ -217,7 +217,7 @@ def learn_many(
                 seed=seed,
                 version=__version__,
                 stages=tuple(
-                    _stage(records[0][index], *(_of_stage(batch, index) for batch in sets))
+                    _stage(records[0][index], *(_of_stage(batch, index) for batch in sets), samples=samples)
                     for index in range(len(chain.tasks))
                 ),
                 miss=max((miss for one in records for record in one for miss in record.miss), default=0.0),
@@ -288,8 +288,27 @@ def _mean_and_error(values: dict[str, np.ndarray], name: str) -> tuple[np.ndarra
     return _eps(p.mean(0)), np.sqrt((n - 1) / n * ((without - without.mean(0)) ** 2).sum(0))
 
 
+def _eps_apart(p: np.ndarray, again: np.ndarray, samples: int) -> np.ndarray:
+    """How far eps_g of the mean `again` is from that of the mean p, beyond five standard errors of counting signs.
+
+    Near p = 1 eps_g is a square root of the share of wrong signs: one sign among all samples reads as 0.01. So the
+    errors belong to p.
+    """
+    one, other = p.mean(0), again.mean(0)
+    counted = len(p) * samples
+    wrong = np.clip(0.5 - 0.5 * np.minimum(one, other), 1.0 / counted, 0.5)
+    noise = 5.0 * 2.0 * np.sqrt(2.0 * wrong * (1.0 - wrong) / counted)
+    low, high = _eps(one + noise), _eps(one - noise)
+    return np.maximum(0.0, np.maximum(low - _eps(other), _eps(other) - high))
+
+
 def _stage(
-    first: Record, main: dict[str, np.ndarray], few: dict[str, np.ndarray], fine: dict[str, np.ndarray]
+    first: Record,
+    main: dict[str, np.ndarray],
+    few: dict[str, np.ndarray],
+    fine: dict[str, np.ndarray],
+    *,
+    samples: int,
 ) -> LearningStage:
     means, errors = {}, {}
     of_samples, of_tolerance = {}, {}
@@ -306,8 +325,10 @@ def _stage(
             gap = _mean_and_error(same, name)[0] - _mean_and_error(fine, name)[0]
             # as if the draws were not the same: two pairs say too little of their own scatter
             of_tolerance[name] = Bias(gap, errors[name] * math.sqrt(2.0 * n / again))
-            beyond = np.abs(gap) - _LARGEST_BIAS - 5.0 * of_tolerance[name].error
-            if name in ("eps_g", "q_star") and np.max(beyond) > 0.0:
+            beyond = np.abs(gap) - 5.0 * of_tolerance[name].error
+            if name == "eps_g":
+                beyond = _eps_apart(same["p"], fine["p"], samples)
+            if name in ("eps_g", "q_star") and np.max(beyond) > _LARGEST_BIAS:
                 raise InstabilityError(
                     f"{name} moves by {np.abs(gap).flat[np.argmax(beyond)]:.3g} when the tolerance is a tenth: "
                     "take a smaller tolerance, or the exact method"

@@ -30,13 +30,12 @@ from .vector import exp
 MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
 _DROP = 37.0  # log of the weight at which a window ends
 _CROWDED = 1.9  # the energetic grid's nodes near its bend, against graded_nodes' own
+_STEEPER = 1.2  # a slope between nodes, against the largest one at nodes
 
 
 @njit_loop
-def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
-    """out = log_jacobian + x (f - f[at]) - half_rate (nodes - nodes[at])^2, and its maximum."""
-    centre = nodes[at]
-    level = f[at]
+def _exponents(f, x, nodes, log_jacobian, centre, level, half_rate, out):
+    """out = log_jacobian + x (f - level) - half_rate (nodes - centre)^2, and its maximum."""
     top = -math.inf
     for j in range(nodes.size):
         gap = nodes[j] - centre
@@ -44,6 +43,14 @@ def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
         out[j] = e
         top = max(top, e)
     return top
+
+
+@njit
+def _farthest(x, slope, variance, uneven):
+    """How far from its centre a tilted Gaussian can have weight: beyond, its exponent is below that at the centre by
+    _DROP, whatever a function of at most this slope does and however `uneven` the logarithms of the Jacobian are."""
+    pull = _STEEPER * x * slope * variance
+    return pull + math.sqrt(pull * pull + 2.0 * variance * (_DROP + uneven))
 
 
 @njit_loop
@@ -91,6 +98,7 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
     squares = np.zeros((k, n))
     rises = np.zeros((k, n))
     log_jacobian = np.log(jacobian)
+    uneven = log_jacobian.max() - log_jacobian.min()
     exponents = np.empty(n)
     gaps = np.empty(n)
     weighted = np.empty(n)
@@ -102,16 +110,22 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             continue
         half_rate = 0.5 / variances[level]
         log_norm = -0.5 * math.log(2.0 * math.pi * variances[level])
-        x = xs[level]
+        x, inner = xs[level], level + 1
+        farthest = _farthest(x, np.abs(slopes[inner]).max(), variances[level], uneven)
+        begin = end = 0
         for i in range(n):
-            top = _exponents(fs[level + 1], x, nodes, log_jacobian, i, half_rate, exponents)
-            low = 0
+            while nodes[begin] < nodes[i] - farthest:
+                begin += 1
+            while end < n and nodes[end] <= nodes[i] + farthest:
+                end += 1
+            f_near, near, out = fs[inner, begin:end], nodes[begin:end], exponents[begin:end]
+            top = _exponents(f_near, x, near, log_jacobian[begin:end], nodes[i], fs[inner, i], half_rate, out)
+            low, high = begin, end
             while exponents[low] < top - _DROP:
                 low += 1
-            high = n
             while exponents[high - 1] < top - _DROP:
                 high -= 1
-            weights, inner = steps[level, i, low:high], level + 1
+            weights = steps[level, i, low:high]
             _weigh(exponents[low:high], top, weights)
             mass_here = total(weights)
             fs[level, i] = fs[inner, i] + (top + math.log(mass_here) + log_norm) / x
