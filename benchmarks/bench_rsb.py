@@ -19,7 +19,8 @@ import numpy as np
 from table import Row, fastest, parser_of, show
 
 from statmech_cl import Task, solve
-from statmech_cl.simulations.perceptron.exchange import ExchangeSettings, exchange
+from statmech_cl.simulations.perceptron.exchange import exchange
+from statmech_cl.simulations.perceptron.exchange_records import ExchangeSettings
 from statmech_cl.simulations.perceptron.gibbs import GibbsSettings, sample
 
 ALPHA = 1.25

@@ -41,7 +41,7 @@ def picture(beta: float, prior: str) -> Picture:
         figure = figures.branches(branches_of(beta, prior))
         for number, ax in enumerate(figure.axes):
             ax.set_xlim(0.0, ALPHA_SPAN[1])
-            ax.axvline(0.0, color="#E69F00", linewidth=1.5, gid=f"{_MARKER}-{number}")
+            ax.axvline(0.0, color="#E69F00", linewidth=1.5, zorder=6, gid=f"{_MARKER}-{number}")  # above the legend
         svg = figures.rendered(figure, "svg").decode()
         # SVG is drawn in points, 72 an inch, whatever the figure's own resolution
         steps = tuple(

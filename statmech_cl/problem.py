@@ -105,7 +105,7 @@ class Task:
         """
         given = _known(cls, values)
         if "alpha" not in given:
-            raise ValueError(f"alpha must be given for a task, got {dict(values)!r}")
+            raise ValueError(f"alpha must be given for a task, got only {', '.join(values) or 'nothing'}")
         if isinstance(given.get("channel"), Mapping):
             given["channel"] = channels.from_dict(given["channel"])
         if isinstance(given.get("replay"), Mapping):
@@ -188,20 +188,24 @@ class Chain:
         given = _known(cls, values)
         tasks = tuple(Task.from_dict(task) for task in given.pop("tasks", ()))
         if "law" in given:
-            given["law"] = {tuple(signs): weight for signs, weight in given["law"]}
+            given["law"] = _law_of(given["law"])
         return cls(tasks, **given)
 
     def _checked_overlaps(self, later: int) -> tuple[float, ...]:
         given = 0.0 if self.overlaps is None else self.overlaps
-        values: list[object] = [given] * later if isinstance(given, Real) else list(given)  # type: ignore[arg-type]
+        if isinstance(given, str) or not isinstance(given, (Real, Sequence, np.ndarray)):
+            raise ValueError(f"overlaps must be a number or {later} of them, got {given!r}")
+        values: list[object] = [given] * later if isinstance(given, Real) else list(given)
         if len(values) != later:
             raise ValueError(f"overlaps must hold {later} numbers, one a task after the first, got {len(values)}")
         return tuple(check_number("overlaps", value, low=-1.0, high=1.0) for value in values)
 
     def _checked_law(self, later: int) -> dict[tuple[int, ...], float]:
         law: dict[tuple[int, ...], float] = {}
-        for signs, weight in dict(self.law or {}).items():
-            key = tuple(signs)
+        if not isinstance(self.law, Mapping):
+            raise ValueError(f"law must map tuples of {later} signs +1 or -1 to probabilities, got {self.law!r}")
+        for signs, weight in self.law.items():
+            key = tuple(signs) if isinstance(signs, Sequence) else ()
             if len(key) != later or any(s not in (1, -1) for s in key):
                 raise ValueError(f"law must map tuples of {later} signs +1 or -1 to probabilities, got key {signs!r}")
             law[key] = check_number(f"law[{signs!r}]", weight, low=0.0, high=1.0)
@@ -242,6 +246,15 @@ def from_dict(values: Mapping[str, Any]) -> Problem:
     if list(values) == ["chain"]:
         return Chain.from_dict(values["chain"])
     raise ValueError(f"problem must hold one of task and chain, got {list(values)!r}")
+
+
+def _law_of(pairs: Any) -> dict[tuple[int, ...], float]:
+    """{(s_2, ...): probability} of a list of [signs, probability]."""
+    try:
+        return {tuple(signs): weight for signs, weight in pairs}
+    except (TypeError, ValueError):
+        told = "law must be a list of signs and probabilities such as [[[1], 0.75], [[-1], 0.25]]"
+        raise ValueError(f"{told}, got {pairs!r}") from None
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
