@@ -40,7 +40,7 @@ _SHARED: dict[str, Any] = {
     "sampler": {"warmup": 200, "draws": 150, "walkers": 2, "leapfrogs": 14},
 }
 SCALES: dict[str, dict[str, Any]] = {"quick": {**_SHARED, "sizes": _QUICK}, "paper": {**_SHARED, "sizes": _PAPER}}
-_BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose
+_BLOCK = 64  # seeds sampled and stored at a time: what a killed run can lose
 _STORED = {"q": "q_1", "r": "r_1", "q_star": "q_star_1", "p": "p_1_1"}
 
 

@@ -20,7 +20,6 @@ from test_saddle import kappa_of
 
 from statmech_cl import Chain, ChainSolution, Solution, Task, Tree, channels, cli, problem, solve, trace
 from statmech_cl.kernels.energetic import tilted
-from statmech_cl.kernels.gaussian import TABLE
 from statmech_cl.orders import Orders
 from statmech_cl.trees import ACTIVATIONS
 
@@ -248,11 +247,8 @@ def test_replicon_is_the_growth_of_a_small_breaking(channel: Tree) -> None:
         for z in np.arange(-8.0, 8.01, 0.2):
             weight = 0.2 * 2.0 * math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
             weight *= 0.5 * math.erfc(low.r * z / math.sqrt(2.0 * low.perpendicular))
-            inner = [
-                tilted(math.sqrt(low.q) * z + math.sqrt(high.q - low.q) * k, root_v, root_d, 20.0, 0.0, 1.0, TABLE)[:2]
-                for k in x
-            ]
-            f, h = np.array(inner).T
+            nodes = math.sqrt(low.q) * z + math.sqrt(high.q - low.q) * x
+            f, h, _, _ = tilted(nodes, root_v, root_d, 20.0, 1.0)
             tilt = w * np.exp(0.5 * (f - f.max()))
             slope = -20.0 / root_d * h
             first, second = (tilt @ slope) / tilt.sum(), (tilt @ slope**2) / tilt.sum()

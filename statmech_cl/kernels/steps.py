@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from ._jit import njit, njit_loop
-from .energetic import tilted_into
+from .energetic import tilted
 from .gaussian import upper_tail
 from .grids import graded_nodes
 from .local import half_nodes, local_moments, local_nodes, sign_shares, window
@@ -31,7 +31,6 @@ MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian i
 _DROP = 37.0  # log of the weight at which a window ends
 _CROWDED = 1.9  # the energetic grid's nodes near its bend, against graded_nodes' own
 _STEEPER = 1.2  # a slope between nodes, against the largest one at nodes
-_TOGETHER = 256  # nodes that `tilted_into` sums in one go
 
 
 @njit_loop
@@ -182,7 +181,7 @@ def _size(low, high, smooth):
 
 
 @njit
-def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, beta, flips, refine, table):
+def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, beta, flips, refine):
     """One pass over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
     and for every step q_hat_l - q_hat_{l-1} and E x_l (f_l - f_{l-1}).
 
@@ -203,17 +202,13 @@ def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, be
     w *= scale
     jacobian *= scale
     n = w.size
-    f = np.empty(n)
+    f, h, square, uh = tilted(w, root_v, root_d, beta, refine)
     slope = np.empty(n)
     second = np.empty(n)
-    square = np.empty(n)
     mass = np.empty((1, n))
-    mode = 0.0
-    scratch = np.empty((4, _TOGETHER))
     for i in range(n):
-        f[i], h1, square[i], uh, mode = tilted_into(w[i], root_v, root_d, beta, mode, refine, table, scratch)
-        slope[i] = -beta / root_d * h1
-        second[i] = (beta / uncertainty) * ((beta - 1.0) * square[i] + uh - beta * h1 * h1)
+        slope[i] = -beta / root_d * h[i]
+        second[i] = (beta / uncertainty) * ((beta - 1.0) * square[i] + uh[i] - beta * h[i] * h[i])
         z = w[i] / math.sqrt(q)
         step = r * z / math.sqrt(perpendicular)
         mass[0, i] = jacobian[i] * math.exp(-0.5 * z * z) * math.sqrt(2.0 / (math.pi * q))
