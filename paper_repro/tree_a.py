@@ -21,6 +21,7 @@ from statmech_cl.estimate import Estimate
 from .agreement import agreement, at_infinite_n
 from .figure import Context, Data, Row, Verdict
 from .theory_rows import line_row
+from .tree_k import few_units_error
 from .tree_rows import few_units_row
 
 # hidden layers -> K, n at about 500 weights
@@ -113,18 +114,20 @@ def _sampled(context: Context) -> list[dict[str, Any]]:
             rows.append(
                 {"kind": "limit", "units": few, "alpha": alpha}
                 | {"p": limit.mean, "p_error": limit.error, "freedom": limit.n}
+                | few_units_error(few, limit.mean, limit.error)
             )
     return rows
 
 
 def draw(data: Data) -> Any:
-    """Three panels, see the module: lines theory (dashed where unstable), circles descent, diamonds the sampler."""
+    """Three panels, see the module: lines theory (dashed where unstable), circles descent, diamonds the sampler. The
+    points of the first are eps_g of many units at the overlap p that was found."""
     from statmech_cl import figures
 
     size = data.parameters
     figure, (left, middle, right) = figures.new(1, 3, width=2.5, height=2.6)
     for layers in size["hidden_layers"]:
-        color, label = f"C{layers}", f"{layers} hidden layer{'s' * (layers != 1)}"
+        color, label = f"C{layers}", str(layers)
         for number in dict.fromkeys(data.column("curve", kind="line", hidden_layers=layers)):
             line = data.select(kind="line", hidden_layers=layers, curve=number)
             look: dict[str, Any] = {"stable": [point["stable"] for point in line], "linewidth": 0.8}
@@ -138,22 +141,23 @@ def draw(data: Data) -> Any:
         line = data.select(kind="few", units=int(units))
         middle.plot([p["alpha"] for p in line], [p["eps_g"] for p in line], ".-", color=f"C{number}", linewidth=0.8,
                     markersize=3, label=f"$K = {units}$")  # fmt: skip
-        rows = [row for row in data.select(kind="few gibbs", units=int(units))
-                if row["inputs"] == max(size["few_inputs"])]  # fmt: skip
-        _points(middle, rows, "eps_1_1", "D", f"C{number}")
-    for overlapping, label in ((False, "tree, descent"), (True, "shared inputs, descent")):
+        limits = data.select(kind="limit", units=int(units))
+        spread = [[limit[f"eps_g_{way}"] for limit in limits] for way in ("below", "above")]
+        middle.errorbar([limit["alpha"] for limit in limits], [limit["eps_g"] for limit in limits], spread, fmt="D",
+                        color=f"C{number}", markersize=3, markerfacecolor="white", linewidth=0.7)  # fmt: skip
+    for overlapping, label in ((False, "tree, descent"), (True, "shared inputs")):
         rows = data.select(kind="descent", hidden_layers=1, overlapping=overlapping)
         _points(right, rows, "test_1_1", "o" if not overlapping else "s", f"C{1 + 2 * overlapping}", label)
     for ax in (left, middle, right):
         ax.set_xlabel(r"$\alpha$")
         ax.set_ylim(-0.01, 0.51)
         ax.set_ylabel(r"$\epsilon_g$")
-        ax.legend(fontsize=6, loc="lower left")
+        ax.legend(fontsize=6, loc="lower left", title="hidden layers" if ax is left else None, title_fontsize=6)
     few = data.select(kind="few")
     middle.set_xlim(0.0, 1.1 * max(row["alpha"] for row in few))
     middle.set_ylim(min(row["eps_g"] for row in few) - 0.06, 0.505)
     left.set_title("circles: descent; diamonds: sampler", fontsize=7)
-    middle.set_title(f"few units; sampler at $n = {max(size['few_inputs'])}$", fontsize=7)
+    middle.set_title(r"few units; sampler at $n \to \infty$", fontsize=7)
     right.set_title("one hidden layer, fresh patterns", fontsize=7)
     return figure
 
@@ -186,6 +190,7 @@ def verdict(data: Data) -> Verdict:
         if row[name] is not None and row[f"{name}_error"] > 0.0:
             estimate = Estimate(row[name], row[f"{name}_error"], row["n_seeds"] - row["diverged"])
             note = f"fresh patterns {row['test_1_1']:.3f}" if row["test_1_1"] is not None else ""
+            note += f"; {row['diverged']} of {row['n_seeds']} seeds diverged" if row["diverged"] else ""
             rows.append(Row(f"eps_g, {what}, alpha={row['alpha']:g}, descent", None, estimate, note, False))
     sentence, holds = agreement(rows, "3 and 5 units, n to infinity", "the sampler")
     folds = {layers: data.column("alpha", kind="event", hidden_layers=layers, event="fold")
