@@ -15,16 +15,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy import special
 from table import Row, fastest, parser_of, show
 
 from statmech_cl import Task, solve, trace
 from statmech_cl.equilibrium import saddle
 from statmech_cl.kernels import energetic as energetic_module
-from statmech_cl.kernels.gaussian import TABLE, log_h_hazard
 from statmech_cl.orders import Orders, to_unknowns
 
 BETA = 20.0
@@ -32,37 +31,36 @@ BETA = 20.0
 
 @contextmanager
 def counting() -> Iterator[list[int]]:
-    """Counts evaluations of ln H while the energetic kernel runs uncompiled."""
+    """Counts the nodes of the inner integrals while the energetic kernel runs uncompiled."""
     count = [0]
+    weigh = energetic_module._weigh
 
-    def counted(u: float, table: np.ndarray) -> tuple[float, float]:
-        count[0] += 1
-        return log_h_hazard(u, table)
+    def counted(x: np.ndarray, *others: Any) -> None:
+        count[0] += x.size
+        weigh(x, *others)
 
-    kept = energetic_module.tilted_into, energetic_module.log_h_hazard, energetic_module.energetic
-    energetic_module.tilted_into = kept[0].py_func
-    energetic_module.log_h_hazard = counted
-    energetic_module.energetic = kept[2].py_func
+    compiled = {name: getattr(energetic_module, name) for name in ("energetic", "tilted", "_by_shared_nodes")}
+    for name, kernel in compiled.items():
+        setattr(energetic_module, name, kernel.py_func)
+    energetic_module._weigh = counted
     try:
         yield count
     finally:
-        energetic_module.tilted_into, energetic_module.log_h_hazard, energetic_module.energetic = kept
+        energetic_module._weigh = weigh
+        for name, kernel in compiled.items():
+            setattr(energetic_module, name, kernel)
 
 
-@njit
-def _bare_loop(u: np.ndarray, table: np.ndarray) -> float:
-    """What the core can do: ln H, its hazard and one exponential per node, and nothing else."""
-    total = 0.0
-    for k in range(u.size):
-        log_h, hazard = log_h_hazard(u[k], table)
-        total += math.exp(log_h) * hazard
-    return total
+def bare_loop(rows: np.ndarray, weights: np.ndarray) -> None:
+    """What the core can do: an exponential and four sums a node, and nothing else."""
+    energetic_module._weigh(rows[0], rows[1], 0.0, 0.0, weights)
+    energetic_module._sums(weights, *rows[2:])
 
 
 def numpy_image(orders: Orders, alpha: float) -> tuple[Orders, tuple[float, float, float]]:
     """One application of the map, G_E, G_S and replicon in NumPy/SciPy: same rules, inner integrals as matrix rows.
 
-    The nodes of the entropic side are placed by the engine's compiled code, so that the ratio is a lower bound.
+    The nodes of the inner integrals are placed by the engine's compiled code, so that the ratio is a lower bound.
     """
     q, r, v, d, u = orders
     scale = math.sqrt(u * d / (u + d))
@@ -70,30 +68,18 @@ def numpy_image(orders: Orders, alpha: float) -> tuple[Orders, tuple[float, floa
     t = 0.13 * np.arange(-int(math.asinh(reach * math.sqrt(q) / scale) / 0.13) - 1,
                          int(math.asinh(reach * math.sqrt(u) / scale) / 0.13) + 2)  # fmt: skip
     w = scale * np.sinh(t)
-    s, shift = math.sqrt(v / d), w / math.sqrt(d)
-
-    def hazard_of(y: np.ndarray) -> np.ndarray:
-        return np.exp(-0.5 * y * y - special.log_ndtr(-y)) / math.sqrt(2.0 * math.pi)
-
-    mode = np.zeros_like(w)
-    for _ in range(30):
-        y = s * mode + shift
-        h = hazard_of(y)
-        step = (mode + BETA * s * h) / (1.0 + BETA * s * s * h * np.maximum(h - y, 0.0))
-        mode -= step
-        if np.abs(step).max() < 1e-3:
-            break
-    x = mode[:, None] + 0.68 / math.sqrt(1.0 + BETA * s * s) * np.arange(-40, 41)
-    y = s * x + shift[:, None]
+    s = math.sqrt(v / d)
+    shift = np.maximum(w / math.sqrt(d), -9.0 - 9.0 * s)  # H = 1 below
+    y, jacobian = inner_nodes(shift, s)
     log_h = special.log_ndtr(-y)
     h = np.exp(-0.5 * y * y - log_h) / math.sqrt(2.0 * math.pi)
-    exponent = -0.5 * x * x + BETA * log_h
+    exponent = -0.5 * ((y - shift[:, None]) / s) ** 2 + BETA * log_h
     top = exponent.max(1, keepdims=True)
-    weight = np.exp(exponent - top)
+    weight = np.exp(exponent - top) * jacobian
     norm = weight.sum(1, keepdims=True)
     weight /= norm
-    f = (top + np.log(norm))[:, 0] + math.log(x[0, 1] - x[0, 0]) - 0.5 * math.log(2.0 * math.pi)
-    h1, h2, uh = (weight * h).sum(1), (weight * h * h).sum(1), (weight * y * h).sum(1)
+    f = (top + np.log(norm))[:, 0] - 0.5 * math.log(2.0 * math.pi * s * s)
+    h1, h2, uh = weight @ h, weight @ (h * h), weight @ (y * h)
     second = BETA / d * ((BETA - 1.0) * h2 + uh - BETA * h1 * h1)
     jacobian = scale * np.cosh(t) * 0.13 / math.sqrt(2.0 * math.pi)
     outer = 2.0 * jacobian / math.sqrt(q) * np.exp(-0.5 * w * w / q) * special.ndtr(-r * w / math.sqrt(q * u))
@@ -118,6 +104,11 @@ def numpy_image(orders: Orders, alpha: float) -> tuple[Orders, tuple[float, floa
     )
     g_s = field_weight @ (top + np.log(norm))[:, 0]
     return after, (outer @ f, g_s, alpha * (outer @ second**2) * (field_weight @ variance**2))
+
+
+def inner_nodes(shift: np.ndarray, s: float) -> tuple[np.ndarray, np.ndarray]:
+    coordinate = energetic_module._coordinate(s, BETA, 1.0)
+    return energetic_module._shared_nodes(shift[0] - 9.0 * s, shift[-1] + 9.0 * s, *coordinate)
 
 
 def saddle_nodes(r_hat: float, q_hat: float, a: float) -> tuple[np.ndarray, np.ndarray]:
@@ -176,8 +167,8 @@ def solving(repeats: int, cold: bool) -> Iterator[Row]:
 
 def mapping(repeats: int) -> Iterator[Row]:
     """One application of the equations beside NumPy/SciPy, and its energetic side beside what the core can do."""
-    u = np.random.default_rng(0).normal(0.0, 3.0, 1_000_000)
-    bare = fastest(lambda: _bare_loop(u, TABLE), repeats) / u.size
+    rows, weights = np.random.default_rng(0).normal(0.0, 3.0, (6, 10_000)), np.empty(10_000)
+    bare = fastest(lambda: bare_loop(rows, weights), repeats) / weights.size
     for alpha in (0.5, 2.0):
         task = Task(alpha=alpha)
         equations = saddle.equations_of(task)
@@ -189,9 +180,9 @@ def mapping(repeats: int) -> Iterator[Row]:
             solve(task)
         per_solve = count[0]
         with counting() as count:
-            energetic_module.energetic(*orders, BETA, 0.0, 1.0, TABLE)
+            energetic_module.energetic(*orders, BETA, 0.0, 1.0)
         per_image = count[0]
-        energetic = fastest(lambda o=orders: energetic_module.energetic(*o, BETA, 0.0, 1.0, TABLE), repeats)
+        energetic = fastest(lambda o=orders: energetic_module.energetic(*o, BETA, 0.0, 1.0), repeats)
         y = to_unknowns(orders)
         compiled = fastest(lambda e=equations, y=y: e.image(y), repeats)
         plain = fastest(lambda o=orders, a=alpha: numpy_image(o, a), repeats)
@@ -209,7 +200,7 @@ def mapping(repeats: int) -> Iterator[Row]:
             seconds=energetic,
             share=bare * per_image / energetic,
             limit=f"bare loop {1e9 * bare:.1f} ns a node",
-            note=f"ln H {per_image} times at {1e9 * energetic / per_image:.1f} ns; {per_solve} times a solve",
+            note=f"{per_image} nodes at {1e9 * energetic / per_image:.1f} ns; {per_solve} a solve",
         )
 
 

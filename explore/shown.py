@@ -30,8 +30,8 @@ class Picture:
 
 @lru_cache(maxsize=64)
 def branches_of(beta: float, prior: str) -> Branch:
-    """Every solution of a task along alpha."""
-    return trace(Task(alpha=ALPHA_SPAN[0], beta=beta, prior=prior), parameter="alpha", span=ALPHA_SPAN)
+    """Every solution of a task along alpha, so fine that its picture has no corners."""
+    return trace(Task(alpha=ALPHA_SPAN[0], beta=beta, prior=prior), parameter="alpha", span=ALPHA_SPAN, fine=True)
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +41,7 @@ def picture(beta: float, prior: str) -> Picture:
         figure = figures.branches(branches_of(beta, prior))
         for number, ax in enumerate(figure.axes):
             ax.set_xlim(0.0, ALPHA_SPAN[1])
-            ax.axvline(0.0, color="#E69F00", linewidth=1.5, gid=f"{_MARKER}-{number}")
+            ax.axvline(0.0, color="#E69F00", linewidth=1.5, zorder=6, gid=f"{_MARKER}-{number}")  # above the legend
         svg = figures.rendered(figure, "svg").decode()
         # SVG is drawn in points, 72 an inch, whatever the figure's own resolution
         steps = tuple(

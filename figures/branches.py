@@ -14,21 +14,25 @@ if TYPE_CHECKING:
 
 
 def branches(branch: Branch) -> Figure:
-    """Order parameters with the folds (circles), and eps_g, against the parameter followed; transitions dotted."""
+    """Order parameters and eps_g against the parameter followed; folds are circles, transitions dotted."""
     figure, (left, right) = new(1, 2)
     for name, label in (("q_star", r"$q_*$"), ("q", "$q$"), ("r", "$r$")):
         branch_lines(left, branch, name, label=label)
     left.set_ylabel("order parameters")
-    left.legend(title="dashed: replicon > 1, or a saddle\ncircles: folds", title_fontsize=6)
+    told = ["dashed: replicon > 1, or a saddle", *["circles: folds"] * bool(branch.folds)]
+    told += ["dotted: free entropies cross"] * bool(branch.transitions)
+    left.legend(title="\n".join(told), title_fontsize=6)
     branch_lines(right, branch, "eps_g")
     for fold in branch.folds:
-        for name in ("q_star", "q", "r"):
-            left.plot(
-                fold[branch.parameter], fold[name], "o", color=COLORS[name], markersize=3, markerfacecolor="white"
-            )
-    for ax in (left, right):
-        for at in branch.transitions:
-            marked(ax, at, "free entropies cross", linestyle=":")
+        turned = next(point for point in branch.points if (point.q, point.r) == (fold["q"], fold["r"]))
+        for ax, name in ((left, "q_star"), (left, "q"), (left, "r"), (right, "eps_g")):
+            ax.plot(
+                fold[branch.parameter], getattr(turned, name), "o", color=COLORS[name], markersize=3,
+                markerfacecolor="white",
+            )  # fmt: skip
+    for at in branch.transitions:
+        marked(left, at, "", linestyle=":")  # along its top the curves lie
+        marked(right, at, "free entropies cross", linestyle=":")
     return figure
 
 

@@ -45,10 +45,11 @@ BEYOND, NEVER, SHARE = 3.0, 4.5, 0.01
 
 @dataclass(frozen=True)
 class Fit:
-    """a + b/N through estimates: the limit a with its error, the slope b and chi2."""
+    """a + b/N through estimates: the limit a with its error, the slope b with its own, and chi2."""
 
     limit: Estimate
     slope: float
+    slope_error: float
     chi2: float
 
 
@@ -74,8 +75,9 @@ def fit_in_n(by_size: Mapping[int, Estimate]) -> Fit:
     parts = (weights * error) ** 2
     freedom = parts.sum() ** 2 / (parts**2 / (count - 1)).sum()
     limit = Estimate(float(weights @ mean), math.sqrt(parts.sum()), round(freedom) + 1)
-    slope = float(slopes @ mean)
-    return Fit(limit, slope, float((((mean - limit.mean - slope / sizes) / error) ** 2).sum()))
+    slope, slope_error = float(slopes @ mean), float(np.sqrt(((slopes * error) ** 2).sum()))
+    chi2 = float((((mean - limit.mean - slope / sizes) / error) ** 2).sum())
+    return Fit(limit, slope, slope_error, chi2)
 
 
 def agreement(rows: Sequence[Row], what: str, method: str = "descent") -> tuple[str, bool]:

@@ -41,6 +41,7 @@ from . import (
     tree_b,
     tree_c,
     tree_gibbs,
+    tree_k,
     two_tasks,
 )
 from .figure import Context, Data, Figure, Verdict
@@ -167,10 +168,11 @@ _TABLE = (
         "11 s",
         "11 s",
     ),
-    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "~10 min", "~10 min"),
+    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "18 s", "18 s"),
     _of(
         tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "~6 min", "~1 h"
     ),
+    _of(tree_k, "tree-k", "trees of 3, 5 and many units: theory, and the sampler extrapolated in n", "~9 min", "~2 h"),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),

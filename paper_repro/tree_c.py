@@ -5,6 +5,7 @@ Five tasks of equal size whose teachers have overlap 0 with the first. KL, EWC a
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .figure import Context, Data, Row, Verdict
@@ -56,6 +57,7 @@ def draw(data: Data) -> Any:
     size = data.parameters
     depths, anchors, count = size["hidden_layers"], size["anchors"], size["tasks"]
     figure, axes = figures.new(len(anchors), len(depths), width=1.75, height=1.6, squeeze=False)
+    least = math.floor(20.0 * min(data.column("eps_g", kind="error"))) / 20.0
     image: Any = None
     for line, anchor in zip(axes, anchors, strict=True):
         for ax, layers in zip(line, depths, strict=True):
@@ -63,13 +65,14 @@ def draw(data: Data) -> Any:
             for row in data.select(kind="error", hidden_layers=layers, anchor=anchor):
                 if row["on_task"] <= row["after_task"]:
                     matrix[row["after_task"] - 1, row["on_task"] - 1] = row["eps_g"]
-            image = ax.imshow(matrix, vmin=0.3, vmax=0.5, cmap="viridis")
+            image = ax.imshow(matrix, vmin=least, vmax=0.5, cmap="viridis")
             for (after, on), value in np.ndenumerate(matrix):
                 if np.isfinite(value):
-                    ax.text(on, after, f"{value:.3f}"[1:], ha="center", va="center", fontsize=4,
-                            color="white" if value < 0.42 else "black")  # fmt: skip
+                    ax.text(on, after, f"{value:.3f}"[1:], ha="center", va="center", fontsize=4.5,
+                            color="white" if value < 0.5 * (least + 0.5) else "black")  # fmt: skip
             ax.set_xticks(range(count), [str(k + 1) for k in range(count)], fontsize=5)
             ax.set_yticks(range(count), [str(k + 1) for k in range(count)], fontsize=5)
+            ax.tick_params(length=0)
             ax.grid(visible=False)
             if anchor == anchors[0]:
                 ax.set_title(f"{layers} hidden layer{'s' * (layers != 1)}", fontsize=7)
@@ -98,7 +101,9 @@ def verdict(data: Data) -> Verdict:
             )
             note += f"; largest replicon {chain['replicon']:.3g}"
             rows.append(Row(f"mean eps_g, hidden_layers={layers}, {anchor}", means[anchor], None, note))
-        told.append(f"{min(means, key=lambda anchor: means[anchor])} at {layers} hidden layers")
+        best, second = sorted(means, key=lambda anchor: means[anchor])[:2]
+        depth = f"{layers} hidden layer{'s' * (layers != 1)}"
+        told.append(f"{best} at {depth} ({means[best]:.4f}; {second} {means[second]:.4f})")
     residual, error = (max(data.column(name, kind="chain")) for name in ("residual", "quadrature_error"))
     sentence = f"Least mean error after task {last}: {', '.join(told)}. "
     sentence += f"Largest residual {residual:.0e}, quadrature error {error:.0e}."

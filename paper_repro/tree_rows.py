@@ -7,6 +7,8 @@ from typing import Any
 from statmech_cl.problem import Chain, Task
 from statmech_cl.trees import Tree
 
+_NAMED = ("q", "r", "q_star", "p", "eps_g", "replicon", "residual", "quadrature_error")
+
 
 def tree_chain_row(
     *, alpha: list[float], beta: float, r0: float, hidden_layers: int, anchor: str, gamma: float
@@ -50,5 +52,12 @@ def few_units_row(*, units: int, alpha: float, beta: float) -> dict[str, Any]:
     from statmech_cl.equilibrium.few_units import solve_few_units
 
     (found,) = solve_few_units(units, [alpha], beta=beta)
-    names = ("q", "r", "q_star", "p", "eps_g", "replicon", "residual", "quadrature_error")
-    return {name: float(getattr(found, name)) for name in names}
+    return {name: float(getattr(found, name)) for name in _NAMED}
+
+
+def many_units_row(*, alpha: float, beta: float) -> dict[str, Any]:
+    """As `few_units_row`, for many units."""
+    from statmech_cl import solve
+
+    found: Any = solve(Task(alpha=alpha, beta=beta, channel=Tree()), branch="low")
+    return {name: float(getattr(found, name)) for name in _NAMED}

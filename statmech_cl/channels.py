@@ -68,18 +68,16 @@ class Perceptron:
     def averages(self, orders: Orders, beta: float, refine: float) -> PatternAverages:
         # Loading numba takes longer than many a solve: a Task alone must not need it.
         from .kernels.energetic import energetic
-        from .kernels.gaussian import TABLE
 
-        q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, self.flips, refine, TABLE)
+        q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, self.flips, refine)
         return PatternAverages(Hats(q_hat, r_hat, q_star_hat), g_e, bend)
 
     def step_averages(self, orders: StepOrders, beta: float, refine: float) -> StepPatterns:
-        from .kernels.gaussian import TABLE
         from .kernels.steps import energetic_steps
 
         q_hat, r_hat, q_star_hat, g_e, bends, gains, entropies = energetic_steps(
             orders.q, orders.r, orders.perpendicular, orders.steps, orders.fluctuation, orders.uncertainty,
-            orders.parisi, beta, self.flips, refine, TABLE,
+            orders.parisi, beta, self.flips, refine,
         )  # fmt: skip
         return StepPatterns(q_hat, gains, r_hat, q_star_hat, g_e, bends, entropies)
 

@@ -15,7 +15,8 @@ So the K-fold inner integral is exactly a sum of products of integrals over one 
     Int Dx P^beta = sum_a C[a_1 .. a_K] prod_l M_{a_l}(w_l),   M_a(w) = Int Dx pi^a (1 - pi)^(beta - a),
 
 all terms positive: nothing cancels, however small it is. The K-fold outer integral is a product of trapezoidal rules,
-on which points that differ by a permutation are taken once. The hats, with F_l = dF/dw_l,
+on which points that differ by a permutation are taken once, and those outside a ball not at all. The hats, with
+F_l = dF/dw_l,
 
     q_hat = 2 alpha K E[T F_1^2],   q_star_hat = 2 alpha K E[T (dF/dq_star of unit 1)],
     r_hat = 2 alpha K / sqrt(2 pi) E[(P the other signs are split evenly) F_1],   w_1 of variance q - r^2,
@@ -36,8 +37,9 @@ from .channels import angle, register
 from .orders import Hats, Orders, PatternAverages
 from .validation import check_count
 
-_REACH = 7.0  # of the outer integral, in standard deviations
-_POINTS = {1: 96, 3: 96, 5: 28}  # of its rule at refine = 1
+_REACH = 7.0  # of the outer integral in each direction, in standard deviations
+_RADIUS = {1: 7.0, 3: 7.7, 5: 8.1}  # of the ball that holds as much of the Gaussian as _REACH does in one direction
+_POINTS = {1: 96, 3: 96, 5: 34}  # of its rule at refine = 1
 _MOST_WAYS = 10**7  # entries of the polynomial in the units of which half have to be up
 _MOST_UNITS = 5
 
@@ -100,11 +102,21 @@ def _ways(units: int, power: int) -> np.ndarray:
     return ways
 
 
+class _Outer(NamedTuple):
+    """The outer rule in one direction, and the radius of the ball to which its K-fold product is kept."""
+
+    z: np.ndarray
+    mass: np.ndarray
+    radius: float
+
+
 class _Sorted(NamedTuple):
-    """Nondecreasing tuples of outer points for some units: a tensor contracted with them, and the points."""
+    """Nondecreasing tuples of outer points for some units: a tensor contracted with each of them (first axis), the
+    points, and the sum of their z^2."""
 
     tensor: np.ndarray
     points: np.ndarray
+    far: np.ndarray
 
     @property
     def permutations(self) -> np.ndarray:
@@ -117,18 +129,19 @@ class _Sorted(NamedTuple):
         return math.factorial(count) / same
 
 
-def _contracted(ways: np.ndarray, m: np.ndarray, count: int) -> _Sorted:
-    """The last `count` axes contracted with rows of m, for every sorted choice of rows."""
-    tensor, points = ways[..., None], np.zeros((1, 0), dtype=int)
+def _contracted(ways: np.ndarray, m: np.ndarray, count: int, outer: _Outer) -> _Sorted:
+    """The last `count` axes contracted with rows of m, for every sorted choice of rows in the ball."""
+    tensor, points, far = ways[None], np.zeros((1, 0), dtype=int), np.zeros(1)
     for done in range(count):
-        pieces, chosen = [], []
-        for i in range(m.shape[0]):
-            fits = slice(None) if done == 0 else points[:, -1] <= i
-            pieces.append(np.tensordot(tensor[..., fits], m[i], axes=([tensor.ndim - 2], [0])))
-            known = points[fits]
-            chosen.append(np.column_stack([known, np.full(known.shape[0], i)]))
-        tensor, points = np.concatenate(pieces, axis=-1), np.concatenate(chosen)
-    return _Sorted(tensor, points)
+        pieces, chosen, distances = [], [], []
+        for i, square in enumerate(outer.z**2):
+            near = far + square <= outer.radius**2
+            fits = np.flatnonzero(near if done == 0 else near & (points[:, -1] <= i))
+            pieces.append(tensor[fits] @ m[i])
+            chosen.append(np.column_stack([points[fits], np.full(fits.size, i)]))
+            distances.append(far[fits] + square)
+        tensor, points, far = (np.concatenate(parts) for parts in (pieces, chosen, distances))
+    return _Sorted(tensor, points, far)
 
 
 def _pluses(up: np.ndarray) -> np.ndarray:
@@ -151,14 +164,19 @@ class FewUnits:
     """A tree of one hidden layer of an odd number of units that take signs, with many inputs each; see the module.
 
     units : K, 1, 3 or 5. beta must be a whole number.
+    points : of the outer rule in each of the K directions, by default 96 (1 and 3 units) or 34 (5 units). Time grows as
+        points^K.
     """
 
     kind: ClassVar[str] = "few units"
     units: int = 3
+    points: int | None = None
 
     def __post_init__(self) -> None:
         if check_count("units", self.units) not in _POINTS:
             raise ValueError(f"units must be one of {', '.join(map(str, _POINTS))}, got {self.units}")
+        if self.points is not None:
+            check_count("points", self.points, low=16)
 
     def averages(self, orders: Orders, beta: float, refine: float) -> PatternAverages:
         power = round(beta)
@@ -167,27 +185,26 @@ class FewUnits:
         k = self.units
         if (power + 1) ** k > _MOST_WAYS:
             raise ValueError(f"beta must be smaller for a tree of {k} units, whose sums would not end, got {beta!r}")
-        n = round(_POINTS[k] * refine)
-        z = np.linspace(-_REACH, _REACH, n) * math.sqrt(max(refine, 1.0))
+        n = round((self.points or _POINTS[k]) * refine)
+        wider = math.sqrt(max(refine, 1.0))
+        z = np.linspace(-_REACH, _REACH, n) * wider
         mass = np.exp(-0.5 * z * z) * (z[1] - z[0]) / math.sqrt(2.0 * math.pi)
         at = (orders.fluctuation, orders.uncertainty, power, refine)
         here = _moments(math.sqrt(orders.q) * z, *at)
         inside = _moments(math.sqrt(orders.perpendicular) * z, *at)
         slope = orders.r / math.sqrt(orders.perpendicular)
-        return self._summed(z, mass, here, inside, slope, power)
+        return self._summed(_Outer(z, mass, _RADIUS[k] * wider), here, inside, slope, power)
 
-    def _summed(
-        self, z: np.ndarray, mass: np.ndarray, here: _Moments, inside: _Moments, slope: float, power: int
-    ) -> PatternAverages:
+    def _summed(self, outer: _Outer, here: _Moments, inside: _Moments, slope: float, power: int) -> PatternAverages:
         from scipy.special import ndtr
 
         k = self.units
-        up = ndtr(slope * z)
+        up = ndtr(slope * outer.z)
         q_hat = r_hat = star_hat = g_e = bend = 0.0
         if k == 1:
-            parts: Iterator[tuple[Any, ...]] = iter([_alone(_ways(1, power), here, inside, mass, up)])
+            parts: Iterator[tuple[Any, ...]] = iter([_alone(_ways(1, power), here, inside, outer.mass, up)])
         else:
-            parts = _by_first(_ways(k, power), here, inside, mass, up, k)
+            parts = _by_first(_ways(k, power), here, inside, outer, up, k)
         for weight, label, inner, d1, d2, d11, d12, star, scale, split, e1, e_inner, e_weight in parts:
             first, second = d1 / inner, d2 / inner
             twice = weight * label
@@ -223,29 +240,36 @@ def _alone(ways: np.ndarray, here: _Moments, inside: _Moments, mass: np.ndarray,
 
 
 def _by_first(
-    ways: np.ndarray, here: _Moments, inside: _Moments, mass: np.ndarray, up: np.ndarray, k: int
+    ways: np.ndarray, here: _Moments, inside: _Moments, outer: _Outer, up: np.ndarray, k: int
 ) -> Iterator[tuple[Any, ...]]:
-    """What the sums are made of, at one outer point of unit 1 after another: arrays (points of unit 2, sorted points of
-    the others)."""
-    rest = _contracted(ways, here.m, k - 2)
-    weight = rest.permutations * mass[rest.points].prod(axis=1)
-    scale = here.scale[rest.points].sum(axis=1)
+    """What the sums are made of, at one outer point of unit 1 after another: arrays over the points of the others that
+    lie in the ball, unit 2 by itself and the rest sorted."""
+    rest = _contracted(ways, here.m, k - 2, outer)
+    square, inside_ball = outer.z**2, outer.radius**2
+    second, others = np.nonzero(square[:, None] + rest.far <= inside_ball)
+    distance = square[second] + rest.far[others]
+    nearest = np.argsort(distance)  # what is in the ball for a given unit 1 then comes first
+    second, others, distance = second[nearest], others[nearest], distance[nearest]
+    weight = outer.mass[second] * (rest.permutations * outer.mass[rest.points].prod(axis=1))[others]
+    scale = here.scale[second] + here.scale[rest.points].sum(axis=1)[others]
     law = _pluses(up[rest.points])
-    # unit 2 in m and in its derivative: (a_1, points of unit 2, sorted points of the others)
-    plain, turned = (np.einsum("abt,ib->ait", rest.tensor, part) for part in (here.m, here.first))
-    half = (k + 1) // 2
-    both, one, neither = (_at_least(law, half - count) for count in (2, 1, 0))
-    two = up[:, None]
-    split = two * law[half - 2] + (1.0 - two) * law[half - 1]
-    shape = plain.shape
-    flat, bent = plain.reshape(shape[0], -1), turned.reshape(shape[0], -1)
-    for i in range(mass.size):
+    half, two = (k + 1) // 2, up[second]
+    both, one, neither = (np.broadcast_to(_at_least(law, half - count), rest.far.shape)[others] for count in (2, 1, 0))
+    if_up, if_down = two * both + (1.0 - two) * one, two * one + (1.0 - two) * neither
+    split = two * law[half - 2][others] + (1.0 - two) * law[half - 1][others]
+    # unit 2 in m and in its derivative: (points, a_1)
+    plain, turned = (np.empty((second.size, ways.shape[0])) for _ in range(2))
+    for b in range(outer.z.size):
+        at = np.flatnonzero(second == b)
+        of_rest = rest.tensor[others[at]]
+        plain[at], turned[at] = (of_rest @ part[b] for part in (here.m, here.first))
+    for i, mass in enumerate(outer.mass):
+        count = int(np.searchsorted(distance, inside_ball - square[i], side="right"))
         rows = (here.m[i], here.first[i], here.second[i], here.star[i], inside.m[i], inside.first[i])
-        inner, d1, d11, star, e_inner, e1 = (np.stack(rows) @ flat).reshape(6, *shape[1:])
-        d2, d12 = (np.stack(rows[:2]) @ bent).reshape(2, *shape[1:])
-        label = up[i] * (two * both + (1.0 - two) * one) + (1.0 - up[i]) * (two * one + (1.0 - two) * neither)
-        at = mass[i] * mass[:, None] * weight
+        inner, d1, d11, star, e_inner, e1 = np.stack(rows) @ plain[:count].T
+        d2, d12 = np.stack(rows[:2]) @ turned[:count].T
+        label = up[i] * if_up[:count] + (1.0 - up[i]) * if_down[:count]
+        at = mass * weight[:count]
         yield (
-            at, label, inner, d1, d2, d11, d12, star,
-            here.scale[i] + here.scale[:, None] + scale, split, e1, e_inner, at,
+            at, label, inner, d1, d2, d11, d12, star, here.scale[i] + scale[:count], split[:count], e1, e_inner, at,
         )  # fmt: skip

@@ -38,6 +38,8 @@ class Point(Protocol):
 
 Sweepable: TypeAlias = Task | Chain | Point
 
+TIES = ("gamma", "anchor", "memory", "replay")  # of a task, to those before it
+
 
 def point_of(problem: Sweepable) -> Point:
     """A task or a chain as a point; a point as it is."""
@@ -52,7 +54,7 @@ def point_of(problem: Sweepable) -> Point:
 
 @dataclass(frozen=True)
 class TaskPoint:
-    """One task by theory; a grid may vary its fields and the `branch`."""
+    """One task by theory; a grid may vary the fields that tie it to no other task, and the `branch`."""
 
     kind: ClassVar[str] = "task"
     task: Task
@@ -62,12 +64,12 @@ class TaskPoint:
         check_choice("branch", self.branch, BRANCHES[:-1])  # "all" is no single row
 
     def values(self) -> dict[str, Any]:
-        return {**self.task.to_dict(), "branch": self.branch}
+        return {**_alone(self.task), "branch": self.branch}
 
     def at(self, changes: Mapping[str, Any]) -> TaskPoint:
-        values = self.values() | dict(changes)
-        branch = values.pop("branch")
-        return TaskPoint(Task.from_dict(values), branch)
+        given = dict(changes)
+        branch = given.pop("branch", self.branch)
+        return TaskPoint(Task.from_dict({**self.task.to_dict(), **given}), branch)
 
     def to_dict(self) -> dict[str, Any]:
         return {"task": self.task.to_dict(), "branch": self.branch}
@@ -81,19 +83,16 @@ class TaskPoint:
 
 @dataclass(frozen=True)
 class ChainPoint:
-    """A chain by theory; a grid may vary `alpha_1`, `beta_1`, ... and `overlap_2`, ... (numbered from 1 as the paper
-    does), or the chain's `law`."""
+    """A chain by theory; a grid may vary `alpha_1`, `beta_1`, ..., `gamma_2`, ... and `overlap_2`, ... (numbered from 1
+    as the paper does), or the chain's `law`."""
 
     kind: ClassVar[str] = "chain"
     chain: Chain
 
     def values(self) -> dict[str, Any]:
         content = self.chain.to_dict()
-        named = {
-            f"{name}_{number}": value
-            for number, task in enumerate(content["tasks"], start=1)
-            for name, value in task.items()
-        }
+        told = [_alone(self.chain.tasks[0]), *content["tasks"][1:]]
+        named = {f"{name}_{number}": value for number, task in enumerate(told, start=1) for name, value in task.items()}
         if "law" in content:
             return {**named, "law": content["law"]}
         return named | {f"overlap_{number}": r0 for number, r0 in enumerate(content["overlaps"], start=2)}
@@ -101,7 +100,7 @@ class ChainPoint:
     def at(self, changes: Mapping[str, Any]) -> ChainPoint:
         values = self.values() | dict(changes)
         tasks = [
-            {name: values[f"{name}_{number}"] for name in task.to_dict()}
+            {name: values.get(f"{name}_{number}", value) for name, value in task.to_dict().items()}
             for number, task in enumerate(self.chain.tasks, start=1)
         ]
         if "law" in values:
@@ -117,6 +116,11 @@ class ChainPoint:
 
         solution: Any = solve(self.chain)
         return _chain_row(solution.to_dict())
+
+
+def _alone(task: Task) -> dict[str, Any]:
+    """The fields of a first task: nothing ties it to one before."""
+    return {name: value for name, value in task.to_dict().items() if name not in TIES}
 
 
 def _chain_row(solved: Mapping[str, Any]) -> dict[str, Any]:

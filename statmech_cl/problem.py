@@ -73,6 +73,11 @@ class Task:
             raise ValueError(f"channel must be a channel such as Perceptron(), got {self.channel!r}")
         put("replay", self._checked_replay())
 
+    def __repr__(self) -> str:
+        """Short: alpha, and every field that is not at its default."""
+        told = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"Task({', '.join(told)})"
+
     def _checked_replay(self) -> tuple[tuple[int, float], ...]:
         given: Any = self.replay
         try:
@@ -105,7 +110,7 @@ class Task:
         """
         given = _known(cls, values)
         if "alpha" not in given:
-            raise ValueError(f"alpha must be given for a task, got {dict(values)!r}")
+            raise ValueError(f"alpha must be given for a task, got only {', '.join(values) or 'nothing'}")
         if isinstance(given.get("channel"), Mapping):
             given["channel"] = channels.from_dict(given["channel"])
         if isinstance(given.get("replay"), Mapping):
@@ -169,6 +174,13 @@ class Chain:
         object.__setattr__(self, "signs", np.array([(1, *signs) for signs, _ in present], dtype=np.int8))
         object.__setattr__(self, "weights", np.array([weight for _, weight in present]))
 
+    def __repr__(self) -> str:
+        """Short: the tasks, and what of their teachers is not at its default."""
+        told = "" if self.law is None else f", law={self.law!r}"
+        if self.law is None and any(np.asarray(self.overlaps)):
+            told = f", overlaps={self.overlaps!r}"
+        return f"Chain({self.tasks!r}{told})"
+
     def to_dict(self) -> dict[str, Any]:
         """{"tasks": [...], "overlaps": [...]}, or "law" as a list of [signs, probability]; plain values."""
         plain: dict[str, Any] = {"tasks": [task.to_dict() for task in self.tasks]}
@@ -188,20 +200,24 @@ class Chain:
         given = _known(cls, values)
         tasks = tuple(Task.from_dict(task) for task in given.pop("tasks", ()))
         if "law" in given:
-            given["law"] = {tuple(signs): weight for signs, weight in given["law"]}
+            given["law"] = _law_of(given["law"])
         return cls(tasks, **given)
 
     def _checked_overlaps(self, later: int) -> tuple[float, ...]:
         given = 0.0 if self.overlaps is None else self.overlaps
-        values: list[object] = [given] * later if isinstance(given, Real) else list(given)  # type: ignore[arg-type]
+        if isinstance(given, str) or not isinstance(given, (Real, Sequence, np.ndarray)):
+            raise ValueError(f"overlaps must be a number or {later} of them, got {given!r}")
+        values: list[object] = [given] * later if isinstance(given, Real) else list(given)
         if len(values) != later:
             raise ValueError(f"overlaps must hold {later} numbers, one a task after the first, got {len(values)}")
         return tuple(check_number("overlaps", value, low=-1.0, high=1.0) for value in values)
 
     def _checked_law(self, later: int) -> dict[tuple[int, ...], float]:
         law: dict[tuple[int, ...], float] = {}
-        for signs, weight in dict(self.law or {}).items():
-            key = tuple(signs)
+        if not isinstance(self.law, Mapping):
+            raise ValueError(f"law must map tuples of {later} signs +1 or -1 to probabilities, got {self.law!r}")
+        for signs, weight in self.law.items():
+            key = tuple(signs) if isinstance(signs, Sequence) else ()
             if len(key) != later or any(s not in (1, -1) for s in key):
                 raise ValueError(f"law must map tuples of {later} signs +1 or -1 to probabilities, got key {signs!r}")
             law[key] = check_number(f"law[{signs!r}]", weight, low=0.0, high=1.0)
@@ -242,6 +258,15 @@ def from_dict(values: Mapping[str, Any]) -> Problem:
     if list(values) == ["chain"]:
         return Chain.from_dict(values["chain"])
     raise ValueError(f"problem must hold one of task and chain, got {list(values)!r}")
+
+
+def _law_of(pairs: Any) -> dict[tuple[int, ...], float]:
+    """{(s_2, ...): probability} of a list of [signs, probability]."""
+    try:
+        return {tuple(signs): weight for signs, weight in pairs}
+    except (TypeError, ValueError):
+        told = "law must be a list of signs and probabilities such as [[[1], 0.75], [[-1], 0.25]]"
+        raise ValueError(f"{told}, got {pairs!r}") from None
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

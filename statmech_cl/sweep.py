@@ -8,6 +8,7 @@ with status "failed" and its message; it is not stored, so the next call tries i
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+MOST_POINTS = 1_000_000
 _LOADED = uuid.uuid4().hex
 
 
@@ -75,6 +77,9 @@ def points(
     if len(set(lengths.values())) > 1:
         raise ValueError(f"zipped must hold lists of one length, got lengths {lengths}")
     steps = list(zip(*together.values(), strict=True)) if together else [()]
+    count = math.prod([len(steps), *map(len, values.values())])
+    if count > MOST_POINTS:
+        raise ValueError(f"grid must come to at most {MOST_POINTS} points, got {count}")
     names = (*values, *together)
     return [
         base.at(dict(zip(names, (*combination, *step), strict=True)))

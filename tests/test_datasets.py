@@ -134,6 +134,8 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(tmp_path / "given")
     assert place(tmp_path / "given") == tmp_path / "given"
     assert not datasets.find("mnist", subset=True)[1]
+    with pytest.raises(datasets.DatasetError, match="data_dir must not be given with subset"):
+        datasets.find("mnist", tmp_path, subset=True)
     assert not datasets.find("fashion-mnist")[1]
     with pytest.raises(DatasetError, match="expected fashion-mnist/train-images-idx3-ubyte"):
         datasets.find("fashion-mnist", tmp_path / "given")

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from statmech_cl import ChainSolution, Solution, cli
+from statmech_cl import ChainSolution, Solution, cli, figures
 from statmech_cl.explore import shown
 from statmech_cl.explore.state import SLIDERS, State
 
@@ -103,6 +103,19 @@ def test_the_line_in_the_picture_stands_at_alpha() -> None:
         assert 0.0 < shift < 0.5 * 6.8 * 72.0
     # ticks at 0 and 3: alpha = 3 is the right end of each panel, twice as far as 1.5
     assert drawn.shifts(3.0) == pytest.approx({name: 2.0 * shift for name, shift in drawn.shifts(1.5).items()})
+
+
+def test_folds_are_circles_in_both_panels() -> None:
+    branch = shown.branches_of(20.0, "none")
+    figure = figures.branches(branch)
+    for ax, names in zip(figure.axes, (("q_star", "q", "r"), ("eps_g",)), strict=True):
+        circles = [line for line in ax.lines if line.get_marker() == "o"]
+        assert [float(line.get_xdata()[0]) for line in circles] == [
+            fold["alpha"] for fold in branch.folds for _ in names
+        ]
+    alpha = [point.task.alpha for point in branch.points]
+    turns = [i for i in range(1, len(alpha) - 1) if (alpha[i] - alpha[i - 1]) * (alpha[i + 1] - alpha[i]) < 0.0]
+    assert [line.get_ydata()[0] for line in circles] == [branch.points[i].eps_g for i in turns]
 
 
 def test_branches_are_those_of_their_python() -> None:

@@ -80,6 +80,15 @@ def test_error_by_enumeration(units: int) -> None:
     assert FewUnits(units=units).eps_g(0.3) == pytest.approx(total, rel=1e-12)
 
 
+def test_finer_rules_agree() -> None:
+    """Where the default rule of 96 points is good to 1e-9, 64 points miss by more than 120 do."""
+    few = {points: FewUnits(units=3, points=points).averages(orders(*AT), 20.0, 1.0) for points in (64, 96, 120)}
+    coarse, usual, fine = (np.array(few[points].hats) for points in (64, 96, 120))
+    np.testing.assert_allclose(usual, fine, rtol=1e-9)
+    assert np.abs(coarse / fine - 1.0).max() > 10.0 * np.abs(usual / fine - 1.0).max()
+    assert FewUnits(units=3).averages(orders(*AT), 20.0, 1.0).hats == few[96].hats
+
+
 def test_three_units_solve() -> None:
     (solution,) = solve_few_units(3, [0.2])
     many = solve(Task(alpha=0.2, channel=Tree()))
@@ -91,5 +100,7 @@ def test_three_units_solve() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^units must be one of 1, 3, 5, got 4"):
         FewUnits(units=4)
+    with pytest.raises(ValueError, match=r"^points must be a whole number >= 16, got 3"):
+        FewUnits(points=3)
     with pytest.raises(ValueError, match=r"^beta must be a whole number for a tree of few units, got 20.5"):
         FewUnits().averages(orders(*AT), 20.5, 1.0)

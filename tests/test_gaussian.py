@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from statmech_cl.kernels.gaussian import TABLE, U_HIGH, U_LOW, log_h_hazard, upper_tail
+from statmech_cl.kernels.gaussian import log_h_hazard, upper_tail
 
 mpmath.mp.dps = 40
 
@@ -23,18 +23,17 @@ def exact(u: float) -> tuple[float, float]:
 @given(st.floats(-60.0, 300.0))
 @example(0.0)
 @example(-0.0)
-@example(U_LOW)
-@example(U_HIGH)
-@example(math.nextafter(U_LOW, -math.inf))
-@example(math.nextafter(U_HIGH, 0.0))
+@example(1e-300)
+@example(-1e-8)
+@example(38.0)
 def test_agrees_with_mpmath(u):
-    for value, true in zip(log_h_hazard(u, TABLE), exact(u), strict=True):
+    for value, true in zip(log_h_hazard(u), exact(u), strict=True):
         assert abs(value - true) < 2.5e-15 * max(1.0, abs(true))
 
 
 @pytest.mark.parametrize("u", [1e3, 1e6, 1e12])
 def test_far_tail_is_mills_ratio(u):
-    log_h, hazard = log_h_hazard(u, TABLE)
+    log_h, hazard = log_h_hazard(u)
     assert hazard == pytest.approx(u + 1.0 / u, rel=1e-11)
     assert log_h == pytest.approx(-0.5 * u * u - math.log(u) - 0.5 * math.log(2 * math.pi), rel=1e-6 / u + 1e-15)
 
@@ -42,7 +41,7 @@ def test_far_tail_is_mills_ratio(u):
 def test_hazard_grows_and_exceeds_its_argument():
     # Both follow from the concavity of ln H; the mode search of the energetic kernel relies on them.
     u = np.linspace(-12.0, 60.0, 20_001)
-    hazards = np.array([log_h_hazard(float(x), TABLE)[1] for x in u])
+    hazards = np.array([log_h_hazard(float(x))[1] for x in u])
     assert np.all(np.diff(hazards) > -4e-15 * np.maximum(1.0, hazards[1:]))
     assert np.all(hazards >= u)
 

@@ -8,10 +8,10 @@ import pytest
 import slow_reference as slow
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
 from statmech_cl.kernels.energetic import energetic, tilted
 from statmech_cl.kernels.entropic import entropic, flipped
-from statmech_cl.kernels.gaussian import TABLE
 from statmech_cl.kernels.grids import graded_nodes
 from statmech_cl.kernels.local import half_nodes, local_moments, local_nodes, negative_share
 from statmech_cl.kernels.vector import exp as vector_exp
@@ -27,6 +27,11 @@ def orders_of(drawn) -> slow.Orders:
     q = 1.0 - d - v
     u = q * 10.0 ** drawn[2]
     return slow.Orders(q, drawn[3] * math.sqrt(q - u), v, d, u)
+
+
+def tilted_at(w, v, d, beta):
+    """F and the means of h, h^2 and u h at one w."""
+    return [float(row[0]) for row in tilted(np.array([w]), math.sqrt(v), math.sqrt(d), beta, 1.0)]
 
 
 def hats_of(drawn) -> slow.Hats:
@@ -69,7 +74,7 @@ def test_slow_reference_agrees_with_nested_quad():
 )  # fmt: skip
 def test_tilted_against_mpmath(w, v, d, beta):
     s, shift = math.sqrt(v / d), w / math.sqrt(d)
-    mode = tilted(w, math.sqrt(v), math.sqrt(d), beta, 0.0, 1.0, TABLE)[4]
+    mode = minimize_scalar(lambda x: 0.5 * x * x - beta * slow.log_h(s * x + shift), bounds=(-40.0, 0.0)).x
 
     with mpmath.workdps(25):
 
@@ -90,7 +95,7 @@ def test_tilted_against_mpmath(w, v, d, beta):
         norm, first = mpmath.quad(weight, cuts), mpmath.quad(lambda x: x * weight(x), cuts)
         log_mean = float(mpmath.log(norm / mpmath.sqrt(2 * mpmath.pi)) + top)
         slope = float(first / norm) / math.sqrt(v)  # F' = <x> / sqrt(V), by Gaussian integration by parts
-    f, h1, _, _, _ = tilted(w, math.sqrt(v), math.sqrt(d), beta, 0.0, 1.0, TABLE)
+    f, h1, _, _ = tilted_at(w, v, d, beta)
     assert f == pytest.approx(log_mean, abs=1e-10)
     assert -beta / math.sqrt(d) * h1 == pytest.approx(slope, rel=1e-9)
 
@@ -99,7 +104,7 @@ def test_tilted_against_mpmath(w, v, d, beta):
 @given(ORDERS, BETAS, st.floats(-3.0, 3.0))
 def test_tilted_against_slow(drawn, beta, w):
     _, _, v, d, _ = orders_of(drawn)
-    f, *means, _ = tilted(w, math.sqrt(v), math.sqrt(d), beta, 0.0, 1.0, TABLE)
+    f, *means = tilted_at(w, v, d, beta)
     true, slow_means = slow.tilted(w, v, d, beta)
     assert f == pytest.approx(true, abs=1e-9, rel=1e-9)
     for mean, slow_mean in zip(means, slow_means, strict=False):
@@ -107,11 +112,21 @@ def test_tilted_against_slow(drawn, beta, w):
 
 
 @settings(max_examples=60, deadline=None)
+@given(ORDERS, BETAS)
+def test_nodes_for_all_w_at_once_or_for_each_give_the_same(drawn, beta):
+    _, _, v, d, _ = orders_of(drawn)
+    w = np.linspace(-2.0, 2.0, 41)
+    together = np.array(tilted(w, math.sqrt(v), math.sqrt(d), beta, 1.0))
+    alone = np.transpose([tilted_at(each, v, d, beta) for each in w])
+    np.testing.assert_allclose(together, alone, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
 @given(BETAS, st.floats(-2.0, 2.0))
 def test_curvature_of_f_is_a_variance(beta, w):
     # F'' = (<x^2> - <x>^2 - 1) / V: the same second derivative by integration by parts, without any hazard.
     v, d = 0.15, 0.3
-    _, h1, h2, uh, _ = tilted(w, math.sqrt(v), math.sqrt(d), beta, 0.0, 1.0, TABLE)
+    _, h1, h2, uh = tilted_at(w, v, d, beta)
     _, (_, _, _, x1, x2) = slow.tilted(w, v, d, beta)
     assert (beta / d) * ((beta - 1) * h2 + uh - beta * h1**2) == pytest.approx(
         (x2 - x1**2 - 1) / v, rel=1e-8, abs=1e-10
@@ -123,7 +138,7 @@ def test_curvature_of_f_is_a_variance(beta, w):
 @given(ORDERS, BETAS)
 def test_energetic_against_slow(drawn, beta):
     orders = orders_of(drawn)
-    q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, 0.0, 1.0, TABLE)
+    q_hat, r_hat, q_star_hat, g_e, bend = energetic(*orders, beta, 0.0, 1.0)
     hats, slow_g_e, slow_bend = slow.energetic(orders, beta)
     for fast, true in zip((q_hat, r_hat, q_star_hat), hats, strict=True):
         assert fast == pytest.approx(true, rel=1e-8, abs=1e-12)
@@ -246,7 +261,7 @@ def test_entropic_against_slow(hats, kappa):
 @given(ORDERS, BETAS)
 def test_energetic_does_not_move_under_refinement(drawn, beta):
     orders = orders_of(drawn)
-    coarse, fine = (energetic(*orders, beta, 0.0, refine, TABLE) for refine in (1.0, 1.7))
+    coarse, fine = (energetic(*orders, beta, 0.0, refine) for refine in (1.0, 1.7))
     np.testing.assert_allclose(coarse[:4], fine[:4], rtol=1e-8)
     assert coarse[4] == pytest.approx(fine[4], rel=1e-6)  # of the replicon, which no solution depends on
 
@@ -272,9 +287,9 @@ def test_hats_are_derivatives_of_the_energetic_potential(q_star, fraction, cosin
     r = cosine * math.sqrt(q)
 
     def g_e(q, r, q_star):
-        return energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 0.0, 1.0, TABLE)[3]
+        return energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 0.0, 1.0)[3]
 
-    q_hat, r_hat, q_star_hat, _, _ = energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 0.0, 1.0, TABLE)
+    q_hat, r_hat, q_star_hat, _, _ = energetic(q, r, q_star - q, 1.0 - q_star, q - r * r, beta, 0.0, 1.0)
     step = 0.01 * min(q_star - q, 1.0 - q_star, q - r * r)
     assert _derivative(lambda x: g_e(x, r, q_star), q, step) == pytest.approx(-0.5 * q_hat, rel=1e-5)
     assert _derivative(lambda x: g_e(q, x, q_star), r, step) == pytest.approx(r_hat, rel=1e-5)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from statmech_cl import Chain, Task, optimise, solve
+from statmech_cl.protocols import optimal
 from statmech_cl.protocols.optimal import checked
 
 PAIR = Chain((Task(alpha=2.0), Task(alpha=1.0)), overlaps=0.3)
@@ -25,7 +26,7 @@ def test_the_worst_error_is_where_both_tasks_err_alike() -> None:
     after = optimum.solution.eps_g[-1]
     assert after[0] == pytest.approx(after[1], abs=1e-8)
     assert optimum.objective == pytest.approx(after.max(), abs=1e-9)
-    assert optimum.gradient < 1e-6
+    assert optimum.gradient < 1e-6 and optimum.converged
     for other in (0.9 * gamma, 1.1 * gamma):
         beside = replace(PAIR, tasks=(PAIR.tasks[0], replace(PAIR.tasks[1], gamma=other)))
         assert solve(beside).eps_g[-1].max() > optimum.objective + 1e-4
@@ -38,6 +39,29 @@ def test_weights_inside_the_bounds_are_minimised() -> None:
     assert optimum.objective <= min(scan.values()) + 1e-9
     assert optimum.objective == pytest.approx(_error(PAIR, optimum.values["gamma"][0], weights), abs=1e-10)
     assert optimum.gradient < 1e-5
+
+
+def test_a_search_cut_short_is_not_converged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimal, "_MOST_ITERATIONS", 1)
+    optimum = optimise(PAIR, objective=(0.3, 0.7), n_starts=1)
+    assert not optimum.converged and optimum.gradient > 1e-4
+    assert optimum.to_dict()["converged"] is False and optimum.rows()[0]["converged"] is False
+    assert "not converged" in repr(optimum)
+
+
+def test_an_end_that_a_bound_holds_is_converged() -> None:
+    optimum = optimise(PAIR, objective=(0.3, 0.7), bounds={"gamma": (1.0, 2.0)}, n_starts=1)
+    (gamma,) = optimum.values["gamma"]
+    assert gamma in (pytest.approx(1.0), pytest.approx(2.0)) and optimum.converged
+
+
+def test_only_the_latest_iterates_are_kept() -> None:
+    problem = checked(PAIR, ("gamma",), "mean", None)
+    for gamma in np.geomspace(0.1, 1.0, 12):
+        problem.derivatives(np.log([gamma]))
+    assert len(problem.walks) == len(problem.slopes) == 8 and problem.n_solves == 12
+    problem.errors(np.log([1.0]))
+    assert problem.n_solves == 12
 
 
 def test_derivatives_are_those_of_solve() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from statmech_cl import Chain, Task, cli, optimise, similarity_map
+from statmech_cl.protocols import optimal
 
 MAP = "map --alpha 2 --gamma 0.5 --x overlap=0:0.6 --y alpha_2=0.5:1 --points 2"
 BEST = "optimise --alpha 2 --alpha 1 --overlap 0.3 --objective worst --starts 1"
@@ -57,8 +58,9 @@ def test_an_optimum_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed["chain"]["tasks"][1]["gamma"] == expected.values["gamma"][0]
     (row,) = csv.DictReader(io.StringIO(run(capsys, f"{BEST} --csv")[1]))
     assert (row["task"], float(row["gamma"])) == ("2", expected.values["gamma"][0])
+    assert row["converged"] == "True" and printed["converged"] is True
     table = run(capsys, BEST)[1]
-    assert "objective 0.29450677" in table and "no other branch wins" in table
+    assert "converged" in table.splitlines()[0] and "objective 0.29450677" in table and "no other branch wins" in table
 
 
 def test_words_reach_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +70,13 @@ def test_words_reach_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, f"optimise {words} --objective 0.9,0.1 --starts 1 --json")
     values = json.loads(out)["values"]
     assert status == 0 and values == {"gamma": [pytest.approx(0.5)], "replay": [pytest.approx(0.2)]}
+
+
+def test_a_search_that_ends_early_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimal, "_MOST_ITERATIONS", 1)
+    status, out, err = run(capsys, "optimise --alpha 2 --alpha 1 --overlap 0.3 --objective 0.3,0.7 --starts 1 --json")
+    assert status == 1 and json.loads(out)["converged"] is False
+    assert err.startswith("statmech-cl: not converged, gradient ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -86,13 +95,13 @@ def test_words_reach_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
         ("map --alpha 1:2:1", "alpha must be one number here, got 2"),
         ("map --alpha 2 --points 1", "points must be a whole number >= 2, got 1"),
         ("map --alpha 2 --plot map.doc", "plot must end in .pdf, .png or .svg, got 'map.doc'"),
-        ("optimise --alpha 2", "chain must be a Chain of two tasks or more"),
+        ("optimise --alpha 2", "chain must be a Chain of two tasks or more, got one task\n"),
         ("optimise --alpha 2 --alpha 1 --gamma 1", "gamma must not be given where it is chosen (--over gamma)"),
         ("optimise --alpha 2 --alpha 1 --objective best", "objective must be mean, worst or weights such as 0.3,0.7"),
         ("optimise --alpha 2 --alpha 1 --objective 1", "objective must hold 2 weights, not all 0, got (1.0,)"),
         ("optimise --alpha 2 --alpha 1 --over gama", "over must be one of gamma, memory, replay, got 'gama'"),
         ("optimise --alpha 2 --alpha 1 --bounds memory=0:1", "bounds must be one of gamma, got 'memory'"),
-        ("optimise --alpha 2 --alpha 1 --starts 5", "n_starts must be at most 4, got 5"),
+        ("optimise --alpha 2 --alpha 1 --starts 5", "starts must be a whole number from 1 to 4, got 5"),
     ],
 )
 def test_bad_input_is_one_line(words: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:

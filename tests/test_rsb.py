@@ -16,7 +16,6 @@ from statmech_cl.equilibrium import rsb_openings
 from statmech_cl.equilibrium.rsb import StepEquations, to_step_orders, to_step_unknowns, weights_of
 from statmech_cl.equilibrium.rsb_solve import CONVERGED
 from statmech_cl.kernels.energetic import energetic
-from statmech_cl.kernels.gaussian import TABLE
 from statmech_cl.kernels.steps import energetic_steps, entropic_steps, field_grid
 from statmech_cl.orders import StepOrders
 from statmech_cl.sites import FreeSite
@@ -33,7 +32,7 @@ def orders_of(r, overlaps, q_star, parisi):
 def patterns(orders, refine=1.0):
     return energetic_steps(
         orders.q, orders.r, orders.perpendicular, orders.steps, orders.fluctuation, orders.uncertainty, orders.parisi,
-        BETA, 0.0, refine, TABLE,
+        BETA, 0.0, refine,
     )  # fmt: skip
 
 
@@ -57,8 +56,8 @@ def test_values_computed_apart():
 def test_no_step_is_replica_symmetry():
     none = np.empty(0)
     q, r, q_star = 0.8490570650540248, 0.6053516190444992, 0.9117506156431219
-    plain = energetic(q, r, q_star - q, 1 - q_star, q - r * r, BETA, 0.0, 1.0, TABLE)
-    steps = energetic_steps(q, r, q - r * r, none, q_star - q, 1 - q_star, none, BETA, 0.0, 1.0, TABLE)
+    plain = energetic(q, r, q_star - q, 1 - q_star, q - r * r, BETA, 0.0, 1.0)
+    steps = energetic_steps(q, r, q - r * r, none, q_star - q, 1 - q_star, none, BETA, 0.0, 1.0)
     assert steps[:4] == pytest.approx(plain[:4], rel=1e-11)
     assert steps[4][0] == pytest.approx(plain[4], rel=1e-9)
     plain, steps = solve(Task(alpha=0.9)), solve(Task(alpha=0.9), rsb=0)

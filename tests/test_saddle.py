@@ -15,7 +15,6 @@ from statmech_cl.equilibrium import saddle
 from statmech_cl.equilibrium.saddle import equations_of, newton
 from statmech_cl.kernels.energetic import energetic
 from statmech_cl.kernels.entropic import entropic
-from statmech_cl.kernels.gaussian import TABLE
 from statmech_cl.orders import Hats, Orders, to_orders, to_unknowns
 
 # alpha, beta, prior, branch: scattered over beta in [1, 200] and alpha in (0, 3], low and high overlap.
@@ -198,7 +197,7 @@ def test_order_parameters_are_stationary_points_of_phi(alpha, beta, prior):
 
     def phi(x):
         q, r, q_star, q_hat, r_hat, q_star_hat = x
-        g_e = energetic(q, r, q_star - q, 1 - q_star, q - r * r, beta, 0.0, 1.0, TABLE)[3]
+        g_e = energetic(q, r, q_star - q, 1 - q_star, q - r * r, beta, 0.0, 1.0)[3]
         g_s = equations.site.averages(Hats(q_hat, r_hat, q_star_hat), 1.0).g_s
         return 0.5 * q_hat * q - q_star_hat * q_star - r_hat * r + g_s + alpha * g_e
 
@@ -220,7 +219,7 @@ def test_free_entropy_grows_with_alpha_as_g_e(branch):
     task = Task(alpha=alpha)
     s = solve(task, branch=branch)
     orders = Orders(s.q, s.r, s.q_star - s.q, 1 - s.q_star, s.q - s.r**2)
-    g_e = energetic(*orders, task.beta, 0.0, 1.0, TABLE)[3]
+    g_e = energetic(*orders, task.beta, 0.0, 1.0)[3]
     assert slope == pytest.approx(g_e, rel=1e-8)
 
 

@@ -23,8 +23,8 @@ def at_zero(k):
     ("k", "energy", "entropy"),
     [(0, -0.7979, -0.16), (1, -0.7652, -0.01), pytest.param(2, -0.7636, -0.004, marks=pytest.mark.slow)],
 )
-def test_published_ground_state_energies(k, energy, entropy):
-    # G. Parisi, J. Phys. A 13, L115 (1980), as many digits as it prints.
+def test_ground_state_energies_of_the_literature(k, energy, entropy):
+    # As G. Parisi, J. Phys. A 13, L115 (1980), is remembered to print them: not read again.
     got = at_zero(k)
     assert got[0] == pytest.approx(energy, abs=1e-4)
     assert got[1] == pytest.approx(entropy, abs=0.005 if k < 2 else 5e-4)
@@ -38,10 +38,10 @@ def test_replica_symmetry_at_zero_temperature_is_exact():
 
 @pytest.mark.slow
 def test_more_steps_come_to_the_limit_of_infinitely_many():
-    # -0.76321(3): A. Crisanti, T. Rizzo, Phys. Rev. E 65, 046137 (2002).
+    # 0.763166...: J. Basso et al., arXiv:2110.14206v3, p. 4. A finite number of steps bounds the energy from below.
     energies = [solve_glass(0.0125, k).energy for k in range(4)]
     assert np.all(np.diff(energies) > 0.0)
-    assert -0.76321 - 2e-4 < energies[-1] < -0.76321
+    assert -0.763166 - 2e-4 < energies[-1] < -0.763166
 
 
 def parisi(beta, q_0, q_1, x):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import sqlite3
 import subprocess
@@ -28,6 +29,8 @@ from statmech_cl.simulations.perceptron.simulation import Simulation
 from statmech_cl.sweep import points, sweep, to_xarray
 from statmech_cl.trees import Tree
 
+CHAIN = 'problem = "chain"\n[parameters]\ntasks = [{alpha = 1.0}, {alpha = 1.0}]\n'
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra simulations")
 SMALL = Simulation(task=Task(alpha=1.0), n=30, seeds=2, settings={"epochs": 2})
 
 
@@ -51,13 +54,9 @@ def run_script(program: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     st.floats(0.1, 100),
     st.sampled_from(["none", "kl"]),
     st.none() | st.floats(0.1, 0.9),
-    st.floats(0, 2),
 )
-def test_a_task_comes_back_from_its_parameters(
-    alpha: float, beta: float, prior: str, q_star: float | None, gamma: float
-) -> None:
-    task = Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star, gamma=gamma)
-    point = TaskPoint(task, "low")
+def test_a_task_comes_back_from_its_parameters(alpha: float, beta: float, prior: str, q_star: float | None) -> None:
+    point = TaskPoint(Task(alpha=alpha, beta=beta, prior=prior, q_star=q_star, gamma=0.3), "low")
     assert point.at(json.loads(json.dumps(point.values()))) == point
 
 
@@ -106,6 +105,9 @@ def test_the_grid_is_a_product_in_order() -> None:
         (Task(alpha=1.0), {"alpha": []}, r"grid\['alpha'\] must hold at least one value, got none"),
         (Task(alpha=1.0), {"alpha": [0.5, -1]}, r"alpha must be a finite number in \[0, inf\), got -1.0"),
         (Task(alpha=1.0), {"branch": ["middle"]}, "branch must be one of"),
+        (Task(alpha=1.0), {"gamma": [1.0]}, "grid must be one of alpha, beta, prior, q_star, channel, branch, got"),
+        (Chain((Task(alpha=1.0), Task(alpha=1.0))), {"gamma_1": [1.0]}, r"got 'gamma_1' \(did you mean 'gamma_2'"),
+        (Task(alpha=1.0), {"alpha": [1] * 1001, "beta": [2] * 1000}, "at most 1000000 points, got 1001000"),
         (Chain((Task(alpha=1.0),)), {"alpha_2": [1]}, "grid must be one of"),
         (SMALL, {"n": [1]}, "n must be a whole number >= 2, got 1"),
         ("task", {"alpha": [1]}, "problem must be a Task, a Chain or a Simulation, got 'task'"),
@@ -379,6 +381,13 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
             "beta must be in only one of parameters and grid, got it in both",
         ),
         ("grid = 3", "grid must be a table, got 3"),
+        ("[grid]\nalpha = []", "grid.alpha must hold at least one value, got none"),
+        ("[grid]\nalfa = [1.0]", "got 'alfa' (did you mean 'alpha'?)"),
+        ("[grid]\nbeta = [1.0]", "[parameters] alpha must be given for a task, got none"),
+        ("[parameters]\ngamma = 1.0\n[grid]\nalpha = [1.0]", "[parameters] name must be one of alpha, beta, prior"),
+        (CHAIN + "law = 'x'\n[grid]\nalpha_2 = [1.0]", '[parameters] law must be a table of sign patterns like "+-"'),
+        (CHAIN + "law = {'+-' = 1.0}\n[grid]\nalpha_2 = [1.0]", "law must map tuples of 1 signs +1 or -1"),
+        (CHAIN + "overlaps = 'half'\n[grid]\nalpha_2 = [1.0]", "overlaps must be a number or 1 of them, got 'half'"),
     ],
 )
 def test_bad_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, says: str) -> None:
@@ -387,6 +396,31 @@ def test_bad_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: 
     assert cli.main(["sweep", str(file)]) == 2
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1
+
+
+def test_a_file_that_is_no_text_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "grid.toml"
+    file.write_bytes(b"\xff\xfe")
+    assert cli.main(["sweep", str(file)]) == 2
+    assert capsys.readouterr().err.endswith("grid.toml is not a TOML file: byte 0 is no UTF-8 text\n")
+
+
+@needs_torch
+def test_points_that_no_memory_holds_are_refused_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "grid.toml"
+    file.write_text('problem = "descent"\n[parameters]\nseeds = 2\n[grid]\nn = [100, 100000000]\nalpha = [1.0]')
+    assert cli.main(["sweep", str(file)]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "n must be small enough for the memory of cpu, got 100000000" in said.err
+
+
+def test_the_law_of_a_file_is_that_of_its_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "grid.toml"
+    file.write_text(CHAIN + "law = {'+' = 0.75, '-' = 0.25}\n[grid]\nalpha_2 = [0.5]")
+    assert cli.main(["sweep", str(file), "--quiet", "-o", str(tmp_path / "grid.json")]) == 0
+    (row,) = json.loads((tmp_path / "grid.json").read_text())["rows"]
+    expected = solve(Chain((Task(alpha=1.0), Task(alpha=0.5)), overlaps=0.5))
+    assert row["eps_g_after_2_on_1"] == pytest.approx(expected.eps_g[1, 0], abs=1e-12)
 
 
 def test_missing_file_and_unreachable_cluster(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from statmech_cl.estimate import Estimate
 from statmech_cl.paper_repro import FIGURES
 from statmech_cl.paper_repro.tree_rows import tree_chain_row
 from statmech_cl.paper_repro.two_sizes import plane
+from statmech_cl.simulations.perceptron.teachers import n_patterns
 
 SMALL: dict[str, dict[str, Any]] = {"tree-b": {"alpha": [0.5], "hidden_layers": [0, 1], "r0": [0.0, 0.5]}}
 
@@ -33,6 +34,13 @@ SLOW: dict[str, dict[str, Any]] = {
         "sampler": {**_TOY, "warmup": 10, "draws": 6},
     },
     "tree-c": {"tasks": 2, "hidden_layers": [0, 1], "anchors": ["kl", "l2"]},
+    "tree-k": {
+        "lines": {"3": [0.1, 0.2]},
+        "many": [0.1, 0.2],
+        "sampled_at": [0.2],
+        "sizes": {"3": [[5, 2], [7, 2]]},
+        "sampler": {**_TOY, "warmup": 10, "draws": 6},
+    },
     "tree-gibbs": {
         "sizes": [[3, 5, 2], [3, 7, 2], [5, 5, 2]],
         "sampler": _TOY,
@@ -105,8 +113,12 @@ class Told:
         return {"points": points, "events": [{"event": "fold", "alpha": 1.0 + hidden_layers}]}
 
     def few_units_row(self, *, units: int, alpha: float, **_: Any) -> dict[str, float]:
-        p = 0.3 + 0.5 / units
-        return {"p": p, "eps_g": 0.4, "replicon": alpha, "residual": 1e-12, "quadrature_error": 1e-8}
+        found = dict.fromkeys(("q", "r", "q_star", "p"), 0.3 + 0.5 / units)
+        replicon = 2.0 if (units, alpha) == (5, 0.5) else alpha
+        return {**found, "eps_g": 0.4, "replicon": replicon, "residual": 1e-12, "quadrature_error": 1e-8}
+
+    def many_units_row(self, *, alpha: float, **_: Any) -> dict[str, float]:
+        return self.few_units_row(units=10**9, alpha=alpha)
 
     def tree_chain_row(self, *, alpha: list[float], hidden_layers: int, anchor: str, **_: Any) -> dict[str, Any]:
         count = len(alpha)
@@ -116,7 +128,7 @@ class Told:
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1])
-@pytest.mark.parametrize("figure", ["tree-a", "tree-gibbs"])
+@pytest.mark.parametrize("figure", ["tree-a", "tree-gibbs", "tree-k"])
 def test_verdict_follows_the_extrapolated_sampler(figure: str, shift: float) -> None:
     told: Any = Told(copy.deepcopy(FIGURES[figure].scales["quick"]), shift)
     data = FIGURES[figure].compute(told)
@@ -127,6 +139,8 @@ def test_verdict_follows_the_extrapolated_sampler(figure: str, shift: float) -> 
     assert all(abs(row.simulation.mean - row.theory - shift) < 1e-9 for row in judged if row.simulation)
     if figure == "tree-gibbs":  # no point with a replicon above 1 decides
         assert not any("alpha = 0.5" in row.what for row in judged)
+    if figure == "tree-k":
+        assert len(judged) == 20 and not any(row.what.endswith("K = 5, alpha=0.5") for row in judged)
     with figures.style():
         assert len(figures.rendered(FIGURES[figure].draw(data), "png")) > 1000
 
@@ -135,7 +149,7 @@ def test_matrices_name_the_best_anchor_at_each_depth() -> None:
     told: Any = Told(copy.deepcopy(FIGURES["tree-c"].scales["quick"]), 0.0)
     data = FIGURES["tree-c"].compute(told)
     verdict = FIGURES["tree-c"].verdict(data)
-    assert verdict.holds and "kl at 0 hidden layers, ewc at 1 hidden layers, l2 at 2" in verdict.sentence
+    assert verdict.holds and "ewc at 1 hidden layer (0.3900; kl 0.4000), l2 at 2 hidden layers (" in verdict.sentence
     with figures.style():
         assert len(figures.rendered(FIGURES["tree-c"].draw(data), "png")) > 1000
 
@@ -152,3 +166,12 @@ def test_rows_are_those_of_solve() -> None:
     assert row["eps_g"] == chain.eps_g.tolist()
     assert row["forgetting"] == [chain.eps_g[1, 0] - chain.eps_g[0, 0]]
     assert row["gain"] == alone.eps_g - chain.eps_g[1, 1]
+
+
+def test_patterns_of_few_units_are_rounded_alike_at_every_size() -> None:
+    """alpha N less the number of patterns: 0 or the same half at every N, so a term in 1/n."""
+    for scale in FIGURES["tree-k"].scales.values():
+        for units, sizes in scale["sizes"].items():
+            for alpha in scale["sampled_at"]:
+                missed = {round(alpha * int(units) * n - n_patterns(alpha, int(units) * n), 9) for n, _ in sizes}
+                assert len(missed) == 1

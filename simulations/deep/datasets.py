@@ -182,10 +182,12 @@ def find(name: str, data_dir: str | Path | None = None, *, subset: bool = False)
 
     Raises
     ------
-    DatasetError : a folder that was asked for does not exist, or `data_dir` does not hold the dataset.
+    DatasetError : a folder that was asked for does not exist, `data_dir` does not hold the dataset, or both are given.
     """
     check_choice("dataset", name, DATASETS)
     places: list[tuple[str, Path]] = []
+    if subset and data_dir is not None:
+        raise DatasetError(f"data_dir must not be given with subset, which reads no folder, got {str(data_dir)!r}")
     if subset:
         return _embedded(name), False
     if data_dir is not None:

@@ -9,10 +9,13 @@ import numpy as np
 
 from statmech_cl.problem import Task
 
-from .exchange import OBSERVABLES, ExchangeSettings, exchange
+from .exchange import exchange
+from .exchange_records import ExchangeSettings
+from .gibbs_records import OBSERVABLES
 from .rows import put_estimate, seeds_for_error_bars
 
 BINS = 100  # of the histogram of overlaps, on [0, 1]
+RHAT = 1.05  # a problem whose R-hat are all below it counts as settled
 
 
 def exchange_row(
@@ -30,10 +33,12 @@ def exchange_row(
 
     settings : fields of ExchangeSettings.
 
-    "rhat_median", "rhat" : median and largest R-hat over seeds and scalars. "time" : median over seeds of the longest
-    autocorrelation time among the scalars, in iterations. "swapped" : smallest share of accepted swaps between
-    neighbours. "round_trips" : a ladder's mean number of them. "histogram" : of overlaps, averaged over the disorder,
-    a density on [0, 1] (overlaps below 0 are counted in the first bin).
+    "rhat_median", "rhat" : median and largest R-hat over seeds and scalars. "settled" : how many seeds have their
+    largest below RHAT. "time", "time_max" : median over seeds, and largest, of the longest autocorrelation time among
+    the scalars, in iterations. "swapped" : smallest share of accepted swaps between neighbours. "round_trips",
+    "round_trips_min" : a ladder's mean number of them in the kept iterations, and that of the slowest seed. "made" :
+    iterations since warm-up, mean over seeds. "histogram" : of overlaps, averaged over the disorder, a density on
+    [0, 1] (overlaps below 0 are counted in the first bin).
 
     Raises
     ------
@@ -46,14 +51,18 @@ def exchange_row(
     for name in OBSERVABLES:
         put_estimate(row, name, result.values(name))
     rhat = np.array(list(result.stage.rhat().values()))
-    times = np.array(list(result.autocorrelation().values()))
+    longest = np.nanmax(list(result.autocorrelation().values()), axis=0)
     counts, _ = np.histogram(np.clip(result.overlaps, 0.0, 1.0 - 1e-12), bins=BINS, range=(0.0, 1.0))
     return row | {
         "rhat": float(np.nanmax(rhat)),
         "rhat_median": float(np.nanmedian(rhat)),
-        "time": float(np.nanmedian(np.nanmax(times, axis=0))),
+        "settled": int((np.nanmax(rhat, axis=0) < RHAT).sum()),
+        "time": float(np.nanmedian(longest)),
+        "time_max": float(np.nanmax(longest)),
         "swapped": float(result.swapped.mean(axis=0).min()),
         "round_trips": float(result.round_trips.mean()),
+        "round_trips_min": float(result.round_trips.mean(axis=1).min()),
+        "made": float(result.made.mean()),
         "acceptance": float(result.stage.acceptance.mean()),
         "histogram": (counts * BINS / counts.sum()).tolist(),
     }

@@ -60,6 +60,17 @@ def energy_and_gradient(
 ) -> tuple[torch.Tensor | None, torch.Tensor]:
     """E and dE/dtheta in one pass over the patterns; E is None where it is not wanted."""
     m, var = moments(theta)
+    return _at_moments(m, var, signed, flips, with_energy=with_energy)
+
+
+def gradient_at(m: torch.Tensor, var: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
+    """`gradient` where m and 1 - m^2 are known already."""
+    return _at_moments(m, var, signed, None, with_energy=False)[1]
+
+
+def _at_moments(
+    m: torch.Tensor, var: torch.Tensor, signed: torch.Tensor, flips: torch.Tensor | None, *, with_energy: bool
+) -> tuple[torch.Tensor | None, torch.Tensor]:
     inverse_root = var.sum(-1, keepdim=True).rsqrt()
     a = fields(m, signed, flips)
     t = -a * inverse_root

@@ -12,7 +12,7 @@ from ..problem import Chain, Task
 from ..solution import BRANCHES, long_rows
 from ..validation import check_choice
 from .chain_options import ALL, chain_options, points_of
-from .options import Choice, network, network_options, quiet_option, read_network
+from .options import Choice, network, network_options, quiet_option, read_law, read_network
 from .results import (
     ROWS,
     Failed,
@@ -113,8 +113,8 @@ def _read(file: Path) -> Chain:
     listed = content.pop("tasks", None)
     if not isinstance(listed, list) or not all(isinstance(task, dict) for task in listed):
         raise ValueError(f"{file}: tasks must be a list of tables [[tasks]], got {listed!r}")
-    if "law" in content:
-        content["law"] = _law(file, content["law"])
+    with in_file(file):
+        read_law(content)
     known = tuple(Task.__dataclass_fields__)
     for number, task in enumerate(listed, start=1):
         for name in task:
@@ -129,13 +129,6 @@ def _read(file: Path) -> Chain:
             tasks.append(Task.from_dict({"channel": channel, **task}))
     with in_file(file):
         return Chain(tuple(tasks), **content)
-
-
-def _law(file: Path, given: Any) -> dict[tuple[int, ...], float]:
-    """{"+-": 0.25, ...} as signs of the later teachers."""
-    if not isinstance(given, dict) or any(set(key) - set("+-") for key in given):
-        raise ValueError(f'{file}: law must be a table of sign patterns like "+-" = 0.25, got {given!r}')
-    return {tuple(1 if sign == "+" else -1 for sign in key): weight for key, weight in given.items()}
 
 
 def _written(

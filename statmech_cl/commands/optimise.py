@@ -40,7 +40,7 @@ class _Objective(click.ParamType):
 @click.option("--over", type=Choice(_PARAMETERS), multiple=True, help="What is chosen; default gamma.")
 @click.option("--objective", type=_Objective(), default="mean", show_default=True, help="Of the errors at the end.")
 @click.option("--bounds", type=Axis(), multiple=True, help="Of what is chosen, such as gamma=0.01:5.")
-@click.option("--starts", type=Count(), default=2, show_default=True, help="Starts, at most 4.")
+@click.option("--starts", type=Count(high=4), default=2, show_default=True, help="Starts, at most 4.")
 @result_options(as_json="Write JSON.", as_csv="Write CSV: one row for each later task.")
 def command(
     over: tuple[str, ...],
@@ -53,7 +53,8 @@ def command(
 ) -> None:
     """Choose gamma, memory or replay of every later task so that the errors after the last one are least.
 
-    --over may be given several times. The chain is described as in `statmech-cl chain`, without what is chosen.
+    --over may be given several times. The chain is described as in `statmech-cl chain`, without what is chosen. The
+    exit status is 1 where the search ended before an optimum.
 
     \b
     Example:
@@ -74,6 +75,9 @@ def command(
 
     optimum = optimise(chain, chosen, objective, bounds=limits, n_starts=starts)
     deliver(_written(optimum, form), output)
+    if not optimum.converged:
+        click.echo(f"statmech-cl: not converged, gradient {optimum.gradient:.0e}; try more --starts", err=True)
+        raise click.exceptions.Exit(1)
 
 
 def _written(optimum: Protocol, form: str) -> str | bytes:

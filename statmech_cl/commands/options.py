@@ -205,6 +205,15 @@ def read_network(content: dict[str, Any]) -> Channel:
     return network(content.pop("hidden_layers", None), content.pop("activation", None))
 
 
+def read_law(content: dict[str, Any]) -> None:
+    """The `law` of a file, {"+-" = 0.25, ...}, becomes one of signs of the later teachers."""
+    if "law" in content:
+        given = content["law"]
+        if not isinstance(given, dict) or any(set(key) - set("+-") for key in given):
+            raise ValueError(f'law must be a table of sign patterns like "+-" = 0.25, got {given!r}')
+        content["law"] = {tuple(1 if sign == "+" else -1 for sign in key): weight for key, weight in given.items()}
+
+
 def quiet_option() -> Callable[[Any], Any]:
     """`--quiet`."""
     return click.option("--quiet", is_flag=True, help="No progress bar.")

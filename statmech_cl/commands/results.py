@@ -206,6 +206,8 @@ def read_toml(file: Path) -> dict[str, Any]:
             return tomllib.load(opened)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not a TOML file: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a TOML file: byte {error.start} is no UTF-8 text") from None
     except OSError as error:
         raise type(error)(f"{file} cannot be read: {error.strerror}") from None
 

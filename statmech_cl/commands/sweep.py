@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,17 +12,18 @@ import click
 from statmech_cl.simulations.perceptron.simulation import METHODS, Simulation
 
 from ..output import to_json, to_table
-from ..points import Sweepable
+from ..points import TIES, Point, Sweepable
 from ..problem import Chain, Task
 from ..sweep import points, sweep
 from ..validation import check_choice
-from .options import parse_numbers, quiet_option, read_network
+from .options import parse_numbers, quiet_option, read_law, read_network
 from .results import ROWS, choose_form, deliver, kept_in, read_toml, rows_as
 
 _TABLES = ("problem", "parameters", "grid", "zip")
 _NETWORK = ("hidden_layers", "activation")
+_TASK = (*(name for name in Task.__dataclass_fields__ if name not in TIES), "branch")
 _PARAMETERS = {
-    "task": (*Task.__dataclass_fields__, "branch", *_NETWORK),
+    "task": (*(name for name in _TASK if name != "channel"), *_NETWORK),
     "chain": ("tasks", "overlaps", "law", *_NETWORK),
 }
 _KINDS = ("task", "chain", *METHODS)
@@ -63,7 +64,7 @@ def command(file: Path, output: Path | None, store: Path | None, dask: str | Non
     problems take hidden_layers and activation among their parameters: a tree in place of the perceptron.
     """
     form = choose_form("csv" if output is None else None, output)
-    problem, grid, zipped = _read(file)
+    problem, grid, zipped = _read(file, fits=dask is None)
     where = store if store is not None else file.with_suffix(".sqlite")
     with kept_in(where):
         if dask is None:
@@ -89,8 +90,11 @@ def _cell(value: Any) -> Any:
 _Values: TypeAlias = dict[str, list[Any]]
 
 
-def _read(file: Path) -> tuple[Sweepable, _Values, _Values]:
-    """The problem, the grid and what is zipped, every point checked; an error names the file, the table and the key."""
+def _read(file: Path, *, fits: bool) -> tuple[Sweepable, _Values, _Values]:
+    """The problem, the grid and what is zipped, every point checked; an error names the file, the table and the key.
+
+    fits : simulated points have to fit into this machine's memory.
+    """
     content = read_toml(file)
     for name in content:
         check_choice(f"{file}: name", name, _TABLES)
@@ -99,6 +103,9 @@ def _read(file: Path) -> tuple[Sweepable, _Values, _Values]:
         parameters = _table(content, "parameters")
         grid = {name: _values(f"grid.{name}", given) for name, given in _table(content, "grid").items()}
         zipped = {name: _values(f"zip.{name}", given) for name, given in _table(content, "zip").items()}
+        for axis, values in (("grid", grid), ("zip", zipped)):
+            for name in values if kind == "task" else ():
+                check_choice(axis, name, _TASK)
         if not grid and not zipped:
             raise ValueError("grid must hold at least one name with its values")
         for name in parameters:
@@ -114,8 +121,21 @@ def _read(file: Path) -> tuple[Sweepable, _Values, _Values]:
             grid["branch"] = [parameters.pop("branch")]
         problem = _problem(kind, parameters, {**grid, **zipped})
     with _named(file):
-        points(problem, grid, zipped)
+        wanted = points(problem, grid, zipped)
+        if fits:
+            _check_memory(wanted)
     return problem, grid, zipped
+
+
+def _check_memory(wanted: Sequence[Point]) -> None:
+    """A ValueError where a simulated point needs more memory than there is, before the first one is begun."""
+    for point in wanted:
+        if isinstance(point, Simulation):
+            from statmech_cl.simulations.perceptron import memory
+
+            settings = point.values()
+            sizes = {"method": point.method, "n": point.n, "n_seeds": point.seeds, "device": settings["device"]}
+            memory.check(point.task, **sizes, test_patterns=settings.get("test_patterns", 0))
 
 
 @contextmanager
@@ -139,12 +159,16 @@ def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _values(name: str, given: Any) -> list[Any]:
     if isinstance(given, str) and ":" in given:
         return list(parse_numbers(name, given))
-    return given if isinstance(given, list) else [given]
+    values = given if isinstance(given, list) else [given]
+    if not values:
+        raise ValueError(f"{name} must hold at least one value, got none")
+    return values
 
 
 def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]]) -> Sweepable:
     """The problem that supplies what the grid does not vary; what it does vary takes its first value."""
     if kind == "chain":
+        read_law(parameters)
         listed = parameters.pop("tasks", [])
         if not isinstance(listed, list) or not all(isinstance(task, dict) for task in listed):
             raise ValueError(f"tasks must be a list of tables [{{alpha = 1.0}}, ...], got {listed!r}")
@@ -155,11 +179,12 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
                 check_choice(f"name in task {number}", name, tuple(Task.__dataclass_fields__))
             tasks.append(Task.from_dict({"channel": channel, **_varied(grid, f"_{number}"), **task}))
         return Chain(tuple(tasks), **parameters)
-    first = {name: values[0] for name, values in grid.items() if values}
+    first = {name: values[0] for name, values in grid.items()}
+    if "alpha" not in first and "alpha" not in parameters:
+        raise ValueError("alpha must be given for a task, got none")
     if kind == "task":
         names = {name: value for name, value in {**first, **parameters}.items() if name != "branch"}
-        known = ("channel", *_PARAMETERS["task"])
-        return Task.from_dict({"channel": read_network(names), **{n: v for n, v in names.items() if n in known}})
+        return Task.from_dict({"channel": read_network(names), **names})
     given = {**first, **parameters}
     read = ("alpha", "beta", "prior", "q_star", "channel")
     task = Task.from_dict({name: given.pop(name) for name in read if name in given})
@@ -169,7 +194,7 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
 
 def _varied(grid: Mapping[str, list[Any]], suffix: str) -> dict[str, Any]:
     """First values of the grid's names that end in `suffix`, under their bare names; overlaps belong to the chain."""
-    varied = {name.removesuffix(suffix): values[0] for name, values in grid.items() if name.endswith(suffix) and values}
+    varied = {name.removesuffix(suffix): values[0] for name, values in grid.items() if name.endswith(suffix)}
     return {name: value for name, value in varied.items() if name != "overlap"}
 
 

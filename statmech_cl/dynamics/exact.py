@@ -17,7 +17,6 @@ import numpy as np
 
 from ..descent_settings import DescentSettings
 from ..kernels._jit import njit
-from ..kernels.gaussian import TABLE
 from ..problem import Chain, Task
 from .draws import Draws
 from .forward import Record, held_scale, spare_variance
@@ -198,7 +197,7 @@ def _one_task(
             h = r * group.z + _noise(group.w, m - r * s)
             h += np.tensordot(response[group.visits], group.phi[group.visits], 1)
             phi, slope = np.empty_like(h), np.empty_like(h)
-            loss, power = loss_terms(h.ravel(), spare, TABLE, phi.ravel(), slope.ravel())
+            loss, power = loss_terms(h.ravel(), spare, phi.ravel(), slope.ravel())
             return loss / h.size, power / h.size, phi, slope[0]
 
         seen = {}

@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..descent_settings import DescentSettings
-from ..kernels.gaussian import TABLE
 from ..problem import Chain, Task
 from ..solution import InstabilityError
 from .draws import Draws
@@ -238,7 +237,7 @@ class _Stage:
         if len(self.groups) == 1:
             self.record.response.append(group.phi_basis @ response)
         phi, slope = np.empty_like(h), np.empty_like(h)
-        loss, power = loss_terms(h.ravel(), self.spare, TABLE, phi.ravel(), slope.ravel())
+        loss, power = loss_terms(h.ravel(), self.spare, phi.ravel(), slope.ravel())
         group.now, group.slope = phi, slope[0]
         group.power = power / h.size
         return loss / h.size, power / h.size

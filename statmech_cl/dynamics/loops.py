@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import njit
+from ..kernels._jit import njit, njit_loop
 from ..kernels.gaussian import log_h_hazard
+from ..kernels.sums import dot, total
 
 CHUNK = 128
 
 
-@njit
-def loss_terms(h, s, table, phi, slope):
-    """phi = dl/dh and slope = d^2l/dh^2 of l(h; s) = -ln H(-h / sqrt s), filled in; returns sum l and sum phi h."""
+@njit_loop
+def _losses(h, s, loss, phi, slope):
+    """l(h; s) = -ln H(-h / sqrt s), dl/dh and d^2l/dh^2."""
     root = np.sqrt(s)
-    loss = 0.0
-    power = 0.0
     for i in range(h.size):
         u = -h[i] / root
-        log_h, k = log_h_hazard(u, table)
-        loss -= log_h
+        log_h, k = log_h_hazard(u)
+        loss[i] = -log_h
         phi[i] = -k / root
         slope[i] = k * (k - u) / s
-        power += phi[i] * h[i]
-    return loss, power
+
+
+@njit
+def loss_terms(h, s, phi, slope):
+    """phi = dl/dh and slope = d^2l/dh^2 of l(h; s) = -ln H(-h / sqrt s), filled in; returns sum l and sum phi h."""
+    loss = np.empty(h.size)
+    _losses(h, s, loss, phi, slope)
+    return total(loss), dot(phi, h)
 
 
 @njit

@@ -19,21 +19,24 @@ from .one_task import solve_task
 from .saddle import certify, equations_of, failure, newton
 
 
-def solve_few_units(units: int, alphas: Sequence[float], *, beta: float = 20.0) -> list[Solution]:
+def solve_few_units(
+    units: int, alphas: Sequence[float], *, beta: float = 20.0, points: int | None = None
+) -> list[Solution]:
     """The solution of one hidden layer of `units` units of signs (3 or 5) that belongs to small alpha, at each alpha.
 
     alphas : patterns per weight; beta : a whole number.
+    points : of the outer rule in each of `units` directions, as in `FewUnits`.
 
     Raises
     ------
-    ValueError : units, alphas or beta out of range.
+    ValueError : units, alphas, beta or points out of range.
     ConvergenceError : no iteration converged.
     """
     if np.ndim(alphas) != 1:
         raise ValueError(f"alphas must be a sequence of numbers, got {alphas!r}")
     solutions = []
     for alpha in alphas:
-        task = Task(alpha=alpha, beta=beta, channel=FewUnits(units=units))
+        task = Task(alpha=alpha, beta=beta, channel=FewUnits(units=units, points=points))
         near = solve_task(Task(alpha=alpha, beta=beta, channel=Tree()), "low", "raise")
         assert isinstance(near, Solution)
         equations = equations_of(task)

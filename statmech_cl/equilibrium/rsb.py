@@ -173,9 +173,8 @@ class StepEquations:
 
     def image(self, y: np.ndarray, refine: float = 1.0) -> StepImage:
         before = self.orders(y)
-        if self.k > 0:  # the coarse rule's own error, divided by the cube of a small step, is no small one
-            small = before.steps.min() < _SMALL * before.q
-            refine = max(refine, 1.0) * (_FINER if small else 1.0)
+        if self.k > 0 and before.steps.min() < _SMALL * before.q:
+            refine *= _FINER  # the rule's error is divided by the cube of a small step
         return self.apply(before, y, refine)
 
     def apply(self, before: StepOrders, y: np.ndarray, refine: float) -> StepImage:

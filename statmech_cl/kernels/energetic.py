@@ -20,135 +20,220 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_loop
+from ._jit import fma, njit, njit_loop
 from .gaussian import log_h_hazard, upper_tail
-from .sums import dot, total
 from .vector import exp
 
 # Sizes of the default rule; `refine` in the passes divides steps and widens windows.
-_INNER_STEP = 0.68  # in widths of the right flank of the inner integrand
-_GRADED_STEP = 0.13  # in t, with x = centre + width * sinh(t)
-_GRADE_BELOW = 0.2  # flank width, against 1 for the Gaussian, below which the nodes are graded
-_BEND = -2.0  # where u = (sqrt(V) x + w) / sqrt(D) enters the bend of beta ln H
+_INNER_STEP = 0.68  # in widths of the inner integrand
 _OUTER_STEP = 0.13  # in t, with w = scale * sinh(t)
 _DROP = 37.0  # log of the weight at which a window ends
-_TOGETHER = 256  # nodes that are summed in one go
-
-
-@njit_loop
-def _weights(nodes, size):
-    """exp(exponent) jacobian in place of the exponent, over the first nodes of (4, n): exponent, jacobian, u, h."""
-    for k in range(size):
-        nodes[0, k] = exp(nodes[0, k]) * nodes[1, k]
-
-
-@njit
-def _sums(nodes, size):
-    """Sums of exp(exponent) jacobian times 1, h, h^2, u h over the first nodes of (4, n); exponents are overwritten."""
-    _weights(nodes, size)
-    weights, u, h = nodes[0, :size], nodes[2, :size], nodes[3, :size]
-    s0 = total(weights)
-    for k in range(size):
-        weights[k] *= h[k]
-    return s0, total(weights), dot(weights, h), dot(weights, u)
+_FLAT = -9.0  # u below which H = 1
+_BEND, _BEND_WIDTH = -2.5, 4.0  # u around which the shared nodes get denser, and over which at least
+_STRIP = 5.0  # nodes over which their spacing changes, at least
+_CURVATURE = 6.0  # what h^2 and u h ask for beside H^beta
+_ALWAYS_SHARED = 0.2  # flank width, against 1 for the Gaussian, below which all w share their nodes
+_MOST_NODES = 1e6  # more are wanted only far beyond any solution: the numbers returned are nan
+_LANES = 8  # nodes that a loop of vector instructions takes at once
 
 
 @njit
-def tilted(w, root_v, root_d, beta, start, refine, table):
-    """As `tilted_into`, with scratch of its own."""
-    return tilted_into(w, root_v, root_d, beta, start, refine, table, np.empty((4, _TOGETHER)))
-
-
-@njit
-def tilted_into(w, root_v, root_d, beta, start, refine, table, nodes):
-    """F(w) and the means E[h], E[h^2], E[u h] under H^beta Dx; also the mode, to start the next search.
-
-    The log-integrand -x^2/2 + beta ln H(s x + w / sqrt D), s = sqrt(V / D), is concave: its mode is found by Newton
-    and the nodes are put around it, because it moves to x = -10 and beyond for w > 0. `nodes` : (4, n) is scratch.
-    """
-    s = root_v / root_d
-    shift = w / root_d
+def _window(shift, s, beta, drop, start):
+    """The mode of -x^2/2 + beta ln H(s x + shift), its height, and a range outside of which it lies `drop` below."""
     x = start
     for _ in range(60):
         u = s * x + shift
-        _, hazard = log_h_hazard(u, table)
-        slope = x + beta * s * hazard
+        hazard = log_h_hazard(u)[1]
         curvature = 1.0 + beta * s * s * hazard * max(hazard - u, 0.0)
-        step = slope / curvature
+        step = (x + beta * s * hazard) / curvature
         x -= step
         if abs(step) < 1e-3:
             break
-    mode = x
-    u = s * mode + shift
-    log_h, hazard = log_h_hazard(u, table)
-    curvature = 1.0 + beta * s * s * hazard * max(hazard - u, 0.0)
-    # The curvature grows to the right, from that of the Gaussian to 1 + beta s^2, mostly where u is between -3 and 0.
-    # While these differ little, or the bend is out of reach, one step serves: x = mode + sharp k step. Else the nodes
-    # are graded, x = centre + sharp sinh(k step), around the bend or, if it lies further right, around the mode.
-    sharp = 1.0 / math.sqrt(1.0 + beta * s * s)
-    graded = sharp < _GRADE_BELOW and s * (mode + 9.0) + shift > -6.0
-    centre = mode
-    start_t = 0.0
-    step = _INNER_STEP / refine
-    if graded:
-        centre = mode + max(_BEND - u, 0.0) / s + 3.0 * sharp
-        start_t = -math.asinh((centre - mode) / sharp)
-        # far from the centre the grading must not outgrow the Gaussian around the mode
-        step = min(_GRADED_STEP, 0.5 / (centre - mode)) / refine
-    elif sharp < _GRADE_BELOW:
-        sharp = 1.0
-    drop = _DROP * refine
+    top = beta * log_h_hazard(s * x + shift)[0] - 0.5 * x * x
+    # The curvature is at least 1 and grows to the right; H is at most 1.
+    left = max(x - math.sqrt(2.0 * drop), -math.sqrt(2.0 * (drop - top)))
+    return x, top, left - 0.01, x + math.sqrt(2.0 * drop / curvature) + 0.01
 
-    top = -0.5 * mode * mode + beta * log_h
-    s0 = 1.0
-    s1 = hazard
-    s2 = hazard * hazard
-    s3 = u * hazard
-    if graded:
-        c0 = math.cosh(start_t)
-        s0 *= c0
-        s1 *= c0
-        s2 *= c0
-        s3 *= c0
-    ratio = math.exp(step) if graded else 1.0
-    for direction in (-1.0, 1.0):
-        t = start_t
-        e = math.exp(t) if graded else 1.0
-        inside = True
-        while inside:
-            size = 0
-            while size < nodes.shape[1]:
-                t += direction * step
-                if graded:
-                    e = e * ratio if direction > 0.0 else e / ratio
-                    x = centre + sharp * 0.5 * (e - 1.0 / e)
-                    jacobian = 0.5 * (e + 1.0 / e)
-                else:
-                    x = centre + sharp * t
-                    jacobian = 1.0
-                u = s * x + shift
-                log_h, hazard = log_h_hazard(u, table)
-                exponent = -0.5 * x * x + beta * log_h - top
-                if exponent < -drop:
-                    inside = False
-                    break
-                nodes[0, size] = exponent
-                nodes[1, size] = jacobian
-                nodes[2, size] = u
-                nodes[3, size] = hazard
-                size += 1
-            more = _sums(nodes, size)
-            s0 += more[0]
-            s1 += more[1]
-            s2 += more[2]
-            s3 += more[3]
-    step *= sharp
-    log_mean = top + math.log(s0 * step / math.sqrt(2.0 * math.pi))
-    return log_mean, s1 / s0, s2 / s0, s3 / s0, mode
+
+@njit_loop
+def _tabulate(u, beta, one, heights, h, hh, uh):
+    """beta ln H(u), and h, h^2 and u h times the weights `one`."""
+    for k in range(u.size):
+        log_h, hazard = log_h_hazard(u[k])
+        heights[k] = beta * log_h
+        h[k] = one[k] * hazard
+        hh[k] = one[k] * hazard * hazard
+        uh[k] = one[k] * hazard * u[k]
+
+
+@njit_loop
+def _weigh(x, heights, centre, top, weights):
+    """weights = exp(height - (x - centre)^2 / 2 - top)."""
+    for k in range(x.size):
+        gap = x[k] - centre
+        weights[k] = exp(heights[k] - 0.5 * gap * gap - top)
 
 
 @njit
-def energetic(q, r, fluctuation, uncertainty, perpendicular, beta, flips, refine, table):
+def _sums(weights, one, h, hh, uh):
+    """Sums of the weights times each of the others, in an order of their own; the size is a multiple of four."""
+    a0 = a1 = a2 = a3 = 0.0
+    b0 = b1 = b2 = b3 = 0.0
+    c0 = c1 = c2 = c3 = 0.0
+    d0 = d1 = d2 = d3 = 0.0
+    for k in range(0, weights.size, 4):
+        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        a0 = fma(w0, one[k], a0)
+        a1 = fma(w1, one[k + 1], a1)
+        a2 = fma(w2, one[k + 2], a2)
+        a3 = fma(w3, one[k + 3], a3)
+        b0 = fma(w0, h[k], b0)
+        b1 = fma(w1, h[k + 1], b1)
+        b2 = fma(w2, h[k + 2], b2)
+        b3 = fma(w3, h[k + 3], b3)
+        c0 = fma(w0, hh[k], c0)
+        c1 = fma(w1, hh[k + 1], c1)
+        c2 = fma(w2, hh[k + 2], c2)
+        c3 = fma(w3, hh[k + 3], c3)
+        d0 = fma(w0, uh[k], d0)
+        d1 = fma(w1, uh[k + 1], d1)
+        d2 = fma(w2, uh[k + 2], d2)
+        d3 = fma(w3, uh[k + 3], d3)
+    return (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3), (c0 + c1) + (c2 + c3), (d0 + d1) + (d2 + d3)
+
+
+@njit
+def _put(top, sums, result):
+    """F and the means, from sums whose weights lack exp(top)."""
+    result[0] = top + math.log(sums[0])
+    for i in range(1, 4):
+        result[i] = sums[i] / sums[0]
+
+
+@njit
+def _coordinate(s, beta, refine):
+    """Width, rise and turn of t = rise y + turn sqrt(1 + y^2), u = _BEND + width y: dt/du goes from the 1/s of a
+    Gaussian to the sqrt(1/s^2 + beta) where H^beta narrows it."""
+    slow, fast = 1.0 / s, math.sqrt(1.0 / (s * s) + beta + _CURVATURE)
+    width = max(_BEND_WIDTH, _STRIP * _INNER_STEP / math.sqrt(slow * fast))
+    each = 0.5 * width * refine / _INNER_STEP
+    return width, each * (fast + slow), each * (fast - slow)
+
+
+@njit
+def _to_coordinate(u, width, rise, turn):
+    y = (u - _BEND) / width
+    return rise * y + turn * math.sqrt(1.0 + y * y)
+
+
+@njit
+def _shared_nodes(low, high, width, rise, turn):
+    """Nodes u from below `low` to above `high`, and du/dt; their number is a multiple of _LANES."""
+    first = math.floor(_to_coordinate(low, width, rise, turn))
+    size = int(_to_coordinate(high, width, rise, turn) - first) + 2
+    size = (size + _LANES - 1) // _LANES * _LANES
+    u = np.empty(size)
+    jacobian = np.empty(size)
+    both = rise * rise - turn * turn
+    for k in range(size):
+        t = first + k
+        root = turn * math.sqrt(t * t + both)
+        # the two are the same, each free of cancellation on its side
+        y = (t * t - turn * turn) / (rise * t + root) if t > 0.0 else (rise * t - root) / both
+        u[k] = _BEND + width * y
+        jacobian[k] = width / (rise + turn * y / math.sqrt(1.0 + y * y))
+    return u, jacobian
+
+
+@njit
+def _by_shared_nodes(shifts, u, one, s, beta, drop, result):
+    """`tilted` at ascending shifts = w / sqrt(D), from nodes u for all of them, of the weights `one` in u."""
+    n = u.size
+    heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    _tabulate(u, beta, one, heights, h, hh, uh)
+    x = u / s
+    weights = np.empty(n)
+    first = 0
+    at = 0
+    last = 0
+    for k in range(shifts.size):  # the highest node, and both ends of the window, move to the right with the shift
+        centre = shifts[k] / s
+        top = heights[at] - 0.5 * (x[at] - centre) ** 2
+        while at + 1 < n:
+            more = heights[at + 1] - 0.5 * (x[at + 1] - centre) ** 2
+            if more < top:
+                break
+            at += 1
+            top = more
+        while heights[first] - 0.5 * (x[first] - centre) ** 2 < top - drop:
+            first += 1
+        last = max(last, at)
+        while last + 1 < n and heights[last] - 0.5 * (x[last] - centre) ** 2 > top - drop:
+            last += 1
+        size = min((last - first + _LANES) // _LANES * _LANES, n)
+        i = min(first, n - size)
+        j = i + size
+        _weigh(x[i:j], heights[i:j], centre, top, weights[:size])
+        _put(top, _sums(weights[:size], one[i:j], h[i:j], hh[i:j], uh[i:j]), result[:, k])
+
+
+@njit
+def _by_own_nodes(shifts, s, beta, drop, step, result):
+    """`tilted` at shifts = w / sqrt(D), each from evenly spaced nodes x of its own."""
+    n = int((2.0 * math.sqrt(2.0 * drop) + 0.02) / step) + 1 + _LANES
+    one = np.full(n, step / math.sqrt(2.0 * math.pi))
+    x, u, weights = np.empty(n), np.empty(n), np.empty(n)
+    heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    mode = 0.0
+    for k in range(shifts.size):
+        mode, top, left, right = _window(shifts[k], s, beta, drop, mode)
+        size = (int((right - left) / step) + _LANES) // _LANES * _LANES
+        for j in range(size):
+            x[j] = left + j * step
+            u[j] = s * x[j] + shifts[k]
+        _tabulate(u[:size], beta, one[:size], heights[:size], h[:size], hh[:size], uh[:size])
+        _weigh(x[:size], heights[:size], 0.0, top, weights[:size])
+        _put(top, _sums(weights[:size], one[:size], h[:size], hh[:size], uh[:size]), result[:, k])
+
+
+@njit
+def tilted(w, root_v, root_d, beta, refine):
+    """F(w) and the means E[h], E[h^2], E[u h] under H^beta Dx, each (n,), for ascending w : (n,).
+
+    With u = s x + w / sqrt D, s = sqrt(V / D), the log-integrand -x^2/2 + beta ln H(u) is concave, and its mode moves
+    to x = -10 and beyond for w > 0. In u, it is a Gaussian that moves with w, and H^beta that does not: all w share
+    nodes whose spacing follows both. Where s is small these would be many, and w far apart have none in common: there
+    each has its own, even ones around the mode.
+    """
+    s = root_v / root_d
+    shifts = w / root_d
+    drop = _DROP * refine
+    reach = math.sqrt(2.0 * drop)
+    result = np.zeros((4, w.size))
+    flat = 0
+    while flat < w.size and shifts[flat] + s * reach < _FLAT:
+        flat += 1
+    if flat < w.size:
+        shifts = shifts[flat:]
+        _, _, left, _ = _window(shifts[0], s, beta, drop, 0.0)
+        _, _, _, right = _window(shifts[-1], s, beta, drop, 0.0)
+        low, high = shifts[0] + s * left, shifts[-1] + s * right
+        width, rise, turn = _coordinate(s, beta, refine)
+        shared = _to_coordinate(high, width, rise, turn) - _to_coordinate(low, width, rise, turn)
+        sharp = 1.0 / math.sqrt(1.0 + beta * s * s)
+        step = sharp * _INNER_STEP / refine
+        if sharp >= _ALWAYS_SHARED and shared > 2.0 * reach / step * shifts.size:
+            _by_own_nodes(shifts, s, beta, drop, step, result[:, flat:])
+        elif shared < _MOST_NODES:
+            u, jacobian = _shared_nodes(low, high, width, rise, turn)
+            _by_shared_nodes(shifts, u, jacobian / (s * math.sqrt(2.0 * math.pi)), s, beta, drop, result[:, flat:])
+        else:
+            result[:] = math.nan
+    return result[0], result[1], result[2], result[3]
+
+
+@njit
+def energetic(q, r, fluctuation, uncertainty, perpendicular, beta, flips, refine):
     """One pass: (q_hat, r_hat, q_star_hat, G_E, replicon factor), all at alpha = 1.
 
     fluctuation V = q_star - q, uncertainty D = 1 - q_star and perpendicular U = q - r^2 come beside q and r, so that no
@@ -168,28 +253,28 @@ def energetic(q, r, fluctuation, uncertainty, perpendicular, beta, flips, refine
     below = int(left / step) + 1
     above = int(right / step) + 1
 
+    t = np.arange(-below, above + 1) * step
+    w = scale * np.sinh(t)
+    f, h1, h2, uh = tilted(w, root_v, root_d, beta, refine)
     q_hat = 0.0
     r_hat = 0.0
     q_star_hat = 0.0
     g_e = 0.0
     replicon = 0.0
-    mode = 0.0
-    nodes = np.empty((4, _TOGETHER))
-    for k in range(-below, above + 1):
-        t = k * step
-        w = scale * math.sinh(t)
-        f, h1, h2, uh, mode = tilted_into(w, root_v, root_d, beta, mode, refine, table, nodes)
-        jacobian = scale * math.cosh(t) * step / math.sqrt(2.0 * math.pi)
-        z = w / root_q
-        weight = 2.0 * jacobian / root_q * math.exp(-0.5 * z * z)
-        weight *= (1.0 - flips) * upper_tail(r * z / root_u) + flips * upper_tail(-r * z / root_u)
-        z = w / root_u
-        second = (beta / uncertainty) * ((beta - 1.0) * h2 + uh - beta * h1 * h1)
-        q_hat += weight * h1 * h1
-        q_star_hat += weight * h2
-        g_e += weight * f
+    for k in range(w.size):
+        jacobian = scale * math.cosh(t[k]) * step / math.sqrt(2.0 * math.pi)
+        z = w[k] / root_q
+        weight = upper_tail(r * z / root_u)
+        if flips > 0.0:
+            weight = (1.0 - flips) * weight + flips * upper_tail(-r * z / root_u)
+        weight *= 2.0 * jacobian / root_q * math.exp(-0.5 * z * z)
+        z = w[k] / root_u
+        second = (beta / uncertainty) * ((beta - 1.0) * h2[k] + uh[k] - beta * h1[k] * h1[k])
+        q_hat += weight * h1[k] * h1[k]
+        q_star_hat += weight * h2[k]
+        g_e += weight * f[k]
         replicon += weight * second * second
-        r_hat += jacobian / root_u * math.exp(-0.5 * z * z) * h1
+        r_hat += jacobian / root_u * math.exp(-0.5 * z * z) * h1[k]
     q_hat *= beta * beta / uncertainty
     r_hat *= (1.0 - 2.0 * flips) * 2.0 * beta / math.sqrt(2.0 * math.pi * uncertainty)
     q_star_hat *= 0.5 * beta * (beta - 1.0) / uncertainty

@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from ._jit import njit, njit_loop
-from .energetic import tilted_into
+from .energetic import tilted
 from .gaussian import upper_tail
 from .grids import graded_nodes
 from .local import half_nodes, local_moments, local_nodes, sign_shares, window
@@ -30,14 +30,12 @@ from .vector import exp
 MOST_NODES = 3000  # a grid that wants more is refused: its narrowest Gaussian is 1e-3 of its range
 _DROP = 37.0  # log of the weight at which a window ends
 _CROWDED = 1.9  # the energetic grid's nodes near its bend, against graded_nodes' own
-_TOGETHER = 256  # nodes that `tilted_into` sums in one go
+_STEEPER = 1.2  # a slope between nodes, against the largest one at nodes
 
 
 @njit_loop
-def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
-    """out = log_jacobian + x (f - f[at]) - half_rate (nodes - nodes[at])^2, and its maximum."""
-    centre = nodes[at]
-    level = f[at]
+def _exponents(f, x, nodes, log_jacobian, centre, level, half_rate, out):
+    """out = log_jacobian + x (f - level) - half_rate (nodes - centre)^2, and its maximum."""
     top = -math.inf
     for j in range(nodes.size):
         gap = nodes[j] - centre
@@ -45,6 +43,14 @@ def _exponents(f, x, nodes, log_jacobian, at, half_rate, out):
         out[j] = e
         top = max(top, e)
     return top
+
+
+@njit
+def _farthest(x, slope, variance, uneven):
+    """How far from its centre a tilted Gaussian can have weight: beyond, its exponent is below that at the centre by
+    _DROP, whatever a function of at most this slope does and however `uneven` the logarithms of the Jacobian are."""
+    pull = _STEEPER * x * slope * variance
+    return pull + math.sqrt(pull * pull + 2.0 * variance * (_DROP + uneven))
 
 
 @njit_loop
@@ -92,6 +98,7 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
     squares = np.zeros((k, n))
     rises = np.zeros((k, n))
     log_jacobian = np.log(jacobian)
+    uneven = log_jacobian.max() - log_jacobian.min()
     exponents = np.empty(n)
     gaps = np.empty(n)
     weighted = np.empty(n)
@@ -103,16 +110,22 @@ def climb(nodes, jacobian, f, slope, second, xs, variances, mass):
             continue
         half_rate = 0.5 / variances[level]
         log_norm = -0.5 * math.log(2.0 * math.pi * variances[level])
-        x = xs[level]
+        x, inner = xs[level], level + 1
+        farthest = _farthest(x, np.abs(slopes[inner]).max(), variances[level], uneven)
+        begin = end = 0
         for i in range(n):
-            top = _exponents(fs[level + 1], x, nodes, log_jacobian, i, half_rate, exponents)
-            low = 0
+            while nodes[begin] < nodes[i] - farthest:
+                begin += 1
+            while end < n and nodes[end] <= nodes[i] + farthest:
+                end += 1
+            f_near, near, out = fs[inner, begin:end], nodes[begin:end], exponents[begin:end]
+            top = _exponents(f_near, x, near, log_jacobian[begin:end], nodes[i], fs[inner, i], half_rate, out)
+            low, high = begin, end
             while exponents[low] < top - _DROP:
                 low += 1
-            high = n
             while exponents[high - 1] < top - _DROP:
                 high -= 1
-            weights, inner = steps[level, i, low:high], level + 1
+            weights = steps[level, i, low:high]
             _weigh(exponents[low:high], top, weights)
             mass_here = total(weights)
             fs[level, i] = fs[inner, i] + (top + math.log(mass_here) + log_norm) / x
@@ -168,7 +181,7 @@ def _size(low, high, smooth):
 
 
 @njit
-def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, beta, flips, refine, table):
+def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, beta, flips, refine):
     """One pass over the patterns, everything at alpha = 1: q_hat_0, r_hat, q_star_hat, G_E, E f_l''^2 of all levels,
     and for every step q_hat_l - q_hat_{l-1} and E x_l (f_l - f_{l-1}).
 
@@ -189,17 +202,13 @@ def energetic_steps(q, r, perpendicular, steps, fluctuation, uncertainty, xs, be
     w *= scale
     jacobian *= scale
     n = w.size
-    f = np.empty(n)
+    f, h, square, uh = tilted(w, root_v, root_d, beta, refine)
     slope = np.empty(n)
     second = np.empty(n)
-    square = np.empty(n)
     mass = np.empty((1, n))
-    mode = 0.0
-    scratch = np.empty((4, _TOGETHER))
     for i in range(n):
-        f[i], h1, square[i], uh, mode = tilted_into(w[i], root_v, root_d, beta, mode, refine, table, scratch)
-        slope[i] = -beta / root_d * h1
-        second[i] = (beta / uncertainty) * ((beta - 1.0) * square[i] + uh - beta * h1 * h1)
+        slope[i] = -beta / root_d * h[i]
+        second[i] = (beta / uncertainty) * ((beta - 1.0) * square[i] + uh[i] - beta * h[i] * h[i])
         z = w[i] / math.sqrt(q)
         step = r * z / math.sqrt(perpendicular)
         mass[0, i] = jacobian[i] * math.exp(-0.5 * z * z) * math.sqrt(2.0 / (math.pi * q))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import optimize
@@ -26,6 +26,8 @@ from ..equilibrium.solve import solve
 from ..problem import Chain, Task
 from ..solution import ChainSolution, ConvergenceError
 from ..validation import check_choice, check_count, check_number
+
+_Kept = TypeVar("_Kept")
 
 PARAMETERS = ("gamma", "memory", "replay")
 BOUNDS = {"gamma": (1e-3, 10.0), "memory": (0.0, 1.0), "replay": (0.0, 2.0)}
@@ -38,6 +40,8 @@ _ACTIVE = 1e-6  # an error this near to the largest counts as the largest
 _AT_BOUND = 1e-9
 _MOST_ITERATIONS = 60
 _TOLERANCE = 1e-10  # of the objective
+_SMALL = 1e-5  # the gradient of an optimum: a thousand times less than where one parameter is off by a tenth
+_KEPT = 8  # iterates whose solutions are kept: a step of the search asks for few
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,10 +57,11 @@ class Protocol:
         bounds forbid are taken out (for "worst": of the best mixture of the largest errors). Small where the optimum is
         one.
     gradient_error : largest change of the derivatives when the step of the differences is doubled.
+    converged : whether `gradient` is at most 1e-5: a stationary point, inside the bounds or held by them.
     thermodynamic : whether each task's solution has the largest free entropy of those that Newton's method reaches from
         the anchor alone and from perfect overlap; False where another branch wins.
     starts : the objective that each start reached, nan where a solve failed. A start may have run out of iterations:
-        that the end returned is an optimum is certified by `gradient` alone.
+        `converged` speaks of the end that is returned.
     n_solves : chains solved.
     """
 
@@ -70,22 +75,27 @@ class Protocol:
     starts: list[float]
     n_solves: int
 
+    @property
+    def converged(self) -> bool:
+        return self.gradient <= _SMALL
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values: the parameters chosen, the objective, what certifies it, the chain and its solution."""
-        names = ("objective", "gradient", "gradient_error", "thermodynamic", "starts", "n_solves")
+        names = ("converged", "objective", "gradient", "gradient_error", "thermodynamic", "starts", "n_solves")
         told = {name: getattr(self, name) for name in names}
         told["starts"] = [None if np.isnan(value) else value for value in self.starts]
         values = {name: row.tolist() for name, row in self.values.items()}
         return {"values": values, **told, "chain": self.chain.to_dict(), "solution": self.solution.to_dict()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each later task: its number, what was chosen, and eps_g on it at the end."""
+        """One row for each later task: its number, what was chosen, eps_g on it at the end, and what certifies it."""
         return [
             {
                 "task": t + 1,
                 **{name: float(row[t - 1]) for name, row in self.values.items()},
                 "eps_g": float(self.solution.eps_g[-1, t]),
                 "thermodynamic": self.thermodynamic[t],
+                "converged": self.converged,
             }
             for t in range(1, len(self.chain.tasks))
         ]
@@ -93,7 +103,8 @@ class Protocol:
     def __repr__(self) -> str:
         """Short: the parameters, the objective, and what is left of its derivative."""
         told = ", ".join(f"{name}=[{', '.join(f'{v:.4g}' for v in row)}]" for name, row in self.values.items())
-        return f"Protocol({told}: {self.objective:.6g}, gradient {self.gradient:.0e})"
+        ended = "" if self.converged else ", not converged"
+        return f"Protocol({told}: {self.objective:.6g}, gradient {self.gradient:.0e}{ended})"
 
 
 def optimise(
@@ -150,8 +161,10 @@ def optimise(
 
 def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
     """The problem in u, once every argument is known to be in range."""
-    if not isinstance(chain, Chain) or len(chain.tasks) < 2:
+    if not isinstance(chain, Chain):
         raise ValueError(f"chain must be a Chain of two tasks or more, got {chain!r}")
+    if len(chain.tasks) < 2:
+        raise ValueError("chain must be a Chain of two tasks or more, got one task")
     names = (over,) if isinstance(over, str) else tuple(over) if isinstance(over, Sequence) else ()
     if not names or len(set(names)) != len(names):
         raise ValueError(f"over must be distinct names among {', '.join(PARAMETERS)}, got {over!r}")
@@ -260,7 +273,7 @@ class _Problem:
             for t in range(1, self.later + 1):
                 walks.append(walks[-1].step(t, "best", "raise")[0])
             self.n_solves += 1
-            self.walks[key] = walks
+            _keep(self.walks, key, walks)
         return self.walks[key]
 
     def _slopes(self, u: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -275,7 +288,7 @@ class _Problem:
                     y = equations.beside(walks[t].solutions[t])
                     ends = [(equations.image(y + e).gap, equations.image(y - e).gap) for e in _STEP * np.eye(y.size)]
                     slopes[t] = y, np.column_stack([up - down for up, down in ends]) / (2.0 * _STEP)
-            self.slopes[key] = slopes
+            _keep(self.slopes, key, slopes)
         return self.slopes[key]
 
     def derivatives(self, u: np.ndarray, step: float = _STEP) -> np.ndarray:
@@ -351,6 +364,13 @@ class _Problem:
         system, wanted = np.vstack([columns, ones]), np.append(np.zeros(u.size), heavy)
         mixture = optimize.nnls(system, wanted)[0]
         return float(np.linalg.norm(columns @ mixture))
+
+
+def _keep(cache: dict[bytes, _Kept], key: bytes, value: _Kept) -> None:
+    """Put `value` under `key`; of more than a few the oldest goes."""
+    cache[key] = value
+    if len(cache) > _KEPT:
+        del cache[next(iter(cache))]
 
 
 def _go_on(walk: Walk, t: int, task: Task, equations: Equations, y: np.ndarray) -> Walk:
