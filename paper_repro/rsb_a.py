@@ -24,8 +24,8 @@ _TEX = {"eps_g": r"$\epsilon_g$", "q_star": r"$q_*$"}
 
 
 def scales() -> dict[str, dict[str, Any]]:
-    """cases: of the sampler; sizes: [N, problems, rungs of the ladder]; beta_low: its hottest rung; ladders: more fields
-    of ExchangeSettings. At paper scale a problem whose ladders disagree goes on.
+    """cases: of the sampler; sizes: [N, problems, rungs of the ladder]; beta_low: its hottest rung; ladders: other
+    fields of ExchangeSettings. At paper scale a problem whose ladders disagree goes on.
     """
     few, far_few = [[100, 16, 7], [200, 12, 10]], [[100, 16, 9], [200, 12, 13]]
     problems = {100: 24, 200: 12, 400: 6}
