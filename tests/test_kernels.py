@@ -151,7 +151,7 @@ def test_energetic_against_slow(drawn, beta):
 def test_local_averages_against_slow(a, b, kappa):
     slope = abs(b) + 2.0 * abs(a)
     _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, 1.0, 1.0)
-    log_z, mean, deficit, excess, edge, variance = local_moments(b, m, shortfall, sech2, base, np.empty(m.size))
+    log_z, mean, deficit, excess, edge, variance = local_moments(b, m, shortfall, sech2, base, np.empty((3, m.size)))
     slow_log_z, slow_deficit, slow_edge, slow_variance, slow_share = slow.local(a, b, kappa)
     assert log_z == pytest.approx(slow_log_z, rel=1e-9, abs=1e-9)
     assert deficit == pytest.approx(slow_deficit, rel=1e-8)

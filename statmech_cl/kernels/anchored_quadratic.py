@@ -107,7 +107,7 @@ def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat
     stride, reach, x, jacobian, slope, root_c = _grids(reference, curvature, first, last, q_hat, r_hat, a, refine, DROP)
     theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     anchored = np.empty(m.size)
-    scratch = np.empty(m.size)
+    scratch = np.empty((3, m.size))
     sums = np.zeros(N_SUMS)
     balance = 0.0
     for i in range(first, last, stride):
@@ -156,7 +156,7 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
     theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     half_theta, half_m, half_base = half_nodes(a, kappa, root_c, slope, refine)
     anchored = np.empty(m.size)
-    scratch = np.empty(m.size)
+    scratch = np.empty((3, m.size))
     half_scratch = np.empty(half_m.size)
     anchored_plus = np.empty(half_m.size)
     anchored_minus = np.empty(half_m.size)
@@ -216,7 +216,7 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
     theta, m, shortfall, sech2, base = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     fine_theta, fine_m, _, _, fine_base = local_nodes(a, kappa, root_c, slope, refine, FINE)
     anchored = np.empty(m.size)
-    scratch = np.empty(m.size)
+    scratch = np.empty((3, m.size))
     fine_anchored = np.empty(fine_m.size)
     row = np.empty(fine_m.size)
     density = np.zeros((fine_theta.size, columns))
@@ -236,7 +236,7 @@ def quadratic_density(reference, masses, curvature, centre, s, kappa, q_hat, r_h
             weight = stride * jacobian[k] * _gauss(b, r_hat * s, q_hat)
             if weight * total[i] < NEGLIGIBLE:
                 continue
-            at = log_z(b, near_m, near, scratch)
+            at = log_z(b, near_m, near, scratch[0])
             add_density(b, weight, at, fine_m[j0:j1], fine_anchored[j0:j1], row[j0:j1])
         for j in range(j0, j1):
             for c in range(columns):

@@ -22,7 +22,7 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
     _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    scratch = np.empty(m.size)
+    scratch = np.empty((3, m.size))
     deficit = np.empty(b.size)
     q = 0.0
     r = 0.0

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from ._jit import fma, njit, njit_inline, njit_loop
-from .sums import dot, total
+from .sums import sums, total
 from .vector import exp, log
 
 _THETA_STEP = 0.32  # in tau
@@ -241,11 +241,14 @@ def _exponentials(x, top):
 
 
 @njit_loop
-def _times_gap(weights, m, shortfall, centre, near, side):
-    """weights times the distance of m to m = centre, taken between distances to the edge where that keeps digits."""
+def _weights_and_gaps(weights, top, m, shortfall, centre, near, side, gaps, squares):
+    """exp(x - top) in place of x, the distances of m from m = centre, taken between distances to the edge where that
+    keeps digits, and their squares."""
     for k in range(m.size):
+        weights[k] = exp(weights[k] - top)
         gap = side * (near - shortfall[k]) if m[k] * side >= 0.0 else m[k] - centre
-        weights[k] *= gap
+        gaps[k] = gap
+        squares[k] = gap * gap
 
 
 @njit
@@ -256,27 +259,23 @@ def total_weight(exponents, top):
 
 
 @njit
-def local_moments(b, m, shortfall, sech2, base, exponents):
-    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
-    top = log_weights(b, m, base, exponents)
+def local_moments(b, m, shortfall, sech2, base, scratch):
+    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `scratch` is (3, n) or larger."""
+    weights, gaps, squares = scratch[0, : m.size], scratch[1, : m.size], scratch[2, : m.size]
+    top = log_weights(b, m, base, weights)
     at = 0
-    while at < m.size - 1 and exponents[at] < top:
+    while at < m.size - 1 and weights[at] < top:
         at += 1
     # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
-    centre = m[at]
     near = shortfall[at]
-    side = 1.0 if centre >= 0.0 else -1.0
-    weights = exponents[: m.size]
-    z = total_weight(weights, top)
-    edge = dot(weights, sech2)
-    _times_gap(weights, m, shortfall, centre, near, side)
-    first = total(weights) / z
-    _times_gap(weights, m, shortfall, centre, near, side)
-    second = total(weights)
+    side = 1.0 if m[at] >= 0.0 else -1.0
+    _weights_and_gaps(weights, top, m, shortfall, m[at], near, side, gaps, squares)
+    z, edge, first, second = sums(weights, (sech2, gaps, squares))
+    first /= z
     to_edge = near - side * first  # 1 - side <m>
     above = to_edge if side > 0.0 else 2.0 - to_edge
     below = 2.0 - to_edge if side > 0.0 else to_edge
-    return top + math.log(z), centre + first, above, below, edge / z, second / z - first * first
+    return top + math.log(z), m[at] + first, above, below, edge / z, second / z - first * first
 
 
 @njit

@@ -249,7 +249,7 @@ def local_functions(b, a, kappa, refine):
     n = b.size
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
     _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    scratch = np.empty(m.size)
+    scratch = np.empty((3, m.size))
     g = np.empty(n)
     mean = np.empty(n)
     edge = np.empty(n)
