@@ -1,7 +1,7 @@
 """Sums in an order of their own: eight at once, by vector instructions, and always the same digits.
 
 Of a loop that adds up, Numba makes one sum after the other, or leaves their order to the compiler. So this one is
-written for LLVM directly: eight sums side by side, joined at the end, and what is left over at an array's end one by one.
+written for LLVM directly: eight sums side by side, joined at the end, and one by one what is left over.
 """
 
 from __future__ import annotations
