@@ -51,6 +51,7 @@ def _sums(typing: Any, x: Any, others: Any) -> Any:
         both = [builder.fadd(one, joined(lanes)) for one, lanes in zip(rest, eight, strict=True)]
         return context.make_tuple(builder, signature.return_type, both)
 
+    assert all(kind.layout == "C" for kind in (x, *others)), "sums takes contiguous arrays"
     return types.UniTuple(types.float64, 1 + len(others))(x, others), build
 
 
