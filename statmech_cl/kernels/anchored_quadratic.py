@@ -24,8 +24,6 @@ from .local import (
     local_nodes,
     log_weights,
     log_z,
-    rarer_sign,
-    shared_window,
     window,
 )
 from .sums import sums
