@@ -353,9 +353,7 @@ class _Work:
             self.progress(self.count, self.total)
 
 
-def _sampled(
-    run: _Run, n: int, seeds: tuple[int, ...], work: _Work, earlier: ExchangeResult | None
-) -> ExchangeResult:
+def _sampled(run: _Run, n: int, seeds: tuple[int, ...], work: _Work, earlier: ExchangeResult | None) -> ExchangeResult:
     """Warm up, draw, and go on with the problems whose ladders disagree."""
     settings = run.settings
     lengths = run.trajectories(settings.warmup + settings.draws)
