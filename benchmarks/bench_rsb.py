@@ -50,7 +50,7 @@ def sampling() -> Iterator[Row]:
     """An effective sample of both samplers."""
     warmup, draws = 150, 600
     plain = GibbsSettings(warmup=warmup, draws=draws)
-    ladder = ExchangeSettings(beta_low=8.0, rungs=7, warmup=warmup, draws=draws)
+    ladder = ExchangeSettings(beta_low=9.0, rungs=7, even=True, warmup=warmup, draws=draws)
     for alpha in (0.5, 1.0):
         task = Task(alpha=alpha)
         share = draws / (warmup + draws)

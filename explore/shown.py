@@ -30,8 +30,8 @@ class Picture:
 
 @lru_cache(maxsize=64)
 def branches_of(beta: float, prior: str) -> Branch:
-    """Every solution of a task along alpha."""
-    return trace(Task(alpha=ALPHA_SPAN[0], beta=beta, prior=prior), parameter="alpha", span=ALPHA_SPAN)
+    """Every solution of a task along alpha, so fine that its picture has no corners."""
+    return trace(Task(alpha=ALPHA_SPAN[0], beta=beta, prior=prior), parameter="alpha", span=ALPHA_SPAN, fine=True)
 
 
 @lru_cache(maxsize=64)

@@ -179,7 +179,16 @@ def upper_bounds(ax: Axes, x: Sequence[float], bounds: Sequence[float], **look: 
 
 def _named(ax: Axes, x: str, y: str) -> Axes:
     if not ax.get_xlabel():
-        ax.set_xlabel(LABELS.get(x, x))
+        ax.set_xlabel(label_of(x))
     if not ax.get_ylabel():
-        ax.set_ylabel(LABELS.get(y, y))
+        ax.set_ylabel(label_of(y))
     return ax
+
+
+def label_of(name: str) -> str:
+    """A quantity as it is typeset on an axis; with a number behind it that of one task, `eps_1`, `alpha_2`."""
+    stem, _, number = name.rpartition("_")
+    whole = LABELS.get("eps_g" if stem == "eps" else stem, "")
+    if number.isdigit() and whole.endswith("$"):
+        return f"{whole.replace('_g', '')[:-1]}_{number}$"
+    return LABELS.get(name, name)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 ANCHOR_COLORS = {"kl": "#0072B2", "ewc": "#D55E00", "l2": "#009E73", "none": "#000000"}
-_ASIDE = {"kl": (-14.0, -9.0), "ewc": (16.0, 12.0), "l2": (16.0, 5.0)}  # where labels of gamma stand, in points
+_MARKED = {0.1: "^", 1.0: "D"}  # two values of gamma that can be compared between anchors
 ANCHOR_NAMES = {"kl": "KL", "ewc": "EWC", "l2": "L2", "none": "no anchor"}
 
 
@@ -53,16 +53,18 @@ def front(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
         if name == "none":
             ax.plot(x, y, "s", color=color, markersize=5, label=r"$\gamma = 0$", zorder=3)
             continue
-        for k in range(len(mine) - 1):  # dashed where replica symmetry is unstable at an end
+        for k in range(len(mine) - 1):  # dotted where replica symmetry is unstable at an end
             whole = all(row.get("replicon", 0.0) < 1.0 for row in mine[k : k + 2])
             ax.plot(x[k : k + 2], y[k : k + 2], "-" if whole else ":", color=color, linewidth=1.0)
         ax.plot(x, y, "o", color=color, markersize=2.5, label=ANCHOR_NAMES[name])
-        for row in mine:
-            if row["gamma"] in (0.1, 1.0):
-                side = "left" if _ASIDE[name][0] > 0.0 else "right"
-                ax.annotate(rf"$\gamma={row['gamma']:g}$", (row["eps_2"], row["forgetting"]), fontsize=5.5, color=color,
-                            textcoords="offset points", xytext=_ASIDE[name], ha=side, va="center",
-                            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4})  # fmt: skip
+        for gamma, marker in _MARKED.items():
+            for row in mine:
+                if row["gamma"] == gamma:
+                    ax.plot(row["eps_2"], row["forgetting"], marker, color=color, markersize=6,
+                            markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip
+    for gamma, marker in _MARKED.items():
+        if any(row["gamma"] == gamma for row in rows):
+            ax.plot([], [], marker, color="0.4", markersize=5, label=rf"$\gamma = {gamma:g}$")
     ax.set_xlabel(r"error on task 2, $\epsilon_2$")
     ax.set_ylabel(r"forgetting of task 1, $\epsilon_1 - \epsilon_1^{\mathrm{before}}$")
     ax.legend(title="dotted: replicon > 1", title_fontsize=6)

@@ -147,7 +147,7 @@ _TABLE = (
     ),
     _of(map_a, "map-a", "forgetting and transfer over (overlap, alpha_2) by theory", "40 s", "~3 min"),
     _of(map_b, "map-b", "forgetting and transfer at nine points: theory, sampler, descent", "2.5 min", "~25 min"),
-    _of(map_c, "map-c", "first rate of forgetting and overshoot over (overlap, alpha_2): dynamics", "3 min", "~20 min"),
+    _of(map_c, "map-c", "first rate of forgetting and overshoot over (overlap, alpha_2): dynamics", "5 min", "~20 min"),
     _of(replay_a, "replay-a", "both errors against replayed patterns; what one is worth in gamma", "40 s", "~2 min"),
     _of(replay_b, "replay-b", "both errors with replay: theory, sampler, descent", "1.5 min", "~15 min"),
     _of(optimum_a, "optimum-a", "the best gamma, and simulations at it, half and twice it", "4 min", "~40 min"),
@@ -168,7 +168,7 @@ _TABLE = (
         "11 s",
         "11 s",
     ),
-    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "~10 min", "~10 min"),
+    _of(tree_c, "tree-c", "forgetting matrix of five tasks of trees, three anchors, by theory", "18 s", "18 s"),
     _of(
         tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "~6 min", "~1 h"
     ),

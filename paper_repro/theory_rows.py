@@ -128,7 +128,7 @@ def two_task_line_row(
     from statmech_cl import trace
 
     tasks = (Task(alpha=alpha_1, beta=beta, prior=prior), Task(alpha=to, beta=beta, gamma=gamma, anchor=anchor))
-    branch = trace(Chain(tasks, overlaps=(r0,)), parameter="alpha", span=(_SECOND_FROM, to))
+    branch = trace(Chain(tasks, overlaps=(r0,)), parameter="alpha", span=(_SECOND_FROM, to), fine=True)
     return {
         "points": [
             {"curve": number, "alpha_2": chain.tasks[-1].task.alpha, **_kept(chain.tasks[-1]), **chain.after_last()}

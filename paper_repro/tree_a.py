@@ -21,6 +21,7 @@ from statmech_cl.estimate import Estimate
 from .agreement import agreement, at_infinite_n
 from .figure import Context, Data, Row, Verdict
 from .theory_rows import line_row
+from .tree_k import few_units_error
 from .tree_rows import few_units_row
 
 # hidden layers -> K, n at about 500 weights
@@ -113,45 +114,51 @@ def _sampled(context: Context) -> list[dict[str, Any]]:
             rows.append(
                 {"kind": "limit", "units": few, "alpha": alpha}
                 | {"p": limit.mean, "p_error": limit.error, "freedom": limit.n}
+                | few_units_error(few, limit.mean, limit.error)
             )
     return rows
 
 
 def draw(data: Data) -> Any:
-    """Three panels, see the module."""
+    """Three panels, see the module: lines theory (dashed where unstable), circles descent, diamonds the sampler. The
+    points of the first are eps_g of many units at the overlap p that was found."""
     from statmech_cl import figures
 
     size = data.parameters
-    figure, (left, middle, right) = figures.new(1, 3, width=2.4, height=2.4)
+    figure, (left, middle, right) = figures.new(1, 3, width=2.5, height=2.6)
     for layers in size["hidden_layers"]:
-        color = f"C{layers}"
+        color, label = f"C{layers}", str(layers)
         for number in dict.fromkeys(data.column("curve", kind="line", hidden_layers=layers)):
             line = data.select(kind="line", hidden_layers=layers, curve=number)
-            stable = [point["stable"] for point in line]
-            for ax in (left, *([middle, right] if layers == 1 else [])):
-                figures.curve(ax, line, "eps_g", stable=stable, linewidth=0.8, color="0.3" if ax is not left else color)
+            look: dict[str, Any] = {"stable": [point["stable"] for point in line], "linewidth": 0.8}
+            figures.curve(left, line, "eps_g", color=color, label=label if number == 0 else None, **look)
+            if layers == 1:
+                for ax, said in ((middle, r"$K \to \infty$"), (right, "tree, theory")):
+                    figures.curve(ax, line, "eps_g", color="0.3", label=said if number == 0 else None, **look)
         _points(left, data.select(kind="descent", hidden_layers=layers, overlapping=False), "eps_1_1", "o", color)
         _points(left, data.select(kind="gibbs", hidden_layers=layers), "eps_1_1", "D", color)
     for number, units in enumerate(size["few"]):
         line = data.select(kind="few", units=int(units))
         middle.plot([p["alpha"] for p in line], [p["eps_g"] for p in line], ".-", color=f"C{number}", linewidth=0.8,
                     markersize=3, label=f"$K = {units}$")  # fmt: skip
-        rows = [row for row in data.select(kind="few gibbs", units=int(units))
-                if row["inputs"] == max(size["few_inputs"])]  # fmt: skip
-        _points(middle, rows, "eps_1_1", "D", f"C{number}")
-    for overlapping, label in ((False, "tree"), (True, "shared inputs")):
+        limits = data.select(kind="limit", units=int(units))
+        spread = [[limit[f"eps_g_{way}"] for limit in limits] for way in ("below", "above")]
+        middle.errorbar([limit["alpha"] for limit in limits], [limit["eps_g"] for limit in limits], spread, fmt="D",
+                        color=f"C{number}", markersize=3, markerfacecolor="white", linewidth=0.7)  # fmt: skip
+    for overlapping, label in ((False, "tree, descent"), (True, "shared inputs")):
         rows = data.select(kind="descent", hidden_layers=1, overlapping=overlapping)
         _points(right, rows, "test_1_1", "o" if not overlapping else "s", f"C{1 + 2 * overlapping}", label)
     for ax in (left, middle, right):
         ax.set_xlabel(r"$\alpha$")
         ax.set_ylim(-0.01, 0.51)
-    middle.set_xlim(0.0, 1.1)
-    left.set_ylabel(r"$\epsilon_g$")
-    middle.legend(fontsize=6)
-    right.legend(fontsize=6)
-    left.set_title("0 (blue), 1, 2, 3 hidden layers", fontsize=7)
-    middle.set_title("few units; grey: many", fontsize=7)
-    right.set_title("fresh patterns; grey: theory", fontsize=7)
+        ax.set_ylabel(r"$\epsilon_g$")
+        ax.legend(fontsize=6, loc="lower left", title="hidden layers" if ax is left else None, title_fontsize=6)
+    few = data.select(kind="few")
+    middle.set_xlim(0.0, 1.1 * max(row["alpha"] for row in few))
+    middle.set_ylim(min(row["eps_g"] for row in few) - 0.06, 0.505)
+    left.set_title("circles: descent; diamonds: sampler", fontsize=7)
+    middle.set_title(r"few units; sampler at $n \to \infty$", fontsize=7)
+    right.set_title("one hidden layer, fresh patterns", fontsize=7)
     return figure
 
 
@@ -174,20 +181,21 @@ def verdict(data: Data) -> Verdict:
     for row in data.select(kind="gibbs"):
         note = f"{row['units']} units, {row['inputs']} inputs: shown, not extrapolated"
         rows.append(
-            Row(f"eps_g, {row['hidden_layers']} hidden layers, alpha={row['alpha']:g}, sampler", _nearest(data, row),
+            Row(f"eps_g, hidden_layers={row['hidden_layers']}, alpha={row['alpha']:g}, sampler", _nearest(data, row),
                 Estimate(row["eps_1_1"], row["eps_1_1_error"], data.parameters["n_seeds"]), note, False)
         )  # fmt: skip
     for row in data.select(kind="descent"):
         name = "test_1_1" if row["overlapping"] else "eps_1_1"
-        what = "shared inputs" if row["overlapping"] else f"{row['hidden_layers']} hidden layers"
+        what = "shared inputs" if row["overlapping"] else f"hidden_layers={row['hidden_layers']}"
         if row[name] is not None and row[f"{name}_error"] > 0.0:
             estimate = Estimate(row[name], row[f"{name}_error"], row["n_seeds"] - row["diverged"])
             note = f"fresh patterns {row['test_1_1']:.3f}" if row["test_1_1"] is not None else ""
+            note += f"; {row['diverged']} of {row['n_seeds']} seeds diverged" if row["diverged"] else ""
             rows.append(Row(f"eps_g, {what}, alpha={row['alpha']:g}, descent", None, estimate, note, False))
     sentence, holds = agreement(rows, "3 and 5 units, n to infinity", "the sampler")
     folds = {layers: data.column("alpha", kind="event", hidden_layers=layers, event="fold")
              for layers in data.parameters["hidden_layers"]}  # fmt: skip
-    told = "; ".join(f"{layers} hidden layers {', '.join(f'{a:.3f}' for a in sorted(found))}"
+    told = "; ".join(f"hidden_layers={layers}: {', '.join(f'{a:.3f}' for a in sorted(found))}"
                      for layers, found in folds.items() if found)  # fmt: skip
     return Verdict(rows, f"{sentence} Folds of the lines: {told}. Descent is shown, not judged.", holds)
 

@@ -40,7 +40,7 @@ _SHARED: dict[str, Any] = {
     "sampler": {"warmup": 200, "draws": 150, "walkers": 2, "leapfrogs": 14},
 }
 SCALES: dict[str, dict[str, Any]] = {"quick": {**_SHARED, "sizes": _QUICK}, "paper": {**_SHARED, "sizes": _PAPER}}
-_BLOCK = 16  # seeds sampled and stored at a time: what a killed run can lose
+_BLOCK = 64  # seeds sampled and stored at a time: what a killed run can lose
 _STORED = {"q": "q_1", "r": "r_1", "q_star": "q_star_1", "p": "p_1_1"}
 
 
@@ -96,11 +96,14 @@ def _sampled(context: Context, units: int, alpha: float, sizes: list[list[int]])
             | {"by_inputs": fit.slope, "by_inputs_error": fit.slope_error, "chi2": fit.chi2, "dof": len(sizes) - 2}
         )
     (p,) = (row for row in rows if row.get("name") == "p")
-    low, eps_g, high = (
-        FewUnits(units=units).eps_g(0.5 * (1.0 - p["value"] + way * p["error"])) for way in (-1.0, 0.0, 1.0)
-    )
-    p |= {"eps_g": eps_g, "eps_g_below": eps_g - low, "eps_g_above": high - eps_g}
+    p |= few_units_error(units, p["value"], p["error"])
     return rows
+
+
+def few_units_error(units: int, p: float, error: float) -> dict[str, float]:
+    """eps_g of few units at a measured overlap p, and how far it reaches below and above for one error of p."""
+    low, eps_g, high = (FewUnits(units=units).eps_g(0.5 * (1.0 - p + way * error)) for way in (-1.0, 0.0, 1.0))
+    return {"eps_g": eps_g, "eps_g_below": eps_g - low, "eps_g_above": high - eps_g}
 
 
 def draw(data: Data) -> Any:

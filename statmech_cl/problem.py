@@ -73,6 +73,11 @@ class Task:
             raise ValueError(f"channel must be a channel such as Perceptron(), got {self.channel!r}")
         put("replay", self._checked_replay())
 
+    def __repr__(self) -> str:
+        """Short: alpha, and every field that is not at its default."""
+        told = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"Task({', '.join(told)})"
+
     def _checked_replay(self) -> tuple[tuple[int, float], ...]:
         given: Any = self.replay
         try:
@@ -168,6 +173,13 @@ class Chain:
         object.__setattr__(self, "tasks", tasks)
         object.__setattr__(self, "signs", np.array([(1, *signs) for signs, _ in present], dtype=np.int8))
         object.__setattr__(self, "weights", np.array([weight for _, weight in present]))
+
+    def __repr__(self) -> str:
+        """Short: the tasks, and what of their teachers is not at its default."""
+        told = "" if self.law is None else f", law={self.law!r}"
+        if self.law is None and any(np.asarray(self.overlaps)):
+            told = f", overlaps={self.overlaps!r}"
+        return f"Chain({self.tasks!r}{told})"
 
     def to_dict(self) -> dict[str, Any]:
         """{"tasks": [...], "overlaps": [...]}, or "law" as a list of [signs, probability]; plain values."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,32 @@ def gap(y, alpha: float) -> np.ndarray:
 
 def unknowns(s) -> np.ndarray:
     return to_unknowns(Orders(s.q, s.r, s.q_star - s.q, 1.0 - s.q_star, s.q - s.r**2))
+
+
+def test_a_fine_line_has_no_corners_and_the_same_events():
+    task = Task(alpha=1.0, beta=100.0, prior="kl")
+    coarse, fine = (trace(task, span=(0.2, 2.2), fine=fine) for fine in (False, True))
+    assert (fine.folds, fine.stability, fine.transitions) == (coarse.folds, coarse.stability, coarse.transitions)
+    rows = [point.to_dict() for point in coarse.points]
+    assert [row for row in (point.to_dict() for point in fine.points) if row in rows] == rows
+    assert max(point.residual for point in fine.points) < 1e-10
+
+    places = [
+        (alpha / 2.0, s.eps_g)
+        for alpha in np.linspace(0.2, 2.2, 60)
+        for s in solve(replace(task, alpha=alpha), branch="all")
+    ]
+
+    def off(branch) -> float:
+        """How far the farthest solution lies from the line through the branch's points, in a square picture."""
+        corners = np.array([(point.task.alpha / 2.0, point.eps_g) for point in branch.points])
+        start, along = corners[:-1], np.diff(corners, axis=0)
+        squares = np.maximum((along**2).sum(axis=1), 1e-300)
+        shares = [np.clip(((at - start) * along).sum(axis=1) / squares, 0.0, 1.0)[:, None] for at in np.array(places)]
+        gaps = [np.hypot(*(at - start - share * along).T).min() for at, share in zip(places, shares, strict=True)]
+        return float(max(gaps))
+
+    assert off(fine) < 1.5e-4 and off(coarse) > 6e-4, (off(fine), off(coarse))
 
 
 def test_folds_stability_and_transition(s_curve):

@@ -312,3 +312,15 @@ def test_the_thermodynamic_branch_behind_a_strong_anchor(gamma: float) -> None:
     solution = solve(Chain((Task(alpha=2.0), Task(alpha=1.0, gamma=gamma)), overlaps=0.3), branch="thermodynamic")
     assert solution.tasks[1].thermodynamic and solution.tasks[1].residual < 1e-10
     assert solution.eps_g[1, 0] == pytest.approx(solution.eps_g[0, 0], abs=0.03 / gamma)
+
+
+def test_a_problem_is_printed_short_and_reads_back() -> None:
+    for problem, text in (
+        (Task(alpha=1.0), "Task(alpha=1.0)"),
+        (Task(alpha=0.5, beta=5.0, anchor="none"), "Task(alpha=0.5, beta=5.0, anchor='none')"),
+        (Chain((Task(alpha=1.0), Task(alpha=2.0))), "Chain((Task(alpha=1.0), Task(alpha=2.0)))"),
+        (Chain((Task(alpha=1.0),) * 2, overlaps=0.3), "Chain((Task(alpha=1.0), Task(alpha=1.0)), overlaps=(0.3,))"),
+        (Chain((Task(alpha=1.0),) * 2, law={(1,): 0.75, (-1,): 0.25}), None),
+    ):
+        assert text is None or repr(problem) == text
+        assert eval(repr(problem)) == problem

@@ -81,6 +81,11 @@ def test_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
             "--alpha 2 --alpha 1,2 --gamma 1,2",
             "a range in one argument sweeps it, got ranges in alpha_2 and gamma",
         ),
+        ("--alpha 2 --alpha 1 --anchor none --gamma 1", "gamma must not be given where the anchor is none, got 1"),
+        (
+            "--alpha 2 --alpha 1 --anchor none --memory 0.5,0.7",
+            "memory must not be given where the anchor is none, got 0.5, 0.7",
+        ),
         ("--file nowhere.toml", "nowhere.toml cannot be read: No such file or directory"),
         ("--file x --alpha 1", "--file holds the whole chain; give it or --alpha, not both"),
     ],

@@ -34,6 +34,8 @@ def test_front_has_a_curve_an_anchor_in_the_order_of_gamma() -> None:
     assert np.allclose(lines["KL"], [[0.25, 0.45], [0.4, 0.3], [0.5, 0.2]])
     dashes = [line.get_linestyle() for line in ax.lines if line.get_label().startswith("_")]
     assert dashes == [":", "-"]  # the replicon is above 1 at the first point
+    figures.front(ax, [{**rows[0], "gamma": 0.1}])
+    assert r"$\gamma = 0.1$" in ax.get_legend_handles_labels()[1]
 
 
 def test_error_at_equal_forgetting() -> None:

@@ -160,3 +160,8 @@ def test_a_legend_says_what_a_band_is() -> None:
     ]
     (legend,) = deep.accuracy_against_epoch(rows).legends
     assert "one standard error" in legend.get_title().get_text()
+
+
+def test_the_errors_of_a_chain_are_typeset(ax: Axes) -> None:
+    figures.curve(ax, {"alpha_2": [0.5, 1.0], "eps_1": [0.1, 0.2]}, "eps_1", x="alpha_2")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"$\alpha_2$", r"$\epsilon_1$")

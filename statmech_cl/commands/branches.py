@@ -88,7 +88,7 @@ def command(
 
     branch = trace(problem, parameter=parameter, span=span)
     if plot is not None:
-        _draw(branch, plot)
+        _draw(trace(problem, parameter=parameter, span=span, fine=True), plot)
     deliver(_written(branch, form, everything=everything), output)
 
 

@@ -67,10 +67,19 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
             columns[name] = list(values)
         else:
             raise ValueError(f"{name} must be given once or {n_tasks - 1} times for {n_tasks} tasks, got {len(values)}")
+    if given.get("anchor") and not any(name != "none" for name in columns["anchor"][1:]):
+        for name in ("gamma", "memory"):
+            if given.get(name):
+                raise ValueError(f"{name} must not be given where the anchor is none, got {_said(given[name])}")
     columns["alpha"] = list(given["alpha"])
     if "replay" in columns:
         columns["replay"] = [dict(pairs) if t > 0 else {} for t, pairs in enumerate(columns["replay"])]
     return columns
+
+
+def _said(values: tuple[Any, ...]) -> str:
+    """Numbers as they were given: 1, 0.5."""
+    return ", ".join(f"{number:g}" for value in values for number in value)
 
 
 def points_of(

@@ -253,6 +253,11 @@ def _least_slope(family: Family, left: Node, right: Node, sign: float) -> Node |
     return best
 
 
+def halfway(family: Family, left: Node, right: Node) -> Node | None:
+    """The point of the curve half the way between two neighbouring nodes; None where Newton's method fails."""
+    return _correct(family, left, 0.5 * float(left.tangent @ (right.x - left.x)), 1.0, right)
+
+
 def locate(family: Family, left: Node, right: Node, function: Callable[[Node], float]) -> Node:
     """The point between two neighbouring nodes where `function` (of opposite signs at both) vanishes."""
     length = float(left.tangent @ (right.x - left.x))

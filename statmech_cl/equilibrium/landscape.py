@@ -173,6 +173,8 @@ def _landscape(beta: float, prior: str, q_star: float | None, channel: Channel) 
     def family(c: float) -> Equations:
         return replace(base, alpha=c)
 
+    if q_star is None:
+        high_start(family(ALPHA_LAST))  # a channel without one refuses before the curve from alpha -> 0 is traced
     begin = newton(family(ALPHA_FIRST), low_start(family(ALPHA_FIRST)))
     if not begin.converged:
         raise failure(describe(task), begin, "beta may lie too far outside [1, 200]")

@@ -17,7 +17,7 @@ from ..problem import Chain, Task
 from ..solution import ChainSolution, Solution
 from ..validation import check_choice, check_number
 from .chain import Walk, roots_of
-from .continuation import Curve, Family, Node, locate, log_replicon
+from .continuation import Curve, Family, Node, halfway, locate, log_replicon
 from .landscape import Stretch, curves_from, fold_nodes, stretches_of
 from .one_task import starts, warn_outside
 from .saddle import Equations, Root, certify, equations_of, newton
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PARAMETERS = ("alpha", "beta", "q_star")
 CHAIN_PARAMETERS = ("alpha", "gamma")
+
+_STRAIGHT = 1e-3  # of a picture's width or height: how far a fine line may lie from its points
+_DEEPEST = 4  # halvings between two points of the continuation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +178,9 @@ def chain_axis(chain: Chain, parameter: str) -> ChainAxis:
     return ChainAxis(parameter, chain.tasks[-1], walk)
 
 
-def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float, float] | None = None) -> Branch:
+def trace(
+    problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float, float] | None = None, fine: bool = False
+) -> Branch:
     """Follow every solution of y'(y) = y along a parameter, round every fold (pseudo-arclength continuation).
 
     Parameters
@@ -185,6 +190,8 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
     parameter : "alpha", "beta" or "q_star"; for a chain "alpha" or "gamma".
     span : (low, high) values of the parameter, 0 < low < high; default (0.05, 3) for alpha, required otherwise.
         Curves start from every solution found at both ends.
+    fine : whether to solve between the points of the continuation too, until a line drawn through all of them has no
+        corner. Folds, stability and transitions do not change.
 
     Returns
     -------
@@ -214,10 +221,11 @@ def trace(problem: Task | Chain, *, parameter: str = "alpha", span: tuple[float,
         for root in (newton(family(c), y) for y in axis.starts(c))
         if root.converged
     ]
-    return _branch(axis, family, curves_from(family, begun, *bounds))
+    return _branch(axis, family, curves_from(family, begun, *bounds), bounds[1] - bounds[0] if fine else None)
 
 
-def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Branch:
+def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve], width: float | None) -> Branch:
+    """width : of the span in the parameter's coordinate, where points are to be filled in."""
     points: list[Solution] = []
     spans = []
     folds = []
@@ -242,6 +250,8 @@ def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Bran
                 return float(a.tangent @ (node.x - a.x))
 
             nodes += [*sorted(between_them, key=along), b]
+        if width is not None:
+            nodes = [nodes[0], *(n for a, b in pairwise(nodes) for n in (*_between(family, a, b, width), b))]
         stretches += stretches_of(curve, located)
         begin = len(points)
         points += [_point(axis, family, node) for node in nodes]
@@ -256,6 +266,26 @@ def _branch(axis: Axis | ChainAxis, family: Family, curves: list[Curve]) -> Bran
         transitions=[axis.from_coordinate(c) for c in _transitions(family, stretches)],
         ends=[curve.end for curve in curves],
     )
+
+
+def _between(family: Family, a: Node, b: Node, width: float, depth: int = _DEEPEST) -> list[Node]:
+    """Points between two neighbours on a curve, halved until the one in the middle lies on the line through both."""
+    middle = halfway(family, a, b) if depth > 0 else None
+    if middle is None:
+        return []
+    start, here, end = (_seen(node, width) for node in (a, middle, b))
+    chord = end - start
+    off = here - start
+    off = off - chord * float(off @ chord) / max(float(chord @ chord), 1e-300)
+    if np.abs(off).max() < _STRAIGHT:
+        return [middle]
+    return [*_between(family, a, middle, width, depth - 1), middle, *_between(family, middle, b, width, depth - 1)]
+
+
+def _seen(node: Node, width: float) -> np.ndarray:
+    """Where a point lies in a picture; the angle of r behaves as the error does, which has no slope at r = 1."""
+    orders = node.image.before
+    return np.array([node.c / width, orders.q, orders.q_star, orders.r, math.acos(min(abs(orders.r), 1.0)) / math.pi])
 
 
 def _point(axis: Axis | ChainAxis, family: Family, node: Node) -> Solution:
