@@ -53,7 +53,7 @@ def rows(repeats: int) -> Iterator[Row]:
     """Each time beside its goal, or beside one application of the slow map where that is written."""
     for name, gamma in (("two tasks, kl, gamma = 1", 1.0), ("two tasks, kl, gamma = 0.1", 0.1)):
         spent = fastest(lambda g=gamma: solve(two(1.0, 0.0, gamma=g)), repeats)
-        yield Row(what=name, seconds=spent, reference="goal, at most 50 ms", reference_seconds=0.02)
+        yield Row(what=name, seconds=spent, reference="goal (limit 50 ms)", reference_seconds=0.02)
     yield Row(what="figure 3, 96 points", seconds=fastest(figure, 1), reference="goal", reference_seconds=1.5)
     five = Chain((FIRST, *[Task(alpha=1.0)] * 4))
     yield Row(what="five tasks, kl", seconds=fastest(lambda: solve(five), 3), reference="goal", reference_seconds=1.0)

@@ -147,7 +147,7 @@ def solving(repeats: int, cold: bool) -> Iterator[Row]:
     for alpha, goal in ((0.5, 0.9e-3), (2.0, 1.3e-3)):
         spent = fastest(lambda a=alpha: solve(Task(alpha=a)), repeats)
         yield Row(
-            what=f"one solve, alpha = {alpha:g}", seconds=spent, reference="goal, at most 5 ms", reference_seconds=goal
+            what=f"one solve, alpha = {alpha:g}", seconds=spent, reference="goal (limit 5 ms)", reference_seconds=goal
         )
     grid = fastest(lambda: [solve(Task(alpha=float(x))) for x in alphas], few)
     yield Row(what="200 alphas in (0, 1]", seconds=grid, reference="goal", reference_seconds=0.4)
@@ -199,7 +199,7 @@ def mapping(repeats: int) -> Iterator[Row]:
             what=f"its energetic side, alpha = {alpha:g}",
             seconds=energetic,
             share=bare * per_image / energetic,
-            limit=f"bare loop {1e9 * bare:.1f} ns a node",
+            limit=f"bare loop {1e9 * bare:.1f} ns for each node",
             note=f"{per_image} nodes at {1e9 * energetic / per_image:.1f} ns; {per_solve} a solve",
         )
 

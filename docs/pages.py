@@ -95,8 +95,8 @@ def searched() -> str:
         "# Settings that were searched\n\nWhat `statmech-cl search permuted-mnist` tried for each method of "
         "[deep networks](deep-networks.md#one-search-at-equal-care),\nits best setting first. Options that are not "
         "named have their defaults. Five permuted tasks, 784-512-512-10, batches of 64,\nseed 0, permutations of "
-        "seed 1000, judged on 2,000 held-out training images: sign weights of binary methods. Short is\n120 batches a "
-        "task, full 500. "
+        "seed 1000, judged on 2,000 held-out training images: sign weights of binary methods. Short is\n120 batches "
+        "per task, full 500. "
         f"{len(rows)} runs, {hours:.1f} hours of training on one busy core.\n"
     ]
     for method in dict.fromkeys(row["method"] for row in rows):

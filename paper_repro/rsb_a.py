@@ -24,22 +24,27 @@ _TEX = {"eps_g": r"$\epsilon_g$", "q_star": r"$q_*$"}
 
 
 def scales() -> dict[str, dict[str, Any]]:
-    """cases: of the sampler; sizes: [N, problems, rungs of the ladder]; beta_low: its hottest rung."""
-    few, many = [[100, 16, 7], [200, 12, 10]], [[100, 32, 7], [200, 20, 10], [400, 10, 14]]
-    far_few, far_many = [[100, 16, 9], [200, 12, 13]], [[100, 32, 9], [200, 20, 13], [400, 10, 18]]
+    """cases: of the sampler; sizes: [N, problems, rungs of the ladder]; beta_low: its hottest rung; ladders: other
+    fields of ExchangeSettings. At paper scale a problem whose ladders disagree goes on.
+    """
+    few, far_few = [[100, 16, 7], [200, 12, 10]], [[100, 16, 9], [200, 12, 13]]
+    problems = {100: 24, 200: 12, 400: 6}
 
-    def cases(near: Any, far: Any) -> list[dict[str, Any]]:
-        return [
-            {"alpha": 0.8, "beta_low": 8.0, "sizes": near},
-            {"alpha": 1.0, "beta_low": 8.0, "sizes": near},
-            {"alpha": 1.25, "beta_low": 6.0, "sizes": far},
-        ]
+    def case(alpha: float, beta_low: float, sizes: list[list[int]]) -> dict[str, Any]:
+        return {"alpha": alpha, "beta_low": beta_low, "sizes": sizes}
+
+    def many(*rungs: int) -> list[list[int]]:
+        return [[n, count, rung] for (n, count), rung in zip(problems.items(), rungs, strict=True)]
+
+    quick = [case(0.8, 8.0, few), case(1.0, 8.0, few), case(1.25, 6.0, far_few)]
+    paper = [case(0.8, 12.0, many(5, 6, 8)), case(1.0, 9.0, many(7, 9, 11)), case(1.25, 8.0, many(8, 10, 13))]
+    agreed = {"even": True, "start": "both", "rhat": RHAT, "doublings": 3}
 
     theory = {"beta": 20.0, "k": [0, 1, 2], "line": [0.5, 2.0, 0.025]}
     descent = {name: _of_descent(size) for name, size in one_task.scales().items()}
     return {
-        "quick": {**theory, **descent["quick"], "cases": cases(few, far_few), "warmup": 300, "draws": 1200},
-        "paper": {**theory, **descent["paper"], "cases": cases(many, far_many), "warmup": 750, "draws": 3000},
+        "quick": {**theory, **descent["quick"], "cases": quick, "warmup": 300, "draws": 1200, "ladders": {}},
+        "paper": {**theory, **descent["paper"], "cases": paper, "warmup": 900, "draws": 2000, "ladders": agreed},
     }
 
 
@@ -106,7 +111,7 @@ def sampled(context: Context) -> list[dict[str, Any]]:
             grid.append(
                 {"alpha": case["alpha"], "beta": size["beta"], "n": n, "seeds": list(range(first, first + n_seeds)),
                  "device": context.device, "beta_low": case["beta_low"], "rungs": rungs, "warmup": size["warmup"],
-                 "draws": size["draws"]}
+                 "draws": size["draws"], **size["ladders"]}
             )  # fmt: skip
         by_size = context.points(exchange_row, grid, f"replica exchange, alpha = {case['alpha']:g}")
         rows += [{"kind": "sampler", **without_seeds(row)} for row in by_size]

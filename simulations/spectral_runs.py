@@ -41,7 +41,7 @@ def perceptron_row(
 
     Returns means over the seeds with their errors and single values: eps_1 and eps_2 after the second task,
     eps_1_before (after the first), forgetting (their difference), coherence and coherence_before (Phi of the fields),
-    and beta, BB a weight. E is a sum over patterns, of order N, as eta BB is; Phi is at most 1, whatever N.
+    and beta, BB per weight. E is a sum over patterns, of order N, as eta BB is; Phi is at most 1, whatever N.
     "along" holds one row for each record of the descent: after_task, epoch (over both tasks; the start of the second is
     the end of the first), eps_1, coherence and, in the second task, eps_2 and beta.
     """

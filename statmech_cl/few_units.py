@@ -193,7 +193,9 @@ class FewUnits:
         here = _moments(math.sqrt(orders.q) * z, *at)
         inside = _moments(math.sqrt(orders.perpendicular) * z, *at)
         slope = orders.r / math.sqrt(orders.perpendicular)
-        return self._summed(_Outer(z, mass, _RADIUS[k] * wider), here, inside, slope, power)
+        # Far from any solution the sums underflow; nan then turns Newton's method back.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._summed(_Outer(z, mass, _RADIUS[k] * wider), here, inside, slope, power)
 
     def _summed(self, outer: _Outer, here: _Moments, inside: _Moments, slope: float, power: int) -> PatternAverages:
         from scipy.special import ndtr
@@ -217,7 +219,7 @@ class FewUnits:
         return PatternAverages(hats, 2.0 * g_e, 2.0 * k * bend)
 
     def aligned(self, alpha: float, beta: float, kappa: float) -> Orders:
-        raise ValueError("branch must be low for a tree of few units: perfect overlap is not followed")
+        raise ValueError(f"channel must be one whose branches are followed, got {self!r}; solve_few_units solves it")
 
     def eps_g(self, flipped: float) -> float:
         """The majorities of K signs differ, each of which differs with probability arccos(p) / pi."""

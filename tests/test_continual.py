@@ -337,6 +337,8 @@ def test_data_list_says_what_would_be_used(
 ) -> None:
     monkeypatch.delenv("STATMECH_CL_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["data"]) == 2
+    assert capsys.readouterr().err == "statmech-cl: error: command must be one of list, fetch, got none\n"
     assert main(["data", "list"]) == 0
     assert "fashion-mnist: 10000 training" in capsys.readouterr().out
     assert main(["data", "fetch", "mnist", "--mirror", (tmp_path / "empty").as_uri()]) == 2

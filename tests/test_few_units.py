@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from statmech_cl import Task, Tree, solve
+from statmech_cl import Chain, Task, Tree, solve
 from statmech_cl.channels import Perceptron
 from statmech_cl.equilibrium.few_units import solve_few_units
 from statmech_cl.few_units import FewUnits
@@ -98,6 +98,10 @@ def test_three_units_solve() -> None:
 
 
 def test_what_is_refused() -> None:
+    few = Task(alpha=0.2, channel=FewUnits(units=3))
+    for problem in (few, Chain((few, few), overlaps=0.0)):
+        with pytest.raises(ValueError, match=r"^channel must be one whose branches are followed, got FewUnits\("):
+            solve(problem)
     with pytest.raises(ValueError, match=r"^units must be one of 1, 3, 5, got 4"):
         FewUnits(units=4)
     with pytest.raises(ValueError, match=r"^points must be a whole number >= 16, got 3"):

@@ -113,6 +113,8 @@ def test_the_list_of_figures_is_at_most_100_columns_wide(capsys: pytest.CaptureF
     [
         ("solve --alpha 0.5 -o x.dat", "output must end in one of .json, .csv, .txt, .parquet, .xlsx, got 'x.dat'"),
         ("solve --alpha 0.5 -o x", "output must end in one of .json, .csv, .txt, .parquet, .xlsx, got 'x'"),
+        ("solve --alpha 0.5 --json --csv", "--json and --csv exclude each other; give one of them"),
+        ("chain --alpha 0.5 --csv --json", "--json and --csv exclude each other; give one of them"),
         ("solve --alpha 0.5 --json -o x.csv", "output must end in .json with --json, got 'x.csv'"),
         ("chain --alpha 0.5 --csv -o x.txt", "output must end in .csv with --csv, got 'x.txt'"),
         ("sweep grid.toml -o x.pdf", "output must end in one of .json, .csv, .txt, .parquet, .xlsx, got 'x.pdf'"),

@@ -14,7 +14,7 @@ from statmech_cl.paper_repro import Data, rsb_a, rsb_c
 from statmech_cl.paper_repro.rsb_rows import held_row, step_row
 
 CASES = [{"alpha": 1.0, "beta_low": 8.0, "sizes": [[20, 3, 3], [30, 3, 3]]}]
-SAMPLER: dict[str, Any] = {"k": [0, 1], "cases": CASES, "warmup": 10, "draws": 12}
+SAMPLER: dict[str, Any] = {"k": [0, 1], "cases": CASES, "warmup": 10, "draws": 12, "ladders": {"even": True}}
 SMALL: dict[str, dict[str, Any]] = {
     "rsb-a": {
         **SAMPLER,

@@ -139,6 +139,13 @@ def test_verdict_follows_the_extrapolated_sampler(figure: str, shift: float) -> 
     assert all(abs(row.simulation.mean - row.theory - shift) < 1e-9 for row in judged if row.simulation)
     if figure == "tree-gibbs":  # no point with a replicon above 1 decides
         assert not any("alpha = 0.5" in row.what for row in judged)
+    if figure != "tree-gibbs":  # the error of few units at the overlap found, by enumeration of their signs
+        for limit in data.select(kind="limit", units=3, alpha=0.2):
+            if "eps_g" in limit:
+                p = limit.get("p", limit.get("value"))
+                wrong = np.arccos(p) / np.pi
+                assert limit["eps_g"] == pytest.approx(1.5 * wrong - 1.5 * wrong**2 + wrong**3)
+                assert limit["eps_g_below"] > 0.0 and limit["eps_g_above"] > 0.0
     if figure == "tree-k":
         assert len(judged) == 20 and not any(row.what.endswith("K = 5, alpha=0.5") for row in judged)
     with figures.style():

@@ -23,6 +23,7 @@ _KATEX = FOUND / "node_modules" / "katex"
 _SHIM = FOUND / "node_modules" / "iframe-worker"
 _DISPLAYED = re.compile(r"^\$\$\n.*?^\$\$$", re.M | re.S)
 _FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
+_INDEXED = re.compile(r"\\\\([(\[])(.*?)\\\\[)\]]")
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.S)
 
 
@@ -65,12 +66,25 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """The page with its formulas typeset. The search index was made before and keeps their TeX."""
+    """The page with its formulas typeset. The search index was made before, and has their TeX."""
     formulas = [(html.unescape(tex), kind == "[") for _tag, kind, tex in _FORMULA.findall(output)]
     if not formulas:
         return output
     ready = iter(rendered(formulas))
     return _FORMULA.sub(lambda match: f'<{match[1]} class="formula">{next(ready)}</{match[1]}>', output)
+
+
+def on_post_build(config: Any) -> None:
+    """The search index without TeX: displayed formulas go, of others the letters and names stay."""
+    for file in (Path(config.site_dir) / "search").glob("search_index.js*"):
+        text = _INDEXED.sub(lambda match: "" if match[1] == "[" else plain(match[2]), file.read_text())
+        file.write_text(text)
+
+
+def plain(tex: str) -> str:
+    """`hat q_l` of TeX in a JSON text, where each backslash is written twice."""
+    apart = re.sub(r"(?:\\\\)[,;!]|[{}]", " ", tex)
+    return " ".join(re.sub(r"(?:\\\\)(?:mathrm|mathbb|operatorname|text)?", "", apart).split())
 
 
 def rendered(formulas: list[tuple[str, bool]]) -> list[str]:

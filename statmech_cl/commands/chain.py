@@ -66,7 +66,7 @@ def command(
 
     --overlap, --gamma, --anchor, --memory and --replay are given once, or once for each task after the first. --beta is
     given once, once for each task after the first (the first then takes 20), or once for each task. --replay 1=0.5 has
-    0.5 N fresh patterns of task 1 learned beside a task's own; none stands for a task without. A range or list in one
+    0.5 N fresh patterns of task 1 learned beside a task's own; none is for a task without. A range or list in one
     of the other arguments sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only
     what is missing.
 

@@ -11,8 +11,9 @@ from .options import Choice
 NAMES = ("mnist", "fashion-mnist")
 
 
-@click.group("data")
-def command() -> None:
+@click.group("data", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """Find and fetch the images that the deep networks learn.
 
     Looked for in --data-dir, then $STATMECH_CL_DATA, then the user's cache; without any of them the embedded subset of
@@ -23,6 +24,8 @@ def command() -> None:
       statmech-cl data list
       statmech-cl data fetch mnist
     """
+    if context.invoked_subcommand is None:
+        raise ValueError("command must be one of list, fetch, got none")
 
 
 @command.command("list")

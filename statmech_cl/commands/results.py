@@ -30,14 +30,15 @@ PICTURES = (".pdf", ".png", ".svg")
 ROWS = ("csv", "parquet", "xlsx")  # the forms that hold plain rows
 _ENGINES = {"parquet": "pyarrow", "xlsx": "openpyxl"}
 _SOLVER = "statmech_cl.equilibrium.solve"  # the module whose code decides what is stored
+_CSV = "as_csv"
 Failed = str  # why a point has no solution
 
 
 def result_options(*, as_json: str, as_csv: str) -> Callable[[Any], Any]:
     """`--json` and `--csv` with what they say, and `-o FILE`: arguments `form` and `output` of `choose_form`."""
     options = [
-        click.option("--json", "form", flag_value="json", help=as_json),
-        click.option("--csv", "form", flag_value="csv", help=as_csv),
+        click.option("--json", "form", is_flag=True, callback=_form, help=as_json),
+        click.option("--csv", _CSV, is_flag=True, is_eager=True, expose_value=False, callback=_note_csv, help=as_csv),
         click.option(
             "-o",
             "--output",
@@ -46,6 +47,17 @@ def result_options(*, as_json: str, as_csv: str) -> Callable[[Any], Any]:
         ),
     ]
     return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def _note_csv(context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    context.meta[_CSV] = given
+
+
+def _form(context: click.Context, _parameter: click.Parameter, json: bool) -> str | None:
+    """`form`, of --json here and --csv, which was read before."""
+    if json and context.meta[_CSV]:
+        raise ValueError("--json and --csv exclude each other; give one of them")
+    return "json" if json else "csv" if context.meta[_CSV] else None
 
 
 def all_option() -> Callable[[Any], Any]:

@@ -6,8 +6,8 @@
     V <- momentum V + dE/dtheta,   theta <- theta - eta V
     R(t,u) = E dm_t/dg_u,   Gamma(t,u) = alpha E dphi_t/dh_u    from tangents of the sample paths
 
-With the patterns cut into K groups each group has its own pattern process, alpha / K patterns a weight, and its own w,
-v, R and Gamma; a step visits one of them, and the times above are the visits to it. Local terms enter with weight
+With the patterns cut into K groups each group has its own pattern process, alpha / K patterns per weight, and its own
+w, v, R and Gamma; a step visits one of them, and the times above are the visits to it. Local terms enter with weight
 1 / K.
 
 It is causal: every average is taken over M samples at the time when it is needed. The kernels are never stored time by

@@ -83,7 +83,7 @@ def teacher_fields(draws: Draws, flips: float) -> np.ndarray:
 
 
 class Group:
-    """Patterns that are visited together, alpha of them a weight."""
+    """Patterns that are visited together, alpha of them per weight."""
 
     def __init__(
         self, alpha: float, flips: float, replicas: int, accuracy: Accuracy, draws: Draws, site_draws: Draws
