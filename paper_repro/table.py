@@ -172,7 +172,7 @@ _TABLE = (
     _of(
         tree_gibbs, "tree-gibbs", "trees: the sampler at several K and n, extrapolated, beside theory", "~6 min", "~1 h"
     ),
-    _of(tree_k, "tree-k", "trees of 3, 5 and many units: theory, and the sampler extrapolated in n", "~9 min", "~2 h"),
+    _of(tree_k, "tree-k", "trees of 3, 5 and many units: theory, and the sampler extrapolated in n", "7 min", "~1.5 h"),
     _of(deep_a, "deep-a", "permuted MNIST, 5 tasks: accuracy against epoch", "2 min", ""),
     _of(deep_b, "deep-b", "MNIST then Fashion-MNIST: accuracy against epoch", "1.5 min", ""),
     _of(deep_c, "deep-c", "weight uncertainty and KL term over the tasks", "1 min", ""),

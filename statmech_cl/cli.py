@@ -67,12 +67,25 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not arguments[0].startswith("-"):
             check_choice("command", arguments[0], tuple(COMMANDS))
-        return super().resolve_command(context, arguments)
+        name, command, rest = super().resolve_command(context, arguments)
+        if command is not None:
+            _check_once(command, rest)
+        return name, command, rest
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         # From the table above: help must not import every command.
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _check_once(command: click.Command, arguments: Sequence[str]) -> None:
+    """A ValueError where an option that holds one value is given twice: the parser would keep the last in silence."""
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.multiple and not option.is_flag:
+            count = sum(argument.partition("=")[0] in option.opts for argument in arguments)
+            if count > 1:
+                name = max(option.opts, key=len).lstrip("-").replace("-", "_")
+                raise ValueError(f"{name} must be given once, got it {count} times")
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

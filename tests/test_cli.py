@@ -104,6 +104,8 @@ HUGE = 10**22
         ("solve --alpha 0.5 --beta -3", "beta must be a finite number in (0, inf), got -3.0"),
         ("solve --alpha 0.5 --beta inf", "beta must be a finite number in (0, inf), got inf"),
         ("solve --alpha 0.5 --beta x", "beta must be a finite number in (0, inf), got 'x'"),
+        ("solve --alpha 0.5 --alpha 1", "alpha must be given once, got it 2 times"),
+        ("solve --alpha=0.5 -o a.csv --output b.csv", "output must be given once, got it 2 times"),
         ("solve --alpha 0.5 --prior kll", "prior must be one of none, kl, got 'kll' (did you mean 'kl'?)"),
         ("solve --alpha 0.5 --branch hihg", "(did you mean 'high'?)"),
         ("solve --alpha 0.5 --q-star 1", "q_star must be a finite number in (0, 1), got 1.0"),

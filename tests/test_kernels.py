@@ -13,7 +13,14 @@ from scipy.optimize import minimize_scalar
 from statmech_cl.kernels.energetic import energetic, tilted
 from statmech_cl.kernels.entropic import entropic, flipped
 from statmech_cl.kernels.grids import graded_nodes
-from statmech_cl.kernels.local import half_nodes, local_moments, local_nodes, negative_share
+from statmech_cl.kernels.local import (
+    half_nodes,
+    interval_nodes,
+    local_moments,
+    local_nodes,
+    negative_share,
+    sign_nodes,
+)
 from statmech_cl.kernels.vector import exp as vector_exp
 from statmech_cl.kernels.vector import log as vector_log
 
@@ -150,8 +157,8 @@ def test_energetic_against_slow(drawn, beta):
 @given(st.floats(-300.0, 40.0), st.floats(-400.0, 400.0), st.sampled_from([0.0, 5.0, 100.0]))
 def test_local_averages_against_slow(a, b, kappa):
     slope = abs(b) + 2.0 * abs(a)
-    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, 1.0, 1.0)
-    log_z, mean, deficit, excess, edge, variance = local_moments(b, m, shortfall, sech2, base, np.empty(m.size))
+    m, shortfall, sech2, base = interval_nodes(a, kappa, slope, 1.0)
+    log_z, mean, deficit, excess, edge, variance = local_moments(b, m, shortfall, sech2, base, np.empty((3, m.size)))
     slow_log_z, slow_deficit, slow_edge, slow_variance, slow_share = slow.local(a, b, kappa)
     assert log_z == pytest.approx(slow_log_z, rel=1e-9, abs=1e-9)
     assert deficit == pytest.approx(slow_deficit, rel=1e-8)
@@ -159,13 +166,14 @@ def test_local_averages_against_slow(a, b, kappa):
     assert excess == pytest.approx(1.0 + mean, abs=1e-14)
     assert edge == pytest.approx(slow_edge, rel=1e-8)
     assert variance == pytest.approx(slow_variance, rel=1e-7)
-    _, m, base = half_nodes(a, kappa, 0.0, slope, 1.0)
+    m, base = sign_nodes(a, kappa, slope, 1.0)
     assert negative_share(b, m, base, base) == pytest.approx(slow_share, rel=1e-10, abs=1e-30)
 
 
 def check_negative_share(a, b):
     """Against Int_0^1 exp(a m^2 -+ b m) dm in 40 digits, without the KL prior."""
-    _, m, base = half_nodes(a, 0.0, 0.0, abs(b) + 2.0 * abs(a), 1.0)
+    slope = abs(b) + 2.0 * abs(a)
+    both = half_nodes(a, 0.0, 0.0, slope, 1.0)[1:], sign_nodes(a, 0.0, slope, 1.0)
     with mpmath.workdps(40):
 
         def half(slope):
@@ -178,7 +186,7 @@ def check_negative_share(a, b):
             return top + mpmath.log(mpmath.quad(lambda x: mpmath.exp(a * x * x + slope * x - top), cuts))
 
         true = 1 / (1 + mpmath.exp(half(b) - half(-b)))
-        relative = abs(negative_share(b, m, base, base) / true - 1)
+        relative = max(abs(negative_share(b, m, base, base) / true - 1) for m, base in both)
     # m and a m^2 + b m are rounded: the exponent, of this size, is all there is to know the share from
     assert relative < 1e-12 + 4e-16 * (abs(a) + abs(b))
 
@@ -194,6 +202,15 @@ def test_negative_share_in_many_digits(a, b):
 @given(st.floats(-500.0, 60.0), st.floats(-600.0, 600.0))
 def test_negative_share_anywhere(a, b):
     check_negative_share(a, b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-300.0, 100.0), st.floats(-300.0, 300.0), st.floats(-2.0, 0.0), st.sampled_from([0.65, 1.0]))
+def test_nodes_in_m_and_in_theta_give_the_same(a, b, log_share, refine):
+    slope = abs(b) + 2.0 * abs(a)
+    nodes = interval_nodes(a, 0.0, slope, refine), local_nodes(a, 0.0, 0.0, slope, 1.5, 1.0)[1:]
+    short, long = (local_moments(10.0**log_share * b, *each, np.empty((3, each[0].size))) for each in nodes)
+    np.testing.assert_allclose(short, long, rtol=1e-11 if refine == 1.0 else 1e-7, atol=1e-12)
 
 
 @given(st.floats(0.0, 690.0))

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statmech_cl.kernels import sums
+from statmech_cl.kernels._jit import njit
 
 ARRAYS = st.lists(st.floats(-1e3, 1e3), max_size=70).map(np.array)
 
@@ -30,6 +31,23 @@ def test_a_dot_product_is_the_exact_one_to_rounding(x: np.ndarray) -> None:
     y = np.cos(x)
     exact = math.fsum(float(a) * float(b) for a, b in zip(x, y, strict=True))
     assert sums.dot(x, y) == pytest.approx(exact, rel=0, abs=2e-15 * x.size * (1e-300 + np.abs(x * y).sum()))
+
+
+@njit
+def _at_once(x: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
+    return sums.sums(x, (y, x))
+
+
+@given(x=ARRAYS)
+def test_sums_taken_at_once_are_those_taken_alone(x: np.ndarray) -> None:
+    x = x.astype(float)
+    y = np.cos(x)
+    assert _at_once(x, y) == (sums.total(x), sums.dot(x, y), sums.dot(x, x))
+
+
+def test_sums_of_strided_arrays_are_refused() -> None:
+    with pytest.raises(AssertionError, match="contiguous"):
+        _at_once(np.ones(8)[::2], np.ones(4))
 
 
 @pytest.mark.slow

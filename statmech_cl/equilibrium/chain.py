@@ -29,7 +29,7 @@ from .continuation import first_node, follow
 from .landscape import Stretch, describe, stretches_from
 from .one_task import select, solve_task
 from .replay import ReplayEquations
-from .saddle import Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
+from .saddle import COARSE, Equations, Root, attempt, certify, equations_of, failure, high_start, is_saddle, newton
 
 CERTIFIED_STRENGTH = 2000.0  # beta gamma beyond which the reference's own grid is too coarse for <sign m>
 LARGEST_STRENGTH = 1e5  # and beyond which the grids that follow so narrow a measure take minutes
@@ -219,8 +219,8 @@ class Walk:
 
 
 def free_start(equations: Equations) -> np.ndarray:
-    """The solution at alpha = 0: the anchor alone."""
-    sites = equations.site.averages(Hats(0.0, 0.0, 0.0), 1.0)
+    """Near the solution at alpha = 0: the anchor alone."""
+    sites = equations.site.averages(Hats(0.0, 0.0, 0.0), COARSE)
     orders, tiny = sites.orders, 1e-12  # without an anchor q = r = 0
     orders = orders._replace(q=max(orders.q, tiny), perpendicular=max(orders.perpendicular, tiny))
     return equations.unknowns(sites._replace(orders=orders))

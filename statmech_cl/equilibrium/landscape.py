@@ -25,6 +25,7 @@ ALPHA_FIRST = 0.01  # below, the solution at alpha -> 0 is a Newton step away
 ALPHA_LAST = 3.5  # above, perfect overlap is
 _TOPS = (ALPHA_LAST, 2.5, 1.75, 1.25, 0.9, 0.6, 0.4)  # perfect overlap is begun at the first where q_star is clear of 1
 _CLEAR = 4.0  # of the edge
+_NEAR_FOLD = 0.02  # of the determinant at the farther node: below, it is as small as its error
 
 
 class Near(NamedTuple):
@@ -66,7 +67,7 @@ class Stretch:
         jacobian = np.dot(weights, self._jacobians[first : first + 4].reshape(len(at), -1)).reshape(x.size - 1, -1)
         # Its determinant tells a saddle: next to a fold, where that is near 0, its sign would be a guess.
         here = np.linalg.det(jacobian) / self._determinants[k : k + 2]
-        return Near(x[:-1], jacobian if here.min() > 0.0 and here.max() > 0.5 else None)
+        return Near(x[:-1], jacobian if here.min() > _NEAR_FOLD and here.max() > 0.5 else None)
 
     @cached_property
     def _rising(self) -> np.ndarray:

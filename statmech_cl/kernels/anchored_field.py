@@ -24,7 +24,18 @@ import numpy as np
 from ._jit import njit, njit_loop
 from .anchored import BUMP, FAR_DROP, FINE, N_SUMS, NEGLIGIBLE, add_density, add_node, support
 from .grids import field_nodes, graded_nodes
-from .local import DROP, TOGETHER, half_nodes, local_moments, local_nodes, log_z, rarer_sign, shared_window, window
+from .local import (
+    DROP,
+    TOGETHER,
+    interval_nodes,
+    local_moments,
+    local_nodes,
+    log_z,
+    rarer_sign,
+    shared_window,
+    sign_nodes,
+    window,
+)
 from .sums import dot
 from .vector import exp
 
@@ -159,8 +170,8 @@ def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset
         theta, plus, minus, scale, kappa, q_hat, r_hat, offset, a, refine, False, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
-    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    scratch = np.empty(m.size)
+    m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
+    scratch = np.empty((3, m.size))
     above = np.zeros(b.size)
     below = np.zeros(b.size)
     sums = np.zeros(N_SUMS)
@@ -194,9 +205,9 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
         theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
-    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    _, half_m, half_base = half_nodes(a, kappa, 0.0, slope, refine)
-    scratch = np.empty(m.size)
+    m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
+    half_m, half_base = sign_nodes(a, kappa, slope, refine)
+    scratch = np.empty((3, m.size))
     half_scratch = np.empty(half_m.size)
     mean = np.zeros(b.size)
     negative = np.zeros(b.size)
@@ -227,7 +238,7 @@ def next_density(b, weights, a, kappa, refine):
     """
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     theta, m, _, _, base = local_nodes(a, kappa, 0.0, slope, refine, FINE)
-    _, m1, _, _, base1 = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    m1, _, _, base1 = interval_nodes(a, kappa, slope, refine)
     mass = np.zeros((weights.shape[1], theta.size))
     row = np.empty(theta.size)
     scratch = np.empty(m1.size)

@@ -20,8 +20,9 @@ import math
 
 import numpy as np
 
-from ._jit import fma, njit, njit_loop
+from ._jit import njit, njit_loop
 from .gaussian import log_h_hazard, upper_tail
+from .sums import sums
 from .vector import exp
 
 # Sizes of the default rule; `refine` in the passes divides steps and widens windows.
@@ -56,58 +57,30 @@ def _window(shift, s, beta, drop, start):
 
 
 @njit_loop
-def _tabulate(u, beta, one, heights, h, hh, uh):
-    """beta ln H(u), and h, h^2 and u h times the weights `one`."""
+def _tabulate(u, beta, heights, h, hh, uh):
+    """beta ln H, h, h^2 and u h at u."""
     for k in range(u.size):
         log_h, hazard = log_h_hazard(u[k])
         heights[k] = beta * log_h
-        h[k] = one[k] * hazard
-        hh[k] = one[k] * hazard * hazard
-        uh[k] = one[k] * hazard * u[k]
+        h[k] = hazard
+        hh[k] = hazard * hazard
+        uh[k] = u[k] * hazard
 
 
 @njit_loop
-def _weigh(x, heights, centre, top, weights):
-    """weights = exp(height - (x - centre)^2 / 2 - top)."""
+def _weigh(x, heights, jacobian, centre, top, weights):
+    """weights = jacobian exp(height - (x - centre)^2 / 2 - top)."""
     for k in range(x.size):
         gap = x[k] - centre
-        weights[k] = exp(heights[k] - 0.5 * gap * gap - top)
+        weights[k] = jacobian[k] * exp(heights[k] - 0.5 * gap * gap - top)
 
 
 @njit
-def _sums(weights, one, h, hh, uh):
-    """Sums of the weights times each of the others, in an order of their own; the size is a multiple of four."""
-    a0 = a1 = a2 = a3 = 0.0
-    b0 = b1 = b2 = b3 = 0.0
-    c0 = c1 = c2 = c3 = 0.0
-    d0 = d1 = d2 = d3 = 0.0
-    for k in range(0, weights.size, 4):
-        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        a0 = fma(w0, one[k], a0)
-        a1 = fma(w1, one[k + 1], a1)
-        a2 = fma(w2, one[k + 2], a2)
-        a3 = fma(w3, one[k + 3], a3)
-        b0 = fma(w0, h[k], b0)
-        b1 = fma(w1, h[k + 1], b1)
-        b2 = fma(w2, h[k + 2], b2)
-        b3 = fma(w3, h[k + 3], b3)
-        c0 = fma(w0, hh[k], c0)
-        c1 = fma(w1, hh[k + 1], c1)
-        c2 = fma(w2, hh[k + 2], c2)
-        c3 = fma(w3, hh[k + 3], c3)
-        d0 = fma(w0, uh[k], d0)
-        d1 = fma(w1, uh[k + 1], d1)
-        d2 = fma(w2, uh[k + 2], d2)
-        d3 = fma(w3, uh[k + 3], d3)
-    return (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3), (c0 + c1) + (c2 + c3), (d0 + d1) + (d2 + d3)
-
-
-@njit
-def _put(top, sums, result):
+def _put(top, summed, result):
     """F and the means, from sums whose weights lack exp(top)."""
-    result[0] = top + math.log(sums[0])
+    result[0] = top + math.log(summed[0])
     for i in range(1, 4):
-        result[i] = sums[i] / sums[0]
+        result[i] = summed[i] / summed[0]
 
 
 @njit
@@ -146,11 +119,11 @@ def _shared_nodes(low, high, width, rise, turn):
 
 
 @njit
-def _by_shared_nodes(shifts, u, one, s, beta, drop, result):
-    """`tilted` at ascending shifts = w / sqrt(D), from nodes u for all of them, of the weights `one` in u."""
+def _by_shared_nodes(shifts, u, jacobian, s, beta, drop, result):
+    """`tilted` at ascending shifts = w / sqrt(D), from nodes u for all of them and what each stands for."""
     n = u.size
     heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    _tabulate(u, beta, one, heights, h, hh, uh)
+    _tabulate(u, beta, heights, h, hh, uh)
     x = u / s
     weights = np.empty(n)
     first = 0
@@ -173,15 +146,15 @@ def _by_shared_nodes(shifts, u, one, s, beta, drop, result):
         size = min((last - first + _LANES) // _LANES * _LANES, n)
         i = min(first, n - size)
         j = i + size
-        _weigh(x[i:j], heights[i:j], centre, top, weights[:size])
-        _put(top, _sums(weights[:size], one[i:j], h[i:j], hh[i:j], uh[i:j]), result[:, k])
+        _weigh(x[i:j], heights[i:j], jacobian[i:j], centre, top, weights[:size])
+        _put(top, sums(weights[:size], (h[i:j], hh[i:j], uh[i:j])), result[:, k])
 
 
 @njit
 def _by_own_nodes(shifts, s, beta, drop, step, result):
     """`tilted` at shifts = w / sqrt(D), each from evenly spaced nodes x of its own."""
     n = int((2.0 * math.sqrt(2.0 * drop) + 0.02) / step) + 1 + _LANES
-    one = np.full(n, step / math.sqrt(2.0 * math.pi))
+    jacobian = np.full(n, step / math.sqrt(2.0 * math.pi))
     x, u, weights = np.empty(n), np.empty(n), np.empty(n)
     heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     mode = 0.0
@@ -191,9 +164,9 @@ def _by_own_nodes(shifts, s, beta, drop, step, result):
         for j in range(size):
             x[j] = left + j * step
             u[j] = s * x[j] + shifts[k]
-        _tabulate(u[:size], beta, one[:size], heights[:size], h[:size], hh[:size], uh[:size])
-        _weigh(x[:size], heights[:size], 0.0, top, weights[:size])
-        _put(top, _sums(weights[:size], one[:size], h[:size], hh[:size], uh[:size]), result[:, k])
+        _tabulate(u[:size], beta, heights[:size], h[:size], hh[:size], uh[:size])
+        _weigh(x[:size], heights[:size], jacobian[:size], 0.0, top, weights[:size])
+        _put(top, sums(weights[:size], (h[:size], hh[:size], uh[:size])), result[:, k])
 
 
 @njit

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._jit import njit
 from .grids import field_nodes
-from .local import TOGETHER, both_shares, half_nodes, local_moments, local_nodes, log_z, window
+from .local import TOGETHER, both_shares, interval_nodes, local_moments, log_z, sign_nodes, window
 
 
 @njit
@@ -21,8 +21,8 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, False, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    scratch = np.empty(m.size)
+    m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
+    scratch = np.empty((3, m.size))
     deficit = np.empty(b.size)
     q = 0.0
     r = 0.0
@@ -62,7 +62,7 @@ def flipped(q_hat, r_hat, q_star_hat, kappa, refine):
     """(1 - p) / 2 = Int Dz Prob(m < 0): the share of sites where the binarised student contradicts the teacher."""
     a = q_star_hat - 0.5 * q_hat
     b, weight = field_nodes(r_hat, q_hat, a, True, refine)
-    _, m, base = half_nodes(a, kappa, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
+    m, base = sign_nodes(a, kappa, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
     scratch = np.empty(m.size)
     share = 0.0
     i, j = 0, m.size

@@ -105,6 +105,7 @@ def graded_nodes(low, high, smooth, a, refine):
         pace = 1.5 * here - 0.5 * before
         before = here
         b[k] = x
+    b[n - 1] = high  # exactly: from just inside, steps would leave the bracket and halve it
     left = np.full(n, low)
     right = np.full(n, high)
     for _ in range(MOST):

@@ -15,14 +15,15 @@ import math
 import numpy as np
 
 from ._jit import fma, njit, njit_inline, njit_loop
-from .sums import dot, total
+from .sums import sums, total
 from .vector import exp, log
 
 _THETA_STEP = 0.32  # in tau
 _EDGE_RATE = 1.9  # of tau in theta: a field b draws the measure to the edge as exp(-2 b exp(-2 theta) - 2 theta)
 _PANEL = 2.5  # in tau, of the half line, 16 Gauss-Legendre nodes each: 1e-13
-_DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0
+_DECAY = 16.0  # of exp(-slope m) over the panel next to m = 0, or to an edge
 _GROWTH = 2.0  # of a panel, per distance from there
+_WIDE = 5.0  # of a panel in m, in widths of exp[a m^2]
 TOGETHER = 16  # fields that share a window of nodes
 _LANES = 32  # nodes that a loop of vector instructions takes at once
 DROP = 37.0  # log of the weight at which a window ends
@@ -30,6 +31,7 @@ HALLEY = 2e-6  # length of the last step towards a node, in its scale: the cube 
 MOST = 100  # such steps
 _LN2 = math.log(2.0)
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(16)
+_LOG_GAUSS_W = np.log(_GAUSS_W)
 # atan(z) = z (A0 + A1 z^2 + ...) for 0 <= z <= tan(pi / 8): 4e-17, by interpolation at Chebyshev nodes.
 _A0, _A1, _A2, _A3 = 1.0, -0.3333333333332844, 0.1999999999885511, -0.14285714180976467
 _A4, _A5, _A6, _A7 = 0.11111106180455946, -0.09090773074808414, 0.07689953496306857, -0.06640233930429408
@@ -193,6 +195,69 @@ def half_nodes(a, kappa, root_c, slope, refine):
     return theta, m, base
 
 
+@njit
+def _panels(end, first, longest):
+    """Edges of panels on [0, end], the shortest at 0, each at most as long as its distance from there allows."""
+    edges = [0.0]
+    while edges[-1] < end:
+        edges.append(min(edges[-1] + min(longest, max(first, _GROWTH * edges[-1])), end))
+    return edges
+
+
+@njit
+def _gauss_nodes(a, slope, refine, near_zero):
+    """Nodes m > 0 without entropy, each (n,) and m ascending: m, 1 - m and the log of exp[a m^2] dm. Composite
+    Gauss-Legendre in m, panels as short next to m = 1 as exp(slope m) asks for, and with `near_zero` next to m = 0."""
+    first = _DECAY / refine / max(slope, 1.0)
+    longest = _WIDE / refine / math.sqrt(1.0 + 2.0 * abs(a))
+    halfway = 0.5 if near_zero else 0.0
+    left, right = _panels(halfway, first, longest), _panels(1.0 - halfway, first, longest)
+    order = _GAUSS_X.size
+    n = (len(left) + len(right) - 2) * order
+    m = np.empty(n)
+    shortfall = np.empty(n)
+    base = np.empty(n)
+    k = 0
+    for i in range(len(left) - 1):
+        half = 0.5 * (left[i + 1] - left[i])
+        for j in range(order):
+            m[k] = left[i] + half * (1.0 + _GAUSS_X[j])
+            shortfall[k] = 1.0 - m[k]
+            base[k] = a * m[k] * m[k] + _LOG_GAUSS_W[j] + math.log(half)
+            k += 1
+    for i in range(len(right) - 2, -1, -1):
+        half = 0.5 * (right[i + 1] - right[i])
+        for j in range(order):
+            shortfall[k] = right[i] + half * (1.0 - _GAUSS_X[j])
+            m[k] = 1.0 - shortfall[k]
+            base[k] = a * m[k] * m[k] + _LOG_GAUSS_W[j] + math.log(half)
+            k += 1
+    return m, shortfall, base
+
+
+@njit
+def interval_nodes(a, kappa, slope, refine):
+    """Nodes of [-1, 1], each (n,): m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm: without entropy there
+    is nothing singular at the edges, and Gauss-Legendre needs far fewer than the line of theta."""
+    if kappa > 0.0:
+        _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+        return m, shortfall, sech2, base
+    half_m, half_shortfall, half_base = _gauss_nodes(a, slope, refine, False)
+    m = np.concatenate((-half_m[::-1], half_m))
+    shortfall = np.concatenate((half_shortfall[::-1], half_shortfall))
+    return m, shortfall, shortfall * (2.0 - shortfall), np.concatenate((half_base[::-1], half_base))
+
+
+@njit
+def sign_nodes(a, kappa, slope, refine):
+    """Nodes of [0, 1], each (n,): m and the log of exp[a m^2 + kappa Ent] dm, as dense next to m = 0 as at the edge."""
+    if kappa > 0.0:
+        _, m, base = half_nodes(a, kappa, 0.0, slope, refine)
+        return m, base
+    m, _, base = _gauss_nodes(a, slope, refine, True)
+    return m, base
+
+
 @njit_loop
 def log_weights(b, m, base, out):
     """out = base + b m, and its maximum."""
@@ -241,11 +306,14 @@ def _exponentials(x, top):
 
 
 @njit_loop
-def _times_gap(weights, m, shortfall, centre, near, side):
-    """weights times the distance of m to m = centre, taken between distances to the edge where that keeps digits."""
+def _weights_and_gaps(weights, top, m, shortfall, centre, near, side, gaps, squares):
+    """exp(x - top) in place of x, the distances of m from m = centre, taken between distances to the edge where that
+    keeps digits, and their squares."""
     for k in range(m.size):
+        weights[k] = exp(weights[k] - top)
         gap = side * (near - shortfall[k]) if m[k] * side >= 0.0 else m[k] - centre
-        weights[k] *= gap
+        gaps[k] = gap
+        squares[k] = gap * gap
 
 
 @njit
@@ -256,27 +324,23 @@ def total_weight(exponents, top):
 
 
 @njit
-def local_moments(b, m, shortfall, sech2, base, exponents):
-    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `exponents` is scratch of m's size."""
-    top = log_weights(b, m, base, exponents)
+def local_moments(b, m, shortfall, sech2, base, scratch):
+    """At one field b: ln Z, <m>, 1 - <m>, 1 + <m>, <1 - m^2> and <m^2> - <m>^2; `scratch` is (3, n) or larger."""
+    weights, gaps, squares = scratch[0, : m.size], scratch[1, : m.size], scratch[2, : m.size]
+    top = log_weights(b, m, base, weights)
     at = 0
-    while at < m.size - 1 and exponents[at] < top:
+    while at < m.size - 1 and weights[at] < top:
         at += 1
     # Deviations from the heaviest node, taken between the distances to the edge, keep the digits of small variances.
-    centre = m[at]
     near = shortfall[at]
-    side = 1.0 if centre >= 0.0 else -1.0
-    weights = exponents[: m.size]
-    z = total_weight(weights, top)
-    edge = dot(weights, sech2)
-    _times_gap(weights, m, shortfall, centre, near, side)
-    first = total(weights) / z
-    _times_gap(weights, m, shortfall, centre, near, side)
-    second = total(weights)
+    side = 1.0 if m[at] >= 0.0 else -1.0
+    _weights_and_gaps(weights, top, m, shortfall, m[at], near, side, gaps, squares)
+    z, edge, first, second = sums(weights, (sech2, gaps, squares))
+    first /= z
     to_edge = near - side * first  # 1 - side <m>
     above = to_edge if side > 0.0 else 2.0 - to_edge
     below = 2.0 - to_edge if side > 0.0 else to_edge
-    return top + math.log(z), centre + first, above, below, edge / z, second / z - first * first
+    return top + math.log(z), m[at] + first, above, below, edge / z, second / z - first * first
 
 
 @njit

@@ -23,7 +23,7 @@ from ._jit import njit, njit_loop
 from .energetic import tilted
 from .gaussian import upper_tail
 from .grids import graded_nodes
-from .local import half_nodes, local_moments, local_nodes, sign_shares, window
+from .local import interval_nodes, local_moments, sign_nodes, sign_shares, window
 from .sums import dot, total
 from .vector import exp
 
@@ -248,8 +248,8 @@ def local_functions(b, a, kappa, refine):
     """ln Z, <m>, <1 - m^2> and <m^2> - <m>^2 at the fields b, each (n,)."""
     n = b.size
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
-    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-    scratch = np.empty(m.size)
+    m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
+    scratch = np.empty((3, m.size))
     g = np.empty(n)
     mean = np.empty(n)
     edge = np.empty(n)
@@ -295,7 +295,7 @@ def entropic_steps(b, jacobian, mass, g, mean, slope, edge, variance, steps, xs)
 @njit
 def flipped_steps(b, top, a, kappa, refine):
     """(1 - p) / 2: the share of sites with s m < 0, of the masses (2, n) at level k."""
-    _, m, base = half_nodes(a, kappa, 0.0, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
+    m, base = sign_nodes(a, kappa, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
     scratch = np.empty(m.size)
     share = 0.0
     for k in range(b.size):
