@@ -38,7 +38,8 @@ def compute(
     last: bool = False,
     line: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
-    """All rows of `cases`; `last` keeps the end of the last task only. line : more cases, with theory alone.
+    """All rows of `cases`; `last` keeps the end of the last task only. line : more cases, with theory alone, between
+    the others by alpha_2.
 
     Reads `sizes` ([[N, seeds], ...]) and `dynamics` ({"samples", "batches"}) of the context's parameters.
     """
@@ -50,7 +51,7 @@ def compute(
     prepare()
     size = context.parameters
     together = [name for name in ("alpha_1", "alpha_2") if name in cases[0]]
-    drawn = [*cases, *line]
+    drawn = sorted([*cases, *line], key=lambda case: case["alpha_2"]) if line else list(cases)
     grid = [{**case, **size["dynamics"], "seed": context.seed, **settings} for case in drawn]
     theory = context.groups(theory_curves, grid, "dynamics", together=together)
     rows = []
@@ -191,6 +192,6 @@ def draw_line(ax: Any, data: Data, name: str, x: str, **look: Any) -> None:
     from statmech_cl import figures
 
     wanted, color, label = look["select"], look["color"], look.get("label")
-    line = sorted(data.select(kind="dynamics", **wanted), key=lambda row: row[x])
+    line = data.select(kind="dynamics", **wanted)
     ax.plot([row[x] for row in line], [row[name] for row in line], color=color, linewidth=1.0)
     figures.points(ax, data.select(kind="limit", **wanted), name, x=x, color=color, label=label, fmt="o", markersize=3)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from statmech_cl import Task, figures, solve, trace
 from statmech_cl.figures import deep
-from statmech_cl.paper_repro import fig2b
+from statmech_cl.paper_repro import curves, fig2b
 from statmech_cl.paper_repro.figure import Data
 
 
@@ -165,3 +165,10 @@ def test_a_legend_says_what_a_band_is() -> None:
 def test_the_errors_of_a_chain_are_typeset(ax: Axes) -> None:
     figures.curve(ax, {"alpha_2": [0.5, 1.0], "eps_1": [0.1, 0.2]}, "eps_1", x="alpha_2")
     assert (ax.get_xlabel(), ax.get_ylabel()) == (r"$\alpha_2$", r"$\epsilon_1$")
+
+
+def test_a_line_of_theory_goes_through_its_rows_in_their_order() -> None:
+    rows = [{"kind": "dynamics", "q_star": q, "eps_1": e} for q, e in ((0.3, 0.5), (0.25, 0.4), (0.4, 0.3))]
+    _, ax = figures.new()
+    curves.draw_line(ax, Data(rows, {}), "eps_1", "q_star", select={}, color="k")
+    assert ax.lines[0].get_xdata().tolist() == [0.3, 0.25, 0.4]  # free descent turns back: not a function of q_star
