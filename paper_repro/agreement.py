@@ -8,7 +8,7 @@
 mean(N) = a + b/N is fitted by least squares with weights N x seeds, which is what 1 / variance is proportional to; a,
 with the error that the measured errors give it, is what is judged. Nothing else is allowed for. Weights from the
 measured errors themselves would prefer sizes whose error came out small by chance: with 24, 16 and 8 seeds that puts
-0.5 % of sound points beyond 3, where 0.3 % belong. (Verdicts at seeds below 11000 have such weights.)
+0.5 % of sound points beyond 3, where 0.3 % belong. (Verdicts from before commit 2bb80081 have such weights.)
 
 *Normal score.* A standard error from few seeds is itself uncertain: Student's t has heavier tails than a normal number.
 So z is the normal number that is exceeded as rarely as t is with the degrees of freedom of both errors (Welch).
@@ -32,52 +32,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from statmech_cl.estimate import Estimate
+from statmech_cl.simulations.perceptron.extrapolation import extrapolate
 
 from .figure import Row
 
 BEYOND, NEVER, SHARE = 3.0, 4.5, 0.01
 
 
-@dataclass(frozen=True)
-class Fit:
-    """a + b/N through estimates: the limit a with its error, the slope b with its own, and chi2."""
-
-    limit: Estimate
-    slope: float
-    slope_error: float
-    chi2: float
-
-
 def at_infinite_n(by_size: Mapping[int, Estimate]) -> Estimate:
-    """The limit of `fit_in_n`."""
-    return fit_in_n(by_size).limit
+    """The limit of `extrapolate` from the estimates at each N."""
+    return extrapolate(list(by_size), list(by_size.values())).limit
 
 
-def fit_in_n(by_size: Mapping[int, Estimate]) -> Fit:
-    """mean(N) = a + b/N from the estimates at each N; `n` of the limit is one more than its degrees of freedom.
-
-    Raises
-    ------
-    ValueError : fewer than two N, or an error of 0.
-    """
-    if len(by_size) < 2 or not all(one.error > 0.0 for one in by_size.values()):
-        raise ValueError(f"by_size must hold two N or more with errors above 0, got {dict(by_size)!r}")
-    sizes = np.array(list(by_size), dtype=float)
-    mean, error, count = (np.array([getattr(one, name) for one in by_size.values()]) for name in ("mean", "error", "n"))
-    root = np.sqrt(sizes * count)
-    design = np.stack([np.ones_like(sizes), 1.0 / sizes], axis=1) * root[:, None]
-    weights, slopes = np.linalg.pinv(design) * root  # a = weights @ mean
-    parts = (weights * error) ** 2
-    freedom = parts.sum() ** 2 / (parts**2 / (count - 1)).sum()
-    limit = Estimate(float(weights @ mean), math.sqrt(parts.sum()), round(freedom) + 1)
-    slope, slope_error = float(slopes @ mean), float(np.sqrt(((slopes * error) ** 2).sum()))
-    chi2 = float((((mean - limit.mean - slope / sizes) / error) ** 2).sum())
-    return Fit(limit, slope, slope_error, chi2)
+def not_judged(rows: Sequence[Row]) -> str:
+    """How many rows are shown and decide nothing, their replicon being above 1, and how far off; "" if none."""
+    shown = [row for row in rows if not row.judged and row.z is not None]
+    if not shown:
+        return ""
+    worst = max(shown, key=lambda row: abs(row.z or 0.0))
+    return f" Not judged, for their replicon is above 1: {len(shown)}, the farthest {worst.z:+.1f} ({worst.what})."
 
 
 def agreement(rows: Sequence[Row], what: str, method: str = "descent") -> tuple[str, bool]:

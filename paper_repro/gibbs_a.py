@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from statmech_cl.estimate import Estimate
+from statmech_cl.simulations.perceptron.extrapolation import extrapolate
 
-from .agreement import agreement, fit_in_n
+from .agreement import agreement
 from .figure import Context, Data, Row, Verdict
 from .perceptron_runs import prepare
 from .theory_rows import theory_row, two_task_theory_row
@@ -76,9 +77,9 @@ def compute(context: Context) -> Data:
         limit: dict[str, Any] = {"kind": "limit", "case": label}
         for name, values in estimates.items():
             if all(value.error > 0.0 for value in values):
-                fit = fit_in_n(dict(zip(case["sizes"], values, strict=True)))
+                fit = extrapolate(case["sizes"], values)
                 limit |= {name: fit.limit.mean, f"{name}_error": fit.limit.error, f"{name}_n": fit.limit.n}
-                limit |= {f"{name}_slope": fit.slope, f"{name}_chi2": fit.chi2}
+                limit |= {f"{name}_slope": fit.slope.mean, f"{name}_chi2": fit.chi2}
         rows.append(limit)
     return Data(rows, dict(size))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from statmech_cl.estimate import Estimate
 
-from .agreement import agreement
+from .agreement import agreement, not_judged
 from .figure import Context, Data, Row, Verdict
 from .tree_rows import tree_theory_row
 from .two_sizes import plane
@@ -127,14 +127,8 @@ def verdict(data: Data) -> Verdict:
     """Every limit beside the theory; those with a replicon above 1 do not decide."""
     rows = limit_rows(data)
     sentence, holds = agreement(rows, "Extrapolated in K and n", "the sampler")
-    unjudged = [row for row in rows if not row.judged and row.z is not None]
-    if unjudged:
-        worst = max(unjudged, key=lambda row: abs(row.z or 0.0))
-        sentence += (
-            f" Not judged, for their replicon is above 1: {len(unjudged)}, the farthest {worst.z:+.1f} ({worst.what})."
-        )
     rhat = max(data.column("rhat", kind="gibbs"))
-    return Verdict(rows, sentence + f" Largest R-hat {rhat:.2f}.", holds)
+    return Verdict(rows, f"{sentence}{not_judged(rows)} Largest R-hat {rhat:.2f}.", holds)
 
 
 def limit_rows(data: Data) -> list[Row]:

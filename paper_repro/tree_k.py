@@ -20,8 +20,9 @@ import numpy as np
 
 from statmech_cl.estimate import Estimate
 from statmech_cl.few_units import FewUnits
+from statmech_cl.simulations.perceptron.extrapolation import extrapolate
 
-from .agreement import agreement, fit_in_n
+from .agreement import agreement, not_judged
 from .figure import Context, Data, Row, Verdict
 from .tree_rows import few_units_row, many_units_row
 
@@ -89,11 +90,11 @@ def _sampled(context: Context, units: int, alpha: float, sizes: list[list[int]])
             found[name][inputs] = Estimate(row[name], row[f"{name}_error"], n_seeds)
         rows.append(row | {"rhat": max(part["rhat"] for part in parts), "ess": min(part["ess"] for part in parts)})
     for name, estimates in found.items():
-        fit = fit_in_n(estimates)
+        fit = extrapolate(list(estimates), list(estimates.values()))
         rows.append(
             {"kind": "limit", "units": units, "alpha": alpha, "name": name}
             | {"value": fit.limit.mean, "error": fit.limit.error, "freedom": fit.limit.n}
-            | {"by_inputs": fit.slope, "by_inputs_error": fit.slope_error, "chi2": fit.chi2, "dof": len(sizes) - 2}
+            | {"by_inputs": fit.slope.mean, "by_inputs_error": fit.slope.error, "chi2": fit.chi2, "dof": fit.dof}
         )
     (p,) = (row for row in rows if row.get("name") == "p")
     p |= few_units_error(units, p["value"], p["error"])
@@ -194,11 +195,5 @@ def verdict(data: Data) -> Verdict:
             )
         )
     sentence, holds = agreement(rows, "3 and 5 units, extrapolated in n", "the sampler")
-    unjudged = [row for row in rows if not row.judged and row.z is not None]
-    if unjudged:
-        worst = max(unjudged, key=lambda row: abs(row.z or 0.0))
-        sentence += (
-            f" Not judged, for their replicon is above 1: {len(unjudged)}, the farthest {worst.z:+.1f} ({worst.what})."
-        )
     rhat = max(data.column("rhat", kind="gibbs"))
-    return Verdict(rows, f"{sentence} Largest R-hat {rhat:.2f}.", holds)
+    return Verdict(rows, f"{sentence}{not_judged(rows)} Largest R-hat {rhat:.2f}.", holds)

@@ -67,6 +67,7 @@ def test_extrapolation_in_one_over_n():
     assert np.mean(np.abs(scores) > 3.0) < 0.006
     exact = at_infinite_n({n: Estimate(0.3 + 20.0 / n, 0.01, 9) for n in sizes})
     assert exact.mean == pytest.approx(0.3, abs=1e-12)
-    for bad in ({500: Estimate(0.1, 0.1, 8)}, {500: Estimate(0.1, 0.1, 8), 1000: Estimate(0.1, 0.0, 8)}):
-        with pytest.raises(ValueError, match="by_size must hold two N or more"):
-            at_infinite_n(bad)
+    with pytest.raises(ValueError, match="sizes must hold at least 2 different N"):
+        at_infinite_n({500: Estimate(0.1, 0.1, 8)})
+    with pytest.raises(ValueError, match="estimates must have positive errors"):
+        at_infinite_n({500: Estimate(0.1, 0.1, 8), 1000: Estimate(0.1, 0.0, 8)})

@@ -137,8 +137,10 @@ def test_extrapolation_recovers_a_line_and_its_error():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="sizes must hold at least 3"):
-        extrapolate((1, 2), [Estimate(0, 1, 2)] * 2)
+    with pytest.raises(ValueError, match="sizes must hold at least 2"):
+        extrapolate((2, 2), [Estimate(0, 1, 2)] * 2)
+    with pytest.raises(ValueError, match="at least 2 samples each"):
+        extrapolate((1, 2, 3), [Estimate(0, 1.0, 1)] * 3)
     with pytest.raises(ValueError, match="positive errors"):
         extrapolate((1, 2, 3), [Estimate(0, 0.0, 2)] * 3)
     with pytest.raises(ValueError, match="q_star must be None"):

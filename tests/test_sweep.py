@@ -387,6 +387,14 @@ def test_chain_rows_name_the_forgetting_matrix(thread: Executor) -> None:
         ("[parameters]\ngamma = 1.0\n[grid]\nalpha = [1.0]", "[parameters] name must be one of alpha, beta, prior"),
         (CHAIN + "law = 'x'\n[grid]\nalpha_2 = [1.0]", '[parameters] law must be a table of sign patterns like "+-"'),
         (CHAIN + "law = {'+-' = 1.0}\n[grid]\nalpha_2 = [1.0]", "law must map tuples of 1 signs +1 or -1"),
+        (
+            CHAIN.replace("{alpha = 1.0}]", "{alpha = 1.0, anchor = 'none', gamma = 2.0}]") + "[grid]\nalpha_2 = [1.0]",
+            "gamma must not be given where the anchor is none, in task 2",
+        ),
+        (
+            CHAIN.replace("[{alpha = 1.0}", "[{alpha = 1.0, gamma = 2.0}") + "[grid]\nalpha_2 = [1.0]",
+            "name in task 1 must be one of alpha, beta, prior",
+        ),
         (CHAIN + "overlaps = 'half'\n[grid]\nalpha_2 = [1.0]", "overlaps must be a number or 1 of them, got 'half'"),
     ],
 )

@@ -21,7 +21,8 @@ from .results import ROWS, choose_form, deliver, kept_in, read_toml, rows_as
 
 _TABLES = ("problem", "parameters", "grid", "zip")
 _NETWORK = ("hidden_layers", "activation")
-_TASK = (*(name for name in Task.__dataclass_fields__ if name not in TIES), "branch")
+_FIRST = tuple(name for name in Task.__dataclass_fields__ if name not in TIES)
+_TASK = (*_FIRST, "branch")
 _PARAMETERS = {
     "task": (*(name for name in _TASK if name != "channel"), *_NETWORK),
     "chain": ("tasks", "overlaps", "law", *_NETWORK),
@@ -176,7 +177,8 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
         tasks = []
         for number, task in enumerate(listed, start=1):
             for name in task:
-                check_choice(f"name in task {number}", name, tuple(Task.__dataclass_fields__))
+                check_choice(f"name in task {number}", name, tuple(Task.__dataclass_fields__) if number > 1 else _FIRST)
+            _check_anchored(number, task, grid)
             tasks.append(Task.from_dict({"channel": channel, **_varied(grid, f"_{number}"), **task}))
         return Chain(tuple(tasks), **parameters)
     first = {name: values[0] for name, values in grid.items()}
@@ -190,6 +192,14 @@ def _problem(kind: str, parameters: dict[str, Any], grid: Mapping[str, list[Any]
     task = Task.from_dict({name: given.pop(name) for name in read if name in given})
     sizes = {name: given.pop(name) for name in ("n", "seeds") if name in given}
     return Simulation(task=task, method=kind, settings=given, **sizes)
+
+
+def _check_anchored(number: int, task: Mapping[str, Any], grid: Mapping[str, list[Any]]) -> None:
+    """A ValueError where a task has a strength or a memory of an anchor that it has not."""
+    if task.get("anchor") == "none":
+        for name in ("gamma", "memory"):
+            if name in task or f"{name}_{number}" in grid:
+                raise ValueError(f"{name} must not be given where the anchor is none, in task {number}")
 
 
 def _varied(grid: Mapping[str, list[Any]], suffix: str) -> dict[str, Any]:
