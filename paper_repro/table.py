@@ -84,7 +84,7 @@ _TABLE = (
     _switch(1, "fig1b", "eps_g of task 1 against epoch over the switch to task 2"),
     _switch(2, "fig1c", "eps_g of task 2 against epoch over the switch to task 2"),
     _of(fig2a, "fig2a", "q, r, q_star against alpha: theory and gradient descent", "4 min", "~40 min"),
-    _of(fig2b, "fig2b", "p and eps_g against alpha: theory and gradient descent", "3 min", "~30 min"),
+    _of(fig2b, "fig2b", "p and eps_g against alpha: theory and gradient descent", "4 min", "~30 min"),
     _of(fig2c, "fig2c", "convergence time of gradient descent against alpha", "5 min", "~60 min"),
     _of(fig2d, "fig2d", "eps_g against q_star at alpha = 2: SGD, annealing, theory", "1 min", "~10 min"),
     _two_tasks((1,), "fig3a", "eps_1 against alpha_2 at gamma = 1", "7 min", "~90 min", gamma=1.0, gammas=_GAMMAS),
