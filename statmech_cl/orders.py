@@ -56,13 +56,13 @@ class PatternAverages(NamedTuple):
 
 
 class SiteAverages(NamedTuple):
-    """One pass over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; where patterns of
-    task 1 may be replayed, E<m> and q - (E<m>)^2 besides."""
+    """One pass over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; of the k teachers
+    whose patterns are replayed E s_k <m> and q - (E s_k <m>)^2 besides, (2, k)."""
 
     orders: Orders
     g_s: float
     spread: float
-    first: tuple[float, float] | None = None
+    others: np.ndarray = np.zeros((2, 0))
 
 
 def to_orders(y: np.ndarray) -> Orders:
