@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from .kernels.anchored import FINE, NEGLIGIBLE
 from .kernels.anchored_field import field_averages, field_observables, next_density
 from .kernels.anchored_quadratic import quadratic_averages, quadratic_density, quadratic_observables
 from .kernels.entropic import entropic, flipped
+from .kernels.responses import N_RESPONSES
 from .kernels.steps import flipped_steps, local_functions
 from .orders import Hats, Orders, SiteAverages
 from .problem import Task
@@ -85,10 +87,17 @@ class FreeSite(_OnInterval):
         return flipped(*hats, self.kappa, refine)
 
 
-def site_averages(swept: tuple[float, ...], constant: float) -> SiteAverages:
+def site_averages(swept: tuple[float, ...], constant: float, moved: np.ndarray | None = None) -> SiteAverages:
     """A kernel's pass (q, r, q_star - q, 1 - q_star, q - r^2, G_S, spread) by name; `constant` is added to G_S."""
     *orders, g_s, spread = swept
-    return SiteAverages(Orders(*orders), g_s + constant, spread)
+    return SiteAverages(
+        Orders(*orders), g_s + constant, spread, moved=moved if moved is not None and moved.size else None
+    )
+
+
+def room_for_responses(wanted: bool) -> np.ndarray:
+    """Where a kernel adds up how its averages move with the hats, if that is wanted."""
+    return np.zeros(N_RESPONSES if wanted else 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +110,7 @@ class FieldSite(_OnInterval):
     kappa: float
     constant: float  # what prior and anchor add to G_S apart from the local integral
     offset: float = 0.0  # of the field: what replayed patterns of task 1 add
+    pairs: np.ndarray | None = None  # (n, 2): `paired` masses, where -theta and -s mirror theta and s
 
     def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float] | None:
         if self.scale == 0.0:
@@ -113,8 +123,11 @@ class FieldSite(_OnInterval):
         return self.scale * theta[::stride] + self.offset, stride * masses[::stride], self.constant
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
-        swept = field_averages(self.theta, self.masses, self.scale, self.kappa, *hats, self.offset, refine)
-        return site_averages(swept[:7], self.constant)._replace(first=swept[7:])
+        moved = room_for_responses(refine < 1.0)
+        half = self.pairs is not None
+        masses = self.pairs if half else self.masses
+        swept = field_averages(self.theta, masses, self.scale, self.kappa, *hats, self.offset, half, refine, moved)
+        return site_averages(swept[:7], self.constant, moved)._replace(first=swept[7:])
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
         """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
@@ -166,11 +179,28 @@ class QuadraticSite:
     constant: float
     known: dict[tuple[float, ...], np.ndarray] = field(default_factory=dict)
 
+    @cached_property
+    def even(self) -> bool:
+        """Whether m -> -m maps the site at -theta and -s onto that at theta and s."""
+        odd = mirrored(self.theta) and np.array_equal(self.centre, -self.centre[::-1])
+        return odd and np.array_equal(self.curvature, self.curvature[::-1])
+
+    @cached_property
+    def used(self) -> tuple[np.ndarray, ...]:
+        """theta_ref, masses, curvature and centre to integrate over: one half of them where the other mirrors it."""
+        if not self.even:
+            return self.theta, self.masses, self.curvature, self.centre
+        middle = self.theta.size // 2
+        masses = paired(self.masses)[middle:]
+        masses[0] *= 0.5  # theta = 0 is its own mirror image
+        return self.theta[middle:], masses, self.curvature[middle:], self.centre[middle:]
+
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        moved = room_for_responses(refine <= 1.0)  # a Newton step less under the full rule pays for them
         if refine < 1.0:  # where only nearness is wanted, a still coarser rule: the cost goes with refine^3
-            refine *= refine
-        swept = quadratic_averages(self.theta, self.masses, self.curvature, self.centre, self.kappa, *hats, refine)
-        return site_averages(swept, self.constant)
+            refine **= 1.5
+        swept = quadratic_averages(*self.used, self.kappa, *hats, refine, moved)
+        return site_averages(swept, self.constant, moved)
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
         """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
@@ -199,9 +229,14 @@ class QuadraticSite:
         refine = min(refine, 1.25)  # enough to tell the rule's error
         key = (*hats, refine, far_tails)
         if key not in self.known:
-            self.known[key] = quadratic_observables(
-                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, far_tails
+            theta, masses, curvature, centre = self.used
+            own = quadratic_observables(
+                theta, masses.sum(axis=1), curvature, centre, self.kappa, *hats, refine, far_tails
             )
+            if self.even:
+                negative, positive, mean = own[:, ::-1, :0:-1]
+                own = np.concatenate([[positive, negative, -mean], own], axis=2)
+            self.known[key] = own
         return self.known[key]
 
     def _means(self, of_site: np.ndarray, masses: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -248,14 +283,26 @@ def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray) -> Anchored
     prior = prior_strength(task)
     constant = -prior * math.log(2.0)
     strength = task.beta * task.gamma
+    # Replayed patterns draw every site towards the teacher of task 1: nothing is mirrored then.
+    pairs = paired(masses) if mirrored(theta) and not task.replay else None
     if not anchor.acts or strength == 0.0:
-        return FieldSite(theta, masses, 0.0, prior, constant)
+        return FieldSite(theta, masses, 0.0, prior, constant, pairs=pairs)
     centre = task.memory * theta
     if anchor.curvature is None:
         strength *= anchor.kl
         constant -= strength * float(masses.sum(axis=1) @ log_2cosh(centre))
-        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant)
+        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant, pairs=pairs)
     return QuadraticSite(theta, masses, strength * anchor.curvature(centre), centre, prior, constant)
+
+
+def mirrored(theta: np.ndarray) -> bool:
+    """Whether the grid theta : (n,) rises from -theta to theta by the same nodes."""
+    return bool(theta.size % 2 == 1 and np.array_equal(theta, -theta[::-1]))
+
+
+def paired(masses: np.ndarray) -> np.ndarray:
+    """(n, 2): the masses of theta and s, and with them those of -theta and -s."""
+    return masses + masses[::-1, ::-1]
 
 
 def log_2cosh(x: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ from .local import (
     sign_nodes,
     window,
 )
+from .responses import add_node_responses
 from .sums import dot
 from .vector import exp
 
@@ -76,15 +77,17 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
 
 
 @njit
-def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, first, last):
+def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, half, first, last):
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
     theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
     count. With `far_tails` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
+    With `half`, the masses of theta and s include those of -theta and -s, and one of each pair of fields b with s and
+    -b with -s is enough.
     """
     sd = math.sqrt(q_hat)
     if scale == 0.0:
-        return _field_alone(above, below, sd, r_hat, offset, a, refine, far_tails)
+        return _field_alone(above, np.zeros_like(below) if half else below, sd, r_hat, offset, a, refine, far_tails)
     spacing = 0.0
     for i in range(first, last - 1):
         spacing = max(spacing, theta[i + 1] - theta[i])
@@ -93,6 +96,11 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
         # For each x a sum over theta_ref, which has to see <sign m> step over sqrt(kappa - 2 a) in b.
         width = math.sqrt(1.0 + max(kappa - 2.0 * a, 0.0)) / scale
         stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
+        if half:
+            first = theta.size // 2
+            above, below = above.copy(), below.copy()
+            above[first] *= 0.5
+            below[first] *= 0.5
         return _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, stride)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
     reach = math.sqrt(2.0 * DROP * refine)
@@ -103,9 +111,13 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
         high = max(high, reach * width)
+    if half:
+        low, high = 0.0, max(high, -low)
     drop = FAR_DROP if far_tails else DROP
     smooth = math.sqrt(q_hat + (BUMP * scale) ** 2)
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
+    if half:
+        jacobian[0] *= 0.5
     weights_above = _smoothed(b, jacobian, offset + r_hat, theta, above, scale, sd, drop, stride, first, last)
     weights_below = _smoothed(b, jacobian, offset - r_hat, theta, below, scale, sd, drop, stride, first, last)
     return b, weights_above, weights_below
@@ -157,17 +169,18 @@ def _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, st
 
 
 @njit
-def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine):
+def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, half, refine, moved):
     """One entropic pass where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
-    then E<m> and q - (E<m>)^2.
+    then, without `half`, E<m> and q - (E<m>)^2.
 
-    masses : (n, 2), the sites with s = +1 and with s = -1.
+    masses : (n, 2), the sites with s = +1 and with s = -1; half : see `total_field`. moved : (N_RESPONSES,) to which
+    `responses` adds, or (0,).
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
     plus, minus = np.ascontiguousarray(masses[:, :1]), np.ascontiguousarray(masses[:, 1:])
     b, agreeing, opposed = total_field(
-        theta, plus, minus, scale, kappa, q_hat, r_hat, offset, a, refine, False, first, last
+        theta, plus, minus, scale, kappa, q_hat, r_hat, offset, a, refine, False, half, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
@@ -183,6 +196,8 @@ def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset
             above[k], below[k] = add_node(
                 sums, agreeing[k, 0], opposed[k, 0], b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
             )
+            if moved.size > 0:
+                add_node_responses(moved, agreeing[k, 0], opposed[k, 0], above[k], below[k], scratch, j - i)
     q, fluctuation, uncertainty, g_s, spread, deficit, _ = sums
     perpendicular = 0.0
     perpendicular_1 = 0.0
@@ -202,7 +217,7 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
     a = q_star_hat - 0.5 * q_hat
     first, last = (0, theta.size) if far_tails else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
     b, weights_above, weights_below = total_field(
-        theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, first, last
+        theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, False, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
