@@ -133,7 +133,7 @@ def test_the_plane_of_a_second_task_names_its_alpha() -> None:
 
 
 def test_the_words_of_a_narrow_region_stand_below_each_other() -> None:
-    curves = [{"event": "fold", "x": [x, x], "y": [0.0, 1.0]} for x in (0.45, 0.55)]
+    curves = [{"event": "fold", "x": [x, x], "y": [0.0, 1.0]} for x in (0.43, 0.57)]
     regions = [{"label": "two solutions, unstable", "share": 0.2, "alpha": x, "overlap": 0.5} for x in (0.2, 0.5)]
     box = [[0.0, 1.0], [0.0, 1.0]]
     plane = {"x": "alpha", "y": "overlap", "box": box, "curves": curves, "cusps": [], "regions": regions}
