@@ -383,6 +383,12 @@ def test_two_jobs_give_the_numbers_of_one(tmp_path: Path, capsys: pytest.Capture
     assert tables[0] == tables[1]
 
 
+def test_a_search_cannot_keep_more_than_a_method_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["search", "permuted-mnist", "--methods", "vcl,plain", "--keep", "9", "--subset", "--out", str(tmp_path)]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.strip().endswith("keep must be at most 8, the number of settings of plain, got 9")
+
+
 def test_the_chosen_settings_are_the_best_of_the_search() -> None:
     with (Path(__file__).parent.parent / "docs" / "search" / "permuted-mnist.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["length"] == "full"]
