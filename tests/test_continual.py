@@ -384,7 +384,7 @@ def test_two_jobs_give_the_numbers_of_one(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_search_cannot_keep_more_than_a_method_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "search permuted-mnist --methods vcl,plain --keep 9 --subset --out".split()
+    arguments = ["search", "permuted-mnist", "--methods", "vcl,plain", "--keep", "9", "--subset", "--out"]
     assert main([*arguments, str(tmp_path)]) == 2
     assert capsys.readouterr().err.strip().endswith("keep must be at most 8, the number of settings of plain, got 9")
 
