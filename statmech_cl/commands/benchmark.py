@@ -116,7 +116,7 @@ def command(
         for name, given in _overrides(names, settings).items()
     }
     validation = protocol["validation"]
-    same = {"n_tasks": tasks, "data_dir": data_dir, "subset": subset}
+    same: dict[str, Any] = {"n_tasks": tasks, "data_dir": data_dir, "subset": subset}
     same |= {name: protocol[name] for name in ("heads", "normalisation")}
     probe = make_scenario(scenario, **same, validation=validation, permutation_seed=permutation_seed or 0)
     shared = {
