@@ -186,7 +186,7 @@ class QuadraticSite:
         return odd and np.array_equal(self.curvature, self.curvature[::-1])
 
     @cached_property
-    def used(self) -> tuple[np.ndarray, ...]:
+    def used(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """theta_ref, masses, curvature and centre to integrate over: one half of them where the other mirrors it."""
         if not self.even:
             return self.theta, self.masses, self.curvature, self.centre
