@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .axes import LABELS, new
@@ -44,19 +45,26 @@ def phase_diagram(source: PhaseDiagram | Mapping[str, Any], *, n_tasks: int = 1)
         told.add(event)
     for cusp in content["cusps"]:
         ax.plot(cusp[x], cusp[y], "o", color="black", markersize=3)
-    for region in content["regions"]:
-        if region["share"] > _WRITTEN:
-            text = region["label"].replace(", ", "\n")
-            ax.text(region[x], region[y], text, fontsize=6, color="0.35", ha="center", va="center", bbox=_PAPER)
     for name, (low, high), axis in zip((x, y), content["box"], (ax.xaxis, ax.yaxis), strict=True):
         if name.partition("_")[0] in ("beta", "gamma") and low > 0.0 and high / low >= _LOGARITHMIC:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
         axis.set_label_text(_label(name, n_tasks))
     ax.set_xlim(*content["box"][0])
     ax.set_ylim(*content["box"][1])
+    for region in content["regions"]:
+        if region["share"] > _WRITTEN:
+            _written(ax, region[x], region[y], region["label"])
     if told:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4, fontsize=6)
     return figure
+
+
+def _written(ax: Axes, x: float, y: float, label: str) -> None:
+    """The label at its place, one word to a line where a longer line would lie on a curve."""
+    text = ax.text(x, y, label.replace(", ", "\n"), fontsize=6, color="0.35", ha="center", va="center", bbox=_PAPER)
+    covered = text.get_window_extent()
+    if any(line.get_transform().transform_path(line.get_path()).intersects_bbox(covered, False) for line in ax.lines):
+        text.set_text(label.replace(", ", "\n").replace(" ", "\n"))
 
 
 def _label(name: str, n_tasks: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from .kernels.anchored import FINE, NEGLIGIBLE
 from .kernels.anchored_field import field_averages, field_observables, next_density
 from .kernels.anchored_quadratic import quadratic_averages, quadratic_density, quadratic_observables
 from .kernels.entropic import entropic, flipped
+from .kernels.responses import N_RESPONSES
 from .kernels.steps import flipped_steps, local_functions
 from .orders import Hats, Orders, SiteAverages
 from .problem import Task
@@ -86,10 +88,17 @@ class FreeSite(_OnInterval):
         return flipped(*hats, self.kappa, refine)
 
 
-def site_averages(swept: Iterable[float], constant: float) -> SiteAverages:
+def site_averages(swept: Iterable[float], constant: float, moved: np.ndarray | None = None) -> SiteAverages:
     """A kernel's pass (q, r, q_star - q, 1 - q_star, q - r^2, G_S, spread) by name; `constant` is added to G_S."""
     *orders, g_s, spread = swept
-    return SiteAverages(Orders(*orders), g_s + constant, spread)
+    return SiteAverages(
+        Orders(*orders), g_s + constant, spread, moved=moved if moved is not None and moved.size else None
+    )
+
+
+def room_for_responses(wanted: bool) -> np.ndarray:
+    """Where a kernel adds up how its averages move with the hats, if that is wanted."""
+    return np.zeros(N_RESPONSES if wanted else 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +116,7 @@ class FieldSite(_OnInterval):
     constant: float  # what prior and anchor add to G_S apart from the local integral
     signs: np.ndarray = field(default_factory=lambda: OWN_SIGNS)  # (g, 1 + k)
     replayed: tuple[float, ...] = ()  # (k,): r_hat_1 ... r_hat_k
+    pairs: np.ndarray | None = None  # (n, 2): `paired` masses, where -theta and -s mirror theta and s
 
     def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float] | None:
         if self.scale == 0.0:
@@ -119,11 +129,14 @@ class FieldSite(_OnInterval):
         return self.scale * theta[::stride], stride * masses[::stride], self.constant
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        moved = room_for_responses(refine < 1.0 and not self.replayed)
+        half = self.pairs is not None
+        masses = self.pairs if half else self.masses
         *swept, others = field_averages(
-            self.theta, self.masses, self.signs, self._shifts(hats), self.scale, self.kappa, hats.q_hat,
-            hats.q_star_hat, refine,
+            self.theta, masses, self.signs, self._shifts(hats), self.scale, self.kappa, hats.q_hat, hats.q_star_hat,
+            half, refine, moved,
         )  # fmt: skip
-        return site_averages(swept, self.constant)._replace(others=others)
+        return site_averages(swept, self.constant, moved)._replace(others=others)
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
         """What the task leaves behind on each column of sites: masses : (n, c), signs : (c, 1 + k) as the site's."""
@@ -174,11 +187,28 @@ class QuadraticSite:
     constant: float
     known: dict[tuple[float, ...], np.ndarray] = field(default_factory=dict)
 
+    @cached_property
+    def even(self) -> bool:
+        """Whether m -> -m maps the site at -theta and -s onto that at theta and s."""
+        odd = mirrored(self.theta) and np.array_equal(self.centre, -self.centre[::-1])
+        return odd and np.array_equal(self.curvature, self.curvature[::-1])
+
+    @cached_property
+    def used(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """theta_ref, masses, curvature and centre to integrate over: one half of them where the other mirrors it."""
+        if not self.even:
+            return self.theta, self.masses, self.curvature, self.centre
+        middle = self.theta.size // 2
+        masses = paired(self.masses)[middle:]
+        masses[0] *= 0.5  # theta = 0 is its own mirror image
+        return self.theta[middle:], masses, self.curvature[middle:], self.centre[middle:]
+
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
+        moved = room_for_responses(refine <= 1.0)  # a Newton step less under the full rule pays for them
         if refine < 1.0:  # where only nearness is wanted, a still coarser rule: the cost goes with refine^3
-            refine *= refine
-        swept = quadratic_averages(self.theta, self.masses, self.curvature, self.centre, self.kappa, *hats, refine)
-        return site_averages(swept, self.constant)
+            refine **= 1.5
+        swept = quadratic_averages(*self.used, self.kappa, *hats, refine, moved)
+        return site_averages(swept, self.constant, moved)
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
         """What the task leaves behind on each column of sites: masses (n, c), signs (c, 1) of this task's teacher."""
@@ -207,9 +237,14 @@ class QuadraticSite:
         refine = min(refine, 1.25)  # enough to tell the rule's error
         key = (*hats, refine, far_tails)
         if key not in self.known:
-            self.known[key] = quadratic_observables(
-                self.theta, self.masses.sum(axis=1), self.curvature, self.centre, self.kappa, *hats, refine, far_tails
+            theta, masses, curvature, centre = self.used
+            own = quadratic_observables(
+                theta, masses.sum(axis=1), curvature, centre, self.kappa, *hats, refine, far_tails
             )
+            if self.even:
+                negative, positive, mean = own[:, ::-1, :0:-1]
+                own = np.concatenate([[positive, negative, -mean], own], axis=2)
+            self.known[key] = own
         return self.known[key]
 
     def _means(self, of_site: np.ndarray, masses: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -257,14 +292,26 @@ def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray, signs: np.n
     constant = -prior * math.log(2.0)
     strength = task.beta * task.gamma
     replayed = (0.0,) * (signs.shape[1] - 1)
+    # Replay draws sites towards further teachers: -theta and -s do not mirror theta and s then.
+    pairs = paired(masses) if mirrored(theta) and not replayed else None
     if not anchor.acts or strength == 0.0:
-        return FieldSite(theta, masses, 0.0, prior, constant, signs, replayed)
+        return FieldSite(theta, masses, 0.0, prior, constant, signs, replayed, pairs)
     centre = task.memory * theta
     if anchor.curvature is None:
         strength *= anchor.kl
         constant -= strength * float(masses.sum(axis=1) @ log_2cosh(centre))
-        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant, signs, replayed)
+        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant, signs, replayed, pairs)
     return QuadraticSite(theta, masses, strength * anchor.curvature(centre), centre, prior, constant)
+
+
+def mirrored(theta: np.ndarray) -> bool:
+    """Whether the grid theta : (n,) rises from -theta to theta by the same nodes."""
+    return bool(theta.size % 2 == 1 and np.array_equal(theta, -theta[::-1]))
+
+
+def paired(masses: np.ndarray) -> np.ndarray:
+    """(n, 2): the masses of theta and s, and with them those of -theta and -s."""
+    return masses + masses[::-1, ::-1]
 
 
 def log_2cosh(x: np.ndarray) -> np.ndarray:

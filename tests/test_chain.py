@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import slow_chain as slow
 
-from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, solve, trace
+from statmech_cl import Chain, ChainSolution, ConvergenceError, Solution, Task, responses, solve, trace
 from statmech_cl.equilibrium import chain
 from statmech_cl.equilibrium.saddle import Equations
-from statmech_cl.orders import Hats
+from statmech_cl.orders import Hats, to_unknowns
 
 FIRST = Task(alpha=2.0)
 
@@ -130,6 +131,48 @@ def test_orders_are_derivatives_of_the_potential(anchor: str, memory: float) -> 
     assert abs(by_r_hat - r) < 1e-7
     assert abs(by_q_star_hat - (1.0 - d)) < 1e-7
     assert abs(q + v + d - 1.0) < 1e-10 and abs(q - r * r - u) < 1e-10
+
+
+HATS = (Hats(20.0, 5.0, 8.0), Hats(600.0, 60.0, 290.0))
+
+
+def site_behind(anchor: str, r0: float = 0.3) -> Any:
+    """The site of a second task, under the anchor."""
+    problem = Chain((Task(alpha=1.0), Task(alpha=1.0, anchor=anchor, gamma=0.5)), overlaps=r0)
+    return chain.Walk.begin(problem, "best", "raise").equations(1, problem.tasks[1]).site
+
+
+@pytest.mark.parametrize("hats", HATS)
+@pytest.mark.parametrize("anchor", ["kl", "ewc", "l2", "none"])
+def test_sites_tell_their_derivatives(anchor: str, hats: Hats) -> None:
+    """Those in the hats, from cumulants, against central differences of the unknowns."""
+    site = site_behind(anchor)
+    told = responses.of_sites(site.averages(hats, 0.999999))
+    for i, hat in enumerate(hats):
+        step = 1e-4 * hat
+        ends = [site.averages(Hats(*(hat + sign * step * (i == k) for k, hat in enumerate(hats))), 1.0)
+                for sign in (1.0, -1.0)]  # fmt: skip
+        measured = (to_unknowns(ends[0].orders) - to_unknowns(ends[1].orders)) / (2.0 * step)
+        assert np.allclose(told[:, i], measured, rtol=2e-6, atol=1e-6 * np.abs(measured).max())
+
+
+@pytest.mark.parametrize("hats", [Hats(0.0, 0.0, 0.0), *HATS])
+@pytest.mark.parametrize("anchor", ["kl", "ewc", "none"])
+def test_half_of_the_sites_mirrors_the_other(anchor: str, hats: Hats) -> None:
+    """Averages over one of each pair (theta, s), (-theta, -s) are those over both."""
+    half, whole = site_behind(anchor), site_behind(anchor)
+    if anchor == "ewc":
+        assert half.even and half.used[0].size == half.theta.size // 2 + 1
+        whole.__dict__["even"] = False
+    else:
+        assert half.pairs is not None
+        whole = replace(whole, pairs=None)
+    for refine in (1.0, 1.25):
+        a, b = half.averages(hats, refine), whole.averages(hats, refine)
+        assert np.allclose(a.orders[2:4], b.orders[2:4], rtol=1e-11, atol=0.0)
+        assert np.allclose(a.orders, b.orders, rtol=1e-11, atol=1e-14)
+        assert math.isclose(a.g_s, b.g_s, rel_tol=1e-11) and math.isclose(a.spread, b.spread, rel_tol=1e-11)
+    assert math.isclose(half.flipped(hats, 1.0), whole.flipped(hats, 1.0), rel_tol=1e-12)
 
 
 @pytest.mark.parametrize("anchor", ["kl", "ewc", "l2"])

@@ -81,11 +81,43 @@ def test_heads_per_task_have_outputs_of_their_own() -> None:
         ("split-mnist", {"n_tasks": 3}, "tasks must be 2 or 5 for split-mnist, got 3"),
         ("permuted-mnist", {"n_tasks": 0}, "tasks must be a whole number >= 1, got 0"),
         ("permuted-mnist", {"heads": "many"}, "heads must be one of single, per-task, got 'many'"),
+        ("split-mnist", {"normalisation": "none"}, "normalisation must be one of data, symmetric, got 'none'"),
     ],
 )
 def test_bad_scenarios_are_refused(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         scenario(name, subset=True, **options)
+
+
+def test_pixels_are_normalised_by_the_data_or_symmetrically() -> None:
+    by_data, symmetric = (
+        scenario("split-mnist", subset=True, normalisation=name).tasks[1] for name in ("data", "symmetric")
+    )
+    pixels = by_data.train_x.to(torch.float64) / 255.0
+    torch.testing.assert_close(symmetric.images(by_data.train_x), (2.0 * pixels - 1.0).float(), atol=1e-6, rtol=0.0)
+    expected = ((pixels - by_data.mean) / by_data.std).float()
+    torch.testing.assert_close(by_data.images(by_data.train_x), expected, atol=1e-5, rtol=0.0)
+
+
+@pytest.mark.parametrize("last_batch", [False, True])
+def test_the_last_batch_is_left_out_or_smaller(last_batch: bool) -> None:
+    length = replace(PROTOCOL, epochs=1, batches=0, batch_size=48, last_batch=last_batch)
+    sizes = []
+
+    class Counting(get_method("plain")):  # type: ignore[misc]
+        def step(self, x: torch.Tensor, y: torch.Tensor, progress: float) -> float:
+            sizes.append(len(x))
+            return float(super().step(x, y, progress))
+
+    protocol.run(Counting, toy_scenario(1), length, seed=0)
+    n = len(toy_scenario(1).tasks[0].train_y)
+    assert n % 48
+    assert sizes == [48] * (n // 48) + [n % 48] * last_batch
+
+
+def test_a_last_batch_without_all_data_is_refused() -> None:
+    with pytest.raises(ValueError, match="last_batch needs an epoch over all data, batches = 0, got batches = 7"):
+        Protocol(batches=7, last_batch=True)
 
 
 def test_metrics_by_hand() -> None:
@@ -381,6 +413,12 @@ def test_two_jobs_give_the_numbers_of_one(tmp_path: Path, capsys: pytest.Capture
         tables.append((out / "benchmark-permuted-mnist.csv").read_text())
         capsys.readouterr()
     assert tables[0] == tables[1]
+
+
+def test_a_search_cannot_keep_more_than_a_method_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["search", "permuted-mnist", "--methods", "vcl,plain", "--keep", "9", "--subset", "--out"]
+    assert main([*arguments, str(tmp_path)]) == 2
+    assert capsys.readouterr().err.strip().endswith("keep must be at most 8, the number of settings of plain, got 9")
 
 
 def test_the_chosen_settings_are_the_best_of_the_search() -> None:

@@ -55,7 +55,7 @@ def _images(**what: Any) -> Scenario:
 _SHORT = Protocol(epochs=2, batches=2, batch_size=32, widths=(8,), test_images=100)
 
 
-@pytest.mark.parametrize("other", [{"permutation_seed": 1}, {"validation": True}])
+@pytest.mark.parametrize("other", [{"permutation_seed": 1}, {"validation": True}, {"normalisation": "symmetric"}])
 def test_other_permutations_and_another_split_are_refused(tmp_path: Path, other: dict[str, Any]) -> None:
     path = tmp_path / "run.checkpoint"
     _left(path, _images(), _SHORT)

@@ -132,6 +132,17 @@ def test_the_plane_of_a_second_task_names_its_alpha() -> None:
     assert figures.phase_diagram({**plane, "x": "alpha_1"}, n_tasks=2).axes[0].get_xlabel() == r"$\alpha_{1}$"
 
 
+def test_the_words_of_a_narrow_region_stand_below_each_other() -> None:
+    curves = [{"event": "fold", "x": [x, x], "y": [0.0, 1.0]} for x in (0.43, 0.57)]
+    regions = [{"label": "two solutions, unstable", "share": 0.2, "alpha": x, "overlap": 0.5} for x in (0.2, 0.5)]
+    box = [[0.0, 1.0], [0.0, 1.0]]
+    plane = {"x": "alpha", "y": "overlap", "box": box, "curves": curves, "cusps": [], "regions": regions}
+    (ax,) = figures.phase_diagram(plane).axes
+    assert [text.get_text() for text in ax.texts] == ["two solutions\nunstable", "two\nsolutions\nunstable"]
+    right = [line.get_window_extent().x0 for line in ax.lines]
+    assert right[0] < ax.texts[1].get_window_extent().x0 < ax.texts[1].get_window_extent().x1 < right[1]
+
+
 def test_fig2b_bounds_an_error_that_a_logarithm_cannot_show() -> None:
     limits = [
         {"kind": "limit", "alpha_1": a, "eps_1": e, "p_1_error": 0.004} for a, e in ((1.8, 0.1), (1.9, 0.0), (2.0, 0.0))

@@ -43,6 +43,8 @@ def run_point(
     seed: int,
     device: str,
     permutation_seed: int = 0,
+    normalisation: str = "data",
+    last_batch: bool = False,
     test_images: int = 0,
     curve: bool = True,
     look_back: int | None = None,
@@ -65,6 +67,7 @@ def run_point(
         subset=subset,
         permutation_seed=permutation_seed,
         validation=validation,
+        normalisation=normalisation,
     )
     length = Protocol(
         epochs=epochs,
@@ -73,6 +76,7 @@ def run_point(
         network=network,
         widths=tuple(widths),
         test_images=test_images,
+        last_batch=last_batch,
     )
     path = None
     if checkpoints is not None:

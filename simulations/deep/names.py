@@ -32,6 +32,7 @@ SCENARIOS: dict[str, ScenarioKind] = {
     "split-mnist": ScenarioKind(datasets=("mnist",), tasks=(2, 5), usual={"epochs": 3, "batches": 0, "network": "cnn"}),
 }
 HEADS = ("single", "per-task")
+NORMALISATIONS = ("data", "symmetric")
 NETWORKS = ("mlp", "cnn")
 # The protocol of a scenario that says nothing else.
 USUAL: dict[str, Any] = {"epochs": 5, "batches": 500, "network": "mlp"}

@@ -46,6 +46,7 @@ class Protocol:
     epochs : for each task. batches : of an epoch, drawn without replacement; 0 for all of the training set.
     network : "mlp" of the given hidden `widths`, or "cnn" (16 and 32 channels, 128 hidden units).
     test_images : how many of each task's test images, from the first on, are judged on; 0 for all.
+    last_batch : whether an epoch over all of the training set ends with what is left over, a smaller batch.
     """
 
     epochs: int = 5
@@ -54,12 +55,15 @@ class Protocol:
     network: str = "mlp"
     widths: tuple[int, ...] = (512, 512)
     test_images: int = 0
+    last_batch: bool = False
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
         check_count("batches", self.batches, low=0)
         check_count("batch_size", self.batch_size)
         check_count("test_images", self.test_images, low=0)
+        if self.last_batch and self.batches:
+            raise ValueError(f"last_batch needs an epoch over all data, batches = 0, got batches = {self.batches}")
         check_choice("network", self.network, NETWORKS)
         object.__setattr__(
             self, "widths", tuple(check_count("widths", width, high=MOST_UNITS) for width in self.widths)
@@ -71,7 +75,7 @@ class Protocol:
 
     def steps(self, n_patterns: int) -> int:
         """Batches of one epoch over `n_patterns` patterns."""
-        available = max(1, n_patterns // self.batch_size)
+        available = max(1, (n_patterns + self.last_batch * (self.batch_size - 1)) // self.batch_size)
         return available if self.batches == 0 else min(self.batches, available)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from statmech_cl.validation import check_choice, check_count
 
 from . import datasets
-from .names import HEADS, SCENARIOS
+from .names import HEADS, NORMALISATIONS, SCENARIOS
 from .networks import PIXELS
 
 _PERMUTATION = 3
@@ -30,7 +30,7 @@ class TaskData:
     """One task. Images (n, 784) uint8, labels (n,) int64 that are numbers of outputs.
 
     outputs : the outputs that this task's classes own. permutation : of the pixels, (784,), or None.
-    mean, std : of the training pixels in [0, 1]; images go in as (pixel - mean) / std.
+    mean, std : images go in as (pixel - mean) / std, pixels in [0, 1].
     outside : images of another data set, to see whether a network knows what it does not know; or None.
     """
 
@@ -90,6 +90,7 @@ def scenario(
     subset: bool = False,
     permutation_seed: int = 0,
     validation: bool = False,
+    normalisation: str = "data",
 ) -> Scenario:
     """The tasks of "permuted-mnist" (default 5), "mnist-fashion" (2) or "split-mnist" (2: digits 0-4, 5-9; or 5 pairs).
 
@@ -99,14 +100,16 @@ def scenario(
     data_dir, subset : see `datasets.load`.
     permutation_seed : of the pixel permutations; task 1 is not permuted. 0 where no pixels are permuted.
     validation : judge on a held-out sixth of the training set instead of the test set: for choosing hyper-parameters.
+    normalisation : "data", by mean and standard deviation of the training pixels, or "symmetric", to [-1, 1].
 
     Raises
     ------
-    ValueError : unknown name or heads, a number of tasks that the scenario does not have, a seed of permutations that
-        it has none of; `DatasetError`.
+    ValueError : unknown name, heads or normalisation, a number of tasks that the scenario does not have, a seed of
+        permutations that it has none of; `DatasetError`.
     """
     kind = SCENARIOS[check_choice("scenario", name, tuple(SCENARIOS))]
     check_choice("heads", heads, HEADS)
+    check_choice("normalisation", normalisation, NORMALISATIONS)
     n_tasks = check_count("tasks", kind.default_tasks if n_tasks is None else n_tasks)
     if kind.tasks and n_tasks not in kind.tasks:
         raise ValueError(f"tasks must be {' or '.join(map(str, kind.tasks))} for {name}, got {n_tasks}")
@@ -143,8 +146,8 @@ def scenario(
                 test_x=test_x,
                 test_y=test_y + offset if offset else test_y,
                 outputs=tuple(range(first + offset, first + offset + owned)),
-                mean=data.mean,
-                std=data.std,
+                mean=data.mean if normalisation == "data" else 0.5,
+                std=data.std if normalisation == "data" else 0.5,
                 permutation=permutation,
                 outside=outside,
             )

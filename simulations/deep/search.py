@@ -96,13 +96,16 @@ def search(
 
     Raises
     ------
-    ValueError : a method without a grid, or runs that would look at test images.
+    ValueError : a method without a grid or with fewer than `keep` settings, or runs that would look at test images.
     """
     check_count("keep", keep)
     if not shared["validation"]:
         raise ValueError("validation must be True for a search, got False")
     for name in methods:
         check_choice("methods", name, tuple(GRIDS))
+    fewest = min(methods, key=lambda name: len(GRIDS[name]))
+    if keep > len(GRIDS[fewest]):
+        raise ValueError(f"keep must be at most {len(GRIDS[fewest])}, the number of settings of {fewest}, got {keep}")
     how: dict[str, Any] = {"checkpoints": checkpoints, "data_dir": data_dir, "jobs": jobs}
     best: dict[str, list[tuple[float, dict[str, Any]]]] = {name: [] for name in methods}
     points = [{"method": name, "options": o, **shared, **short} for name in methods for o in GRIDS[name]]

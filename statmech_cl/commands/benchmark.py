@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from statmech_cl.simulations.deep.names import HEADS, MOST_TASKS, MOST_UNITS, NETWORKS, SCENARIOS, USUAL
+from statmech_cl.simulations.deep.names import (
+    HEADS,
+    MOST_TASKS,
+    MOST_UNITS,
+    NETWORKS,
+    NORMALISATIONS,
+    SCENARIOS,
+    USUAL,
+)
 
 from ..output import check_writable_folder, parted_table, to_csv, to_json, write_atomic
 from ..progress import bar
@@ -34,6 +42,14 @@ _MANY = 10  # tasks that still have a line each in a picture
 @click.option("--epochs", type=Count(), help="Epochs for each task; default 5 (3 for split-mnist).")
 @click.option("--batches", type=Count(low=0), help="Batches an epoch, 0 for all data; default 500 (0 for split-mnist).")
 @click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images in a batch.")
+@click.option("--last-batch", is_flag=True, help="End an epoch of all data with what is left over, a smaller batch.")
+@click.option(
+    "--normalisation",
+    type=Choice(NORMALISATIONS),
+    default="data",
+    show_default=True,
+    help="Of pixels: by their mean and standard deviation, or from [0, 1] to [-1, 1].",
+)
 @click.option("--heads", type=Choice(HEADS), default="single", show_default=True, help="Outputs.")
 @click.option("--network", type=Choice(NETWORKS), help="Network; default mlp (cnn for split-mnist).")
 @click.option("--widths", default="512,512", show_default=True, help="Hidden layers of the mlp.")
@@ -100,7 +116,8 @@ def command(
         for name, given in _overrides(names, settings).items()
     }
     validation = protocol["validation"]
-    same = {"n_tasks": tasks, "heads": protocol["heads"], "data_dir": data_dir, "subset": subset}
+    same: dict[str, Any] = {"n_tasks": tasks, "data_dir": data_dir, "subset": subset}
+    same |= {name: protocol[name] for name in ("heads", "normalisation")}
     probe = make_scenario(scenario, **same, validation=validation, permutation_seed=permutation_seed or 0)
     shared = {
         "scenario_name": scenario,

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ..bracket import root_between
-from .saddle import COARSE, DIFFERENCE, LARGEST_HATS
+from .saddle import COARSE, DIFFERENCE, LARGEST_HATS, Image, jacobian_of
 
 _COARSE_ERROR = 1e-4  # of y, above which the coarse rule gives no derivative
 _FIRST_STEP = 0.05
@@ -68,7 +68,7 @@ class Curve:
 
 
 def _derivative(family: Family, x: np.ndarray, refine: float) -> np.ndarray:
-    """d(y' - y)/dx, (size, size + 1), by one-sided differences unless the family has its own way."""
+    """d(y' - y)/dx, (size, size + 1), by one-sided differences unless the family, or the image, has its own way."""
     if isinstance(family, Differentiated):
         return family.derivative(x, refine)
     at = family(x[-1]).image(x[:-1], refine)
@@ -76,6 +76,9 @@ def _derivative(family: Family, x: np.ndarray, refine: float) -> np.ndarray:
         # At a solution this is the coarse rule's error: where it is large its derivative is noise.
         refine = 1.0
         at = family(x[-1]).image(x[:-1], refine)
+    if isinstance(at, Image) and at.response is not None:
+        along = (family(x[-1] + DIFFERENCE).image(x[:-1], refine).gap - at.gap) / DIFFERENCE
+        return np.column_stack([jacobian_of(family(x[-1]), at, refine), along])
     columns = []
     for e in DIFFERENCE * np.eye(x.size):
         columns.append((family(x[-1] + e[-1]).image(x[:-1] + e[:-1], refine).gap - at.gap) / DIFFERENCE)

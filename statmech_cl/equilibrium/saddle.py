@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .. import responses
 from ..bracket import root_between
 from ..channels import PLAIN, Channel
-from ..orders import Hats, Orders, SiteAverages, to_orders, to_unknowns
+from ..orders import Hats, Orders, PatternAverages, SiteAverages, to_orders, to_unknowns
 from ..problem import Task, refuse_replay
 from ..sites import Site, free_site
 from ..solution import ConvergenceError, Solution, Status
@@ -26,6 +27,7 @@ LARGEST_HATS = 1e9  # beyond, a stray iterate would ask for grids without end
 _ROUNDING = 4e-17  # of y' - y, per unit of the hats
 COARSE = 0.65  # the rule that brings the iterate close: good to about 1e-6 at a third of the cost
 _COARSE_TARGET = 1e-5
+_HOPELESS = 0.01  # y' - y of the coarse rule where it is stuck, that the full one does not mend
 _MAX_STEPS = 50
 _ATTEMPT_STEPS = 12
 _LONGEST_STEP = 2.0
@@ -59,7 +61,10 @@ _NOTHING = Replayed(np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 class Image(NamedTuple):
-    """One application of the raw map: where it came from, where it went, and what it met on the way."""
+    """One application of the raw map: where it came from, where it went, and what it met on the way.
+
+    response : d unknowns / d hats of the sites, where they told.
+    """
 
     y: np.ndarray
     gap: np.ndarray  # y' - y
@@ -70,6 +75,7 @@ class Image(NamedTuple):
     g_s: float
     replicon: float
     replayed: Replayed = _NOTHING
+    response: np.ndarray | None = None
 
     @property
     def settled(self) -> bool:
@@ -175,18 +181,30 @@ class Equations:
         """y with logit q_star for its first entry, prescribed or not."""
         return y if self.q_star is None else np.array([math.log(self.q_star / (1.0 - self.q_star)), y[1], y[2]])
 
-    def image(self, y: np.ndarray, refine: float = 1.0) -> Image:
+    def _passed(self, y: np.ndarray, refine: float) -> tuple[Orders, PatternAverages, Hats]:
+        """The order parameters at y, and what the patterns make of them."""
         before = self.orders(y)
         patterns = self.channel.averages(before, self.beta, refine)
         hats = Hats(*(self.alpha * hat for hat in patterns.hats))
         if self.q_star is not None:
             hats = hats._replace(q_star_hat=2.0 * math.sinh(float(y[0])))
+        return before, patterns, hats
+
+    def jacobian(self, at: Image, response: np.ndarray, refine: float) -> np.ndarray:
+        """d(y' - y)/dy: the sites' own response to the hats, and these by one-sided differences."""
+        columns = [np.subtract(self._passed(at.y + e, refine)[2], at.hats) for e in DIFFERENCE * np.eye(3)]
+        free = np.eye(3) if self.q_star is None else np.diag([0.0, 1.0, 1.0])
+        return response @ np.column_stack(columns) / DIFFERENCE - free
+
+    def image(self, y: np.ndarray, refine: float = 1.0) -> Image:
+        before, patterns, hats = self._passed(y, refine)
         if hats.q_hat < 0.0 or not hats.size < LARGEST_HATS:  # a step beyond alpha = 0 has no measure
             return Image(y, np.full(self.size, math.inf), before, before, hats, patterns.g_e, math.nan, math.nan)
         sites = self.site.averages(hats, refine)
         gap = to_unknowns(sites.orders) - self._free(y)
         replicon = self.alpha * patterns.bend * sites.spread
-        return Image(y, gap, before, sites.orders, hats, patterns.g_e, sites.g_s, replicon)
+        response = None if sites.moved is None else responses.of_sites(sites)
+        return Image(y, gap, before, sites.orders, hats, patterns.g_e, sites.g_s, replicon, response=response)
 
     def free_entropy(self, at: Image) -> float:
         """Phi = q_hat q / 2 - q_star_hat q_star - r_hat r + G_S + alpha G_E."""
@@ -203,10 +221,13 @@ def equations_of(task: Task) -> Equations:
 
 
 def jacobian_of(equations: System, at: Applied, refine: float) -> np.ndarray:
-    """d(y' - y)/dy by one-sided differences from `at`, an image under the rule `refine`, (size, size).
+    """d(y' - y)/dy from `at`, an image under the rule `refine`, (size, size): by one-sided differences, of the patterns
+    alone where the sites told their part.
 
     Its error slows the last steps and biases nothing.
     """
+    if isinstance(equations, Equations) and isinstance(at, Image) and at.response is not None:
+        return equations.jacobian(at, at.response, refine)
     step = equations.difference
     columns = [(equations.image(at.y + e, refine).gap - at.gap) / step for e in step * np.eye(equations.size)]
     return np.column_stack(columns)
@@ -227,8 +248,9 @@ def newton(equations: System, y: np.ndarray, *, polish: bool = False, jacobian: 
     if polish:
         return _newton(equations, y, jacobian, 1.0, 0.0, _MAX_STEPS)
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _MAX_STEPS)
-    jacobian = near.jacobian if near.converged else None
-    root = _newton(equations, near.image.y, jacobian, 1.0, 0.0, _MAX_STEPS - near.n_steps)
+    if not near.converged and largest(near.image.gap) > _HOPELESS:
+        return near
+    root = _newton(equations, near.image.y, _last(equations, near), 1.0, 0.0, _MAX_STEPS - near.n_steps)
     return Root(root.image, root.jacobian, near.n_steps + root.n_steps, root.converged)
 
 
@@ -237,7 +259,18 @@ def attempt(equations: System, y: np.ndarray, known: np.ndarray | None = None) -
     near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _ATTEMPT_STEPS)
     if not near.converged or (known is not None and np.abs(near.image.y - known).max() < 1e-3):
         return None
-    return _newton(equations, near.image.y, near.jacobian, 1.0, 0.0, _MAX_STEPS)
+    return _newton(equations, near.image.y, _last(equations, near), 1.0, 0.0, _MAX_STEPS)
+
+
+def _last(equations: System, near: Root) -> np.ndarray | None:
+    """The derivative where the coarse rule has converged."""
+    if not near.converged:
+        return None
+    return near.jacobian if _response(near.image) is None else jacobian_of(equations, near.image, COARSE)
+
+
+def _response(image: Applied) -> np.ndarray | None:
+    return image.response if isinstance(image, Image) else None
 
 
 def _solve_linear(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -260,15 +293,18 @@ def _arrived(image: Applied, target: float) -> bool:
 def _newton(
     equations: System, y: np.ndarray, jacobian: np.ndarray | None, refine: float, target: float, max_steps: int
 ) -> Root:
-    """Newton with a step bound and backtracking; between fresh Jacobians, Broyden's update while it contracts well."""
+    """Newton with a step bound and backtracking; between fresh Jacobians, Broyden's update while it contracts well.
+    Where an image brings its derivative along, every one is fresh."""
     here = equations.image(y, refine)
     used = np.eye(equations.size) if jacobian is None else jacobian
     n_steps = 0
     while _finite(here.gap) and not _arrived(here, target) and n_steps < max_steps and not here.at_edge:
-        fresh = jacobian is None
-        if jacobian is None:
+        fresh = jacobian is None or _response(here) is not None
+        if _response(here) is not None:
+            jacobian = jacobian_of(equations, here, refine)
+        elif fresh:
             jacobian = jacobian_of(equations, here if refine == COARSE else equations.image(here.y, COARSE), COARSE)
-        used = jacobian
+        used = np.asarray(jacobian)
         step = -_solve_linear(used, here.gap)
         there, step = _walk(equations, here, step, refine)
         n_steps += 1

@@ -37,6 +37,7 @@ from .local import (
     sign_nodes,
     window,
 )
+from .responses import add_node_responses
 from .sums import dot
 from .vector import exp
 
@@ -77,14 +78,19 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
 
 
 @njit
-def total_field(theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, far_tails, first, last):
+def total_field(theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, far_tails, half, first, last):
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
     theta : (n,); masses : (n, c), of which rows first to last count; starts : (g + 1,), shifts : (g,), the groups of
     columns. With `far_tails` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
+    With `half`, there are two columns, s = +1 and s = -1, the masses of theta and s include those of -theta and -s, and
+    one of each pair of fields b with s and -b with -s is enough.
     """
     sd = math.sqrt(q_hat)
     if scale == 0.0:
+        if half:
+            masses = masses.copy()
+            masses[:, 1] = 0.0
         return _field_alone(masses, starts, shifts, sd, a, refine, far_tails)
     spacing = 0.0
     for i in range(first, last - 1):
@@ -94,6 +100,10 @@ def total_field(theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, f
         # For each x a sum over theta_ref, which has to see <sign m> step over sqrt(kappa - 2 a) in b.
         width = math.sqrt(1.0 + max(kappa - 2.0 * a, 0.0)) / scale
         stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
+        if half:
+            first = theta.size // 2
+            masses = masses.copy()
+            masses[first] *= 0.5
         return _narrow_field(theta, masses, starts, shifts, scale, sd, first, last, stride)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
     reach = math.sqrt(2.0 * DROP * refine)
@@ -103,9 +113,13 @@ def total_field(theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, f
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
         high = max(high, reach * width)
+    if half:
+        low, high = 0.0, max(high, -low)
     drop = FAR_DROP if far_tails else DROP
     smooth = math.sqrt(q_hat + (BUMP * scale) ** 2)
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
+    if half:
+        jacobian[0] *= 0.5
     weights = np.empty((b.size, masses.shape[1]))
     for g in range(shifts.size):
         group = masses[:, starts[g] : starts[g + 1]]
@@ -171,17 +185,17 @@ def _narrow_field(theta, masses, starts, shifts, scale, sd, first, last, stride)
 
 
 @njit
-def field_averages(theta, masses, signs, shifts, scale, kappa, q_hat, q_star_hat, refine):
+def field_averages(theta, masses, signs, shifts, scale, kappa, q_hat, q_star_hat, half, refine, moved):
     """One entropic pass where the reference is a random field: as `entropic`, with means over theta_ref and the signs
     too, and then E s_k <m> and q - (E s_k <m>)^2 of the other teachers, (2, k).
 
     masses : (n, g), a group in each column; signs : (g, 1 + k), there of the task's own teacher and of k others;
-    shifts : (g,).
+    shifts : (g,). half : see `total_field`. moved : (N_RESPONSES,) to which `responses` adds, or (0,).
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
     b, weights = total_field(
-        theta, masses, np.arange(shifts.size + 1), shifts, scale, kappa, q_hat, a, refine, False, first, last
+        theta, masses, np.arange(shifts.size + 1), shifts, scale, kappa, q_hat, a, refine, False, half, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
@@ -204,6 +218,8 @@ def field_averages(theta, masses, signs, shifts, scale, kappa, q_hat, q_star_hat
             above[k], below[k] = add_node(
                 sums, agreeing[0, k], opposed[0, k], b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
             )
+            if moved.size > 0:
+                add_node_responses(moved, agreeing[0, k], opposed[0, k], above[k], below[k], scratch, j - i)
     q, fluctuation, uncertainty, g_s, spread, deficit, _ = sums
     perpendicular = _scatter(agreeing[0], opposed[0], above, below, deficit)
     others = np.empty((2, signs.shape[1] - 1))
@@ -231,7 +247,9 @@ def field_observables(theta, masses, starts, shifts, scale, kappa, q_hat, q_star
     then <m>, the share of m < 0 and that of m > 0, each (k,)."""
     a = q_star_hat - 0.5 * q_hat
     first, last = (0, theta.size) if far_tails else support(np.abs(masses).sum(axis=1))
-    b, weights = total_field(theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, far_tails, first, last)
+    b, weights = total_field(
+        theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, far_tails, False, first, last
+    )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
     half_m, half_base = sign_nodes(a, kappa, slope, refine)

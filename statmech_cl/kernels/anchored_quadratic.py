@@ -26,6 +26,7 @@ from .local import (
     log_z,
     window,
 )
+from .responses import add_block_responses, higher_gaps
 from .sums import sums
 from .vector import exp, log
 
@@ -174,10 +175,11 @@ def _places(masses, first, last, stride, curvature, centre, r_hat, q_hat, reach,
 
 
 @njit
-def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine):
+def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat, q_star_hat, refine, moved):
     """One entropic pass under a quadratic anchor: as `entropic`, with means over theta_ref and s too.
 
     reference : (n,) theta_ref, masses : (n, 2) the sites with s = +1 and s = -1, curvature, centre : (n,) c and mu.
+    moved : (N_RESPONSES,) to which `responses` adds, or (0,).
     """
     a = q_star_hat - 0.5 * q_hat
     everything = masses.sum(axis=1)
@@ -185,15 +187,16 @@ def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat
     stride, reach, x, jacobian, slope, root_c = _grids(reference, curvature, first, last, q_hat, r_hat, a, refine, DROP)
     nodes = local_nodes(a, kappa, root_c, slope, refine, 1.0)
     theta, m, shortfall, sech2, base = nodes
+    share = min(refine, 1.0)  # of the digits: a coarse rule leaves out more
     used, places, balances = _places(
-        everything, first, last, stride, curvature, centre, r_hat, q_hat, reach, x, jacobian, nodes, NEGLIGIBLE
+        everything, first, last, stride, curvature, centre, r_hat, q_hat, reach, x, jacobian, nodes, NEGLIGIBLE**share
     )
     weights = np.empty((used.size, m.size))
     tops = np.empty(used.size)
     tilt = np.empty(m.size)
-    rows = np.empty((4, m.size))
+    rows = np.empty((6, m.size))
     field_tilts = np.empty((TOGETHER, m.size))
-    table = np.empty((10, TOGETHER))
+    table = np.empty((12, TOGETHER))
     summed = np.zeros(N_SUMS)
     known_at = -math.inf
     k = 0
@@ -217,7 +220,7 @@ def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat
             if begin >= finish:
                 continue
             k1 = places[n, 1]
-            i, j, at = carried(weights[n, :k1], tilt[:k1], places[n, 0], DROP, rows[0, :k1])
+            i, j, at = carried(weights[n, :k1], tilt[:k1], places[n, 0], share * DROP, rows[0, :k1])
             places[n, 0] = i  # lighter nodes further left stay so at all larger fields
             near = shortfall[at]
             side = 1.0 if m[at] >= 0.0 else -1.0
@@ -227,11 +230,19 @@ def quadratic_averages(reference, masses, curvature, centre, kappa, q_hat, r_hat
                 _, z, e, g, gg = sums(field_tilts[field - k, i:j], (own, edge, gaps, squares))
                 table[0, field - begin], table[1, field - begin] = z, e
                 table[2, field - begin], table[3, field - begin] = g, gg
+            if moved.size > 0:
+                third, fourth = rows[4, i:j], rows[5, i:j]
+                higher_gaps(squares, m[i:j], shortfall[i:j], m[at], near, side, third, fourth)
+                for field in range(begin, finish):
+                    tilted = field_tilts[field - k, i:j]
+                    _, table[10, field - begin], table[11, field - begin] = sums(tilted, (third, fourth))
             size = finish - begin
             for row, s in ((4, 1.0), (5, -1.0)):
                 weight = stride * masses[used[n], row - 4]
                 shift = balances[n] - s * r_hat
                 _densities(x[begin:finish], jacobian[begin:finish], shift, q_hat, weight, table[row, :size])
+            if moved.size > 0:
+                add_block_responses(moved, table, size, near, side)
             add_fields(summed, table, size, tops[n] + abs(middle - known_at), m[at], near, side)
         k = end
     q, fluctuation, uncertainty, g_s, spread, deficit, squared = summed
