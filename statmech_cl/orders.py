@@ -56,14 +56,14 @@ class PatternAverages(NamedTuple):
 
 
 class SiteAverages(NamedTuple):
-    """One pass over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; where patterns of
-    task 1 may be replayed, E<m> and q - (E<m>)^2 besides. Sites behind a reference, under a coarse rule, add what
-    `responses` needs for derivatives in the hats."""
+    """One pass over the sites: the order parameters, G_S, and Int (<m^2> - <m>^2)^2 of the replicon; of the k teachers
+    whose patterns are replayed E s_k <m> and q - (E s_k <m>)^2 besides, (2, k). Sites behind a reference may add
+    what `responses` needs for derivatives in the hats."""
 
     orders: Orders
     g_s: float
     spread: float
-    first: tuple[float, float] | None = None
+    others: np.ndarray = np.zeros((2, 0))
     moved: np.ndarray | None = None
 
 

@@ -39,8 +39,8 @@ class Task:
     memory : the reference enters the anchor as memory * theta_ref, 0 <= memory <= 1.
     channel : the network and its teacher's labels: Perceptron(), as in E above, or Perceptron(flips=0.1), whose labels
         are flipped with probability 0.1.
-    replay : {1: 0.5} mixes 0.5 N fresh patterns of task 1 in while a later task of a chain is learned (docs/replay.md).
-        Kept as pairs (task, patterns per weight), entries of 0 left out.
+    replay : {1: 0.5, 2: 0.25} mixes 0.5 N fresh patterns of task 1 and 0.25 N of task 2 in while a later task of a
+        chain is learned (docs/replay.md). Kept as pairs (task, patterns per weight), entries of 0 left out.
 
     Raises
     ------
@@ -140,7 +140,8 @@ class Chain:
 
     Raises
     ------
-    ValueError : an overlap outside [-1, 1], a negative probability, probabilities not summing to 1, unequal lengths.
+    ValueError : an overlap outside [-1, 1], a negative probability, probabilities not summing to 1, unequal lengths,
+        replay of a task that is no earlier one.
     """
 
     tasks: tuple[Task, ...]
@@ -155,8 +156,8 @@ class Chain:
             raise ValueError(f"tasks must be a non-empty sequence of Task, got {self.tasks!r}")
         for t, task in enumerate(tasks, start=1):
             told = dict(task.replay)
-            if told and (t == 1 or list(told) != [1]):
-                raise ValueError(f"replay must be of task 1 in a later task, got {told!r} in task {t}")
+            if any(k >= t for k in told):
+                raise ValueError(f"replay must be of earlier tasks, got {told!r} in task {t}")
         later = len(tasks) - 1
         if self.law is not None and self.overlaps is not None:
             raise ValueError("law and overlaps exclude each other; give one of them")

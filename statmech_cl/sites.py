@@ -8,6 +8,7 @@ A site answers with the averages that close the equations, and, for a chain, wit
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -24,7 +25,7 @@ from .kernels.steps import flipped_steps, local_functions
 from .orders import Hats, Orders, SiteAverages
 from .problem import Task
 
-_SIGNS = np.array([1.0, -1.0])
+OWN_SIGNS = np.array([[1.0], [-1.0]])  # of the task's own teacher: the kinds of sites where nothing is replayed
 _PER_WIDTH = 0.6  # the step from one reference to the next, in widths of the Gaussian that smooths them
 _RARE = 1e-9  # a share of signs below it is computed again, with all of its Gaussian's tails
 
@@ -87,7 +88,7 @@ class FreeSite(_OnInterval):
         return flipped(*hats, self.kappa, refine)
 
 
-def site_averages(swept: tuple[float, ...], constant: float, moved: np.ndarray | None = None) -> SiteAverages:
+def site_averages(swept: Iterable[float], constant: float, moved: np.ndarray | None = None) -> SiteAverages:
     """A kernel's pass (q, r, q_star - q, 1 - q_star, q - r^2, G_S, spread) by name; `constant` is added to G_S."""
     *orders, g_s, spread = swept
     return SiteAverages(
@@ -102,69 +103,76 @@ def room_for_responses(wanted: bool) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class FieldSite(_OnInterval):
-    """A site whose reference is a random external field: anchor "kl", or none at all (scale = 0)."""
+    """A site whose reference is a random external field: anchor "kl", or none at all (scale = 0).
+
+    Sites fall into groups by the signs of the teachers that the task sees: its own, and those whose patterns it
+    replays. On a site of signs s, s_1, ..., s_k the field is shifted by r_hat s + r_hat_1 s_1 + ... + r_hat_k s_k.
+    """
 
     theta: np.ndarray
-    masses: np.ndarray  # (n, 2): s = +1, s = -1
+    masses: np.ndarray  # (n, g): a group in each column
     scale: float
     kappa: float
     constant: float  # what prior and anchor add to G_S apart from the local integral
-    offset: float = 0.0  # of the field: what replayed patterns of task 1 add
+    signs: np.ndarray = field(default_factory=lambda: OWN_SIGNS)  # (g, 1 + k)
+    replayed: tuple[float, ...] = ()  # (k,): r_hat_1 ... r_hat_k
     pairs: np.ndarray | None = None  # (n, 2): `paired` masses, where -theta and -s mirror theta and s
 
     def sources(self, sd: float, refine: float) -> tuple[np.ndarray, np.ndarray, float] | None:
         if self.scale == 0.0:
-            return np.full(1, self.offset), self.masses.sum(axis=0)[None], self.constant
+            return np.zeros(1), self.masses.sum(axis=0)[None], self.constant
         used = np.flatnonzero(self.masses.sum(axis=1) > NEGLIGIBLE)
         theta, masses = self.theta[used[0] : used[-1] + 1], self.masses[used[0] : used[-1] + 1]
         stride = int(min(_PER_WIDTH * sd / (self.scale * float(np.diff(theta).max()) * refine), FINE))
         if stride < 1:
             return None
-        return self.scale * theta[::stride] + self.offset, stride * masses[::stride], self.constant
+        return self.scale * theta[::stride], stride * masses[::stride], self.constant
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
-        moved = room_for_responses(refine < 1.0)
+        moved = room_for_responses(refine < 1.0 and not self.replayed)
         half = self.pairs is not None
         masses = self.pairs if half else self.masses
-        swept = field_averages(self.theta, masses, self.scale, self.kappa, *hats, self.offset, half, refine, moved)
-        return site_averages(swept[:7], self.constant, moved)._replace(first=swept[7:])
+        *swept, others = field_averages(
+            self.theta, masses, self.signs, self._shifts(hats), self.scale, self.kappa, hats.q_hat, hats.q_star_hat,
+            half, refine, moved,
+        )  # fmt: skip
+        return site_averages(swept, self.constant, moved)._replace(others=others)
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
-        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
-        sides = [np.flatnonzero(signs > 0.0), np.flatnonzero(signs < 0.0)]
-        order = np.argsort(np.concatenate(sides))
+        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c, 1 + k) as the site's."""
         tilted = masses * np.tanh(self.theta)[:, None]
-        above, below = (np.ascontiguousarray(np.hstack([masses[:, side], tilted[:, side]])) for side in sides)
-        b, *weights, mean, negative, positive = field_observables(
-            self.theta, above, below, self.scale, self.kappa, *hats, self.offset, refine, False
+        b, weights, mean, negative, positive = self._observables(
+            np.hstack([masses, tilted]), np.vstack([signs, signs]), hats, refine, False
         )
-        plain = np.hstack([weight[:, : side.size] for weight, side in zip(weights, sides, strict=True)])[:, order]
-        by_ref = np.hstack([weight[:, side.size :] for weight, side in zip(weights, sides, strict=True)])[:, order]
+        plain, by_ref = (np.ascontiguousarray(half) for half in np.hsplit(weights, 2))
         shares = np.array([negative @ plain, positive @ plain])
-        if shares.min() < _RARE:
-            shares = self._rare(masses, sides, order, hats, refine)
+        if shares.min() < _RARE:  # again, to their last digits
+            _, weights, _, negative, positive = self._observables(masses, signs, hats, refine, True)
+            shares = np.array([negative @ weights, positive @ weights])
         a = hats[2] - 0.5 * hats[0]
         theta, after = next_density(b, plain, a, self.kappa, refine) if density else (self.theta, masses)
         return After(shares[0], shares[1], mean @ by_ref, theta, after)
 
-    def _rare(
-        self,
-        masses: np.ndarray,
-        sides: list[np.ndarray],
-        order: np.ndarray,
-        hats: Hats,
-        refine: float,
-    ) -> np.ndarray:
-        """The shares of m < 0 and of m > 0 in each column, (2, c), to their last digits."""
-        above, below = (np.ascontiguousarray(masses[:, side]) for side in sides)
-        _, *weights, _, negative, positive = field_observables(
-            self.theta, above, below, self.scale, self.kappa, *hats, self.offset, refine, True
-        )
-        plain = np.hstack(weights)[:, order]
-        return np.array([negative @ plain, positive @ plain])
+    def _observables(
+        self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, far_tails: bool
+    ) -> tuple[np.ndarray, ...]:
+        """`field_observables` of any columns of sites: masses (n, c), signs (c, 1 + k)."""
+        known = {tuple(row): g for g, row in enumerate(self.signs.tolist())}
+        groups = np.array([known[tuple(row)] for row in signs.tolist()])
+        order = np.argsort(groups, kind="stable")
+        starts = np.searchsorted(groups[order], np.arange(len(known) + 1))
+        b, weights, *observed = field_observables(
+            self.theta, np.ascontiguousarray(masses[:, order]), starts, self._shifts(hats), self.scale, self.kappa,
+            hats.q_hat, hats.q_star_hat, refine, far_tails,
+        )  # fmt: skip
+        return b, weights[:, np.argsort(order)], *observed
+
+    def _shifts(self, hats: Hats) -> np.ndarray:
+        """(g,): the mean field of each group apart from the reference's."""
+        return self.signs @ np.array([hats.r_hat, *self.replayed])
 
     def flipped(self, hats: Hats, refine: float) -> float:
-        return self.after(self.masses, _SIGNS, hats, refine, False).flipped()
+        return self.after(self.masses, self.signs, hats, refine, False).flipped(self.signs[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +211,7 @@ class QuadraticSite:
         return site_averages(swept, self.constant, moved)
 
     def after(self, masses: np.ndarray, signs: np.ndarray, hats: Hats, refine: float, density: bool) -> After:
-        """What the task leaves behind on each column of sites: masses : (n, c), signs : (c,) of this task's teacher."""
+        """What the task leaves behind on each column of sites: masses (n, c), signs (c, 1) of this task's teacher."""
         of_site = self._observables(hats, refine, False)
         shares = self._means(of_site, masses, signs)
         if shares[:2].min() < _RARE:
@@ -213,7 +221,7 @@ class QuadraticSite:
         if density:
             pieces: dict[int, np.ndarray] = {}
             for s in (1.0, -1.0):
-                columns = np.flatnonzero(signs == s)
+                columns = np.flatnonzero(signs[:, 0] == s)
                 if columns.size == 0:
                     continue
                 theta, piece = quadratic_density(
@@ -221,7 +229,7 @@ class QuadraticSite:
                     *hats, refine,
                 )  # fmt: skip
                 pieces.update(zip(columns, piece.T, strict=True))
-            after = np.column_stack([pieces[c] for c in range(signs.size)])
+            after = np.column_stack([pieces[c] for c in range(len(signs))])
         return After(shares[0], shares[1], overlap, theta, after)
 
     def _observables(self, hats: Hats, refine: float, far_tails: bool) -> np.ndarray:
@@ -241,11 +249,11 @@ class QuadraticSite:
 
     def _means(self, of_site: np.ndarray, masses: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """(3, c): means over the references of each column."""
-        sides = np.where(signs > 0.0, 0, 1)
+        sides = np.where(signs[:, 0] > 0.0, 0, 1)
         return np.array([[row[side] @ masses[:, c] for c, side in enumerate(sides)] for row in of_site])
 
     def flipped(self, hats: Hats, refine: float) -> float:
-        return self.after(self.masses, _SIGNS, hats, refine, False).flipped()
+        return self.after(self.masses, OWN_SIGNS, hats, refine, False).flipped(OWN_SIGNS[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,9 +267,9 @@ class After:
     theta: np.ndarray
     masses: np.ndarray
 
-    def flipped(self) -> float:
-        """The mass of s m < 0, of two columns with s = +1 and s = -1."""
-        return float(self.negative[0] + self.positive[1])
+    def flipped(self, signs: np.ndarray) -> float:
+        """The mass of s m < 0 : signs (c,) of the columns."""
+        return float(np.where(signs > 0.0, self.negative, self.positive).sum())
 
 
 AnchoredSite = FieldSite | QuadraticSite
@@ -277,21 +285,22 @@ def free_site(task: Task) -> FreeSite:
     return FreeSite(prior_strength(task))
 
 
-def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray) -> AnchoredSite:
-    """The site of a later task, whose reference has `masses : (n, 2)` at `theta`, for s = +1 and s = -1."""
+def anchored_site(task: Task, theta: np.ndarray, masses: np.ndarray, signs: np.ndarray = OWN_SIGNS) -> AnchoredSite:
+    """The site of a later task, whose reference has `masses : (n, g)` at `theta`, on sites of the signs (g, 1 + k)."""
     anchor = anchors.get(task.anchor)
     prior = prior_strength(task)
     constant = -prior * math.log(2.0)
     strength = task.beta * task.gamma
-    # Replayed patterns draw every site towards the teacher of task 1: nothing is mirrored then.
-    pairs = paired(masses) if mirrored(theta) and not task.replay else None
+    replayed = (0.0,) * (signs.shape[1] - 1)
+    # Replay draws sites towards further teachers: -theta and -s do not mirror theta and s then.
+    pairs = paired(masses) if mirrored(theta) and not replayed else None
     if not anchor.acts or strength == 0.0:
-        return FieldSite(theta, masses, 0.0, prior, constant, pairs=pairs)
+        return FieldSite(theta, masses, 0.0, prior, constant, signs, replayed, pairs)
     centre = task.memory * theta
     if anchor.curvature is None:
         strength *= anchor.kl
         constant -= strength * float(masses.sum(axis=1) @ log_2cosh(centre))
-        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant, pairs=pairs)
+        return FieldSite(theta, masses, strength * task.memory, prior + strength, constant, signs, replayed, pairs)
     return QuadraticSite(theta, masses, strength * anchor.curvature(centre), centre, prior, constant)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class Solution:
     residual : largest change of q, r, q_star under one application of the raw map.
     quadrature_error : estimated error of q, r, q_star and eps_g from a rule with half the steps and wider windows.
     n_steps : Newton steps spent.
-    r_1, r_hat_1 : with replay, E s_1 <m> and its conjugate; None without.
+    r_of, r_hat_of : by the number of each task that is replayed, E s_k <m> and its conjugate; empty without replay.
     """
 
     task: Task
@@ -67,8 +67,8 @@ class Solution:
     saddle: bool = False
     coexisting: int | None = None
     thermodynamic: bool | None = None
-    r_1: float | None = None
-    r_hat_1: float | None = None
+    r_of: dict[int, float] = field(default_factory=dict, hash=False)
+    r_hat_of: dict[int, float] = field(default_factory=dict, hash=False)
 
     @property
     def replica_stable(self) -> bool:
@@ -91,8 +91,10 @@ class Solution:
         """Plain numbers under the Python names, the task's parameters first: what JSON and CSV carry."""
         row: dict[str, Any] = {"alpha": self.task.alpha, "beta": self.task.beta, "prior": self.task.prior}
         for f in fields(self):
-            if f.name != "task" and not (f.name in ("r_1", "r_hat_1") and self.r_1 is None):
+            if f.name not in ("task", "r_of", "r_hat_of"):
                 row[f.name] = getattr(self, f.name)
+        for task in self.r_of:
+            row |= {f"r_{task}": self.r_of[task], f"r_hat_{task}": self.r_hat_of[task]}
         row["status"] = str(self.status)
         row["replica_stable"] = self.replica_stable
         row["stable"] = self.stable

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from statmech_cl import Chain, Perceptron, Task, Tree, cli, solve
+from statmech_cl.sweep import sweep
 
 torch = pytest.importorskip("torch")
 
@@ -99,12 +102,40 @@ def test_words_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "amounts"),
+    [
+        ("--replay 1=0.5,2=0.25", [{"1": 0.5}, {"1": 0.5, "2": 0.25}]),  # once: each task takes what is of earlier ones
+        ("--replay 2=0.25", [None, {"2": 0.25}]),
+        ("--replay none --replay 2=0.25", [None, {"2": 0.25}]),
+        ("--replay 1=0.5 --replay 1=0.25,2=1", [{"1": 0.5}, {"1": 0.25, "2": 1.0}]),
+    ],
+)
+def test_words_for_three_tasks(words: str, amounts: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*f"chain --alpha 0.5 --alpha 0.5 --alpha 0.5 --gamma 0.3 {words} --json".split()]) == 0
+    tasks = json.loads(capsys.readouterr().out)["tasks"]
+    assert [task.get("replay") for task in tasks[1:]] == amounts
+
+
+def test_a_file_and_a_sweep_know_replay_of_any_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = "[[tasks]]\nalpha = 0.5\n" * 2 + "[[tasks]]\nalpha = 0.5\ngamma = 0.3\nreplay = {1 = 0.5, 2 = 0.25}\n"
+    (tmp_path / "chain.toml").write_text(f"overlaps = 0.3\n{tasks}")
+    assert cli.main(["chain", "--file", str(tmp_path / "chain.toml"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    chain = Chain((Task(alpha=0.5), Task(alpha=0.5), Task(alpha=0.5, gamma=0.3)), overlaps=0.3)
+    swept = sweep(chain, {"replay_3": [{1: 0.5, 2: 0.25}, {2: 0.25}]}, executor=ThreadPoolExecutor(1), quiet=True)
+    first, second = swept["eps_g_after_3_on_1"]
+    assert first == pytest.approx(told["eps_g"][2][0], abs=1e-12) and first < second - 0.01
+
+
+@pytest.mark.parametrize(
     ("words", "line"),
     [
         ("--alpha 1 --alpha 1 --replay 0.5", "replay must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none, got '0.5"),
         ("--alpha 1 --alpha 1 --replay 1=x", "replay must be task=alpha such as 1=0.5, 1=0.5,2=0.25 or none, got '1=x"),
         ("--alpha 1 --alpha 1 --replay 1=-1", "replay[1] must be a finite number in [0, inf), got -1.0"),
-        ("--alpha 1 --alpha 1 --replay 2=1", "replay must be of task 1"),
+        ("--alpha 1 --alpha 1 --replay 2=1", "replay must be of earlier tasks, got {2: 1.0} in task 2"),
+        ("--alpha 1 --alpha 1 --alpha 1 --replay 3=1", "replay must be of earlier tasks, got {3: 1.0} in task 3"),
+        ("--alpha 1 --alpha 1 --alpha 1 --replay 2=1 --replay 1=1", "earlier tasks, got {2: 1.0} in task 2"),
         ("--alpha 1 --alpha 1 --replay 1=1,1=2", "replay must name each task once, got '1=1,1=2'"),
         ("--alpha 1 --alpha 1 --replay 1=1 --anchor ewc", "anchor must be kl or none with replay, got 'ewc'"),
     ],

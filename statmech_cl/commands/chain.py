@@ -65,16 +65,17 @@ def command(
     """Solve a chain of tasks and its forgetting matrix, tasks counted from 1.
 
     --overlap, --gamma, --anchor, --memory and --replay are given once, or once for each task after the first. --beta is
-    given once, once for each task after the first (the first then takes 20), or once for each task. --replay 1=0.5 has
-    0.5 N fresh patterns of task 1 learned beside a task's own; none is for a task without. A range or list in one
-    of the other arguments sweeps it. Ctrl-C writes the finished points; with --store the same command again solves only
-    what is missing.
+    given once, once for each task after the first (the first then takes 20), or once for each task. --replay 1=0.5,2=1
+    has 0.5 N fresh patterns of task 1 and N of task 2 learned beside a task's own (given once: of those that are
+    earlier); none is for a task without. A range or list in one of the other arguments sweeps it. Ctrl-C writes the
+    finished points; with --store the same command again solves only what is missing.
 
     \b
     Example:
       statmech-cl chain --alpha 2 --alpha 1 --gamma 1 --overlap 0.5 --anchor kl
       statmech-cl chain --alpha 2 --alpha 0.5:3:0.5 --gamma 0.1 --csv
       statmech-cl chain --alpha 2 --alpha 1 --gamma 0.3 --overlap 0.3 --replay 1=0.5
+      statmech-cl chain --alpha 1 --alpha 1 --alpha 1 --overlap 0.3 --replay none --replay 2=0.5
       statmech-cl chain --file chain.toml --json
     where chain.toml holds
       overlaps = [0.0, 0.5]

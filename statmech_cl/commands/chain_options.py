@@ -30,7 +30,7 @@ _OPTIONS: dict[str, tuple[click.ParamType, str]] = {
     "anchor": (Choice(anchors.names()), "Anchor to the task before; default kl."),
     "memory": (Numbers(low=0.0, high=1.0), "What the anchor keeps; default 1."),
     "prior": (Choice(PRIORS), "Prior: once, or once for each task; default none."),
-    "replay": (Replay(), "Earlier patterns learned again, 1=0.5; default none."),
+    "replay": (Replay(), "Of earlier tasks, 1=0.5 or 1=0.5,2=1; default none."),
 }
 
 
@@ -73,8 +73,18 @@ def columns(given: Mapping[str, tuple[Any, ...]], *, alone: str) -> dict[str, li
                 raise ValueError(f"{name} must not be given where the anchor is none, got {_said(given[name])}")
     columns["alpha"] = list(given["alpha"])
     if "replay" in columns:
-        columns["replay"] = [dict(pairs) if t > 0 else {} for t, pairs in enumerate(columns["replay"])]
+        columns["replay"] = _replayed(columns["replay"], once=len(given["replay"]) == 1)
     return columns
+
+
+def _replayed(pairs: list[Any], *, once: bool) -> list[dict[int, float]]:
+    """What each task replays. Said once it is for all later tasks: each takes what is of tasks before it, and the last
+    one all, so that a task that is never an earlier one is refused."""
+    last = len(pairs) - 1
+    return [
+        {k: amount for k, amount in told if t == last or not once or k <= t} if t > 0 else {}
+        for t, told in enumerate(pairs)
+    ]
 
 
 def _said(values: tuple[Any, ...]) -> str:

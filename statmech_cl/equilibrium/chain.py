@@ -22,7 +22,7 @@ from ..kernels.anchored_field import next_density
 from ..kernels.grids import field_nodes
 from ..orders import Hats
 from ..problem import Chain, Task
-from ..sites import AnchoredSite, FieldSite, anchored_site, prior_strength
+from ..sites import AnchoredSite, anchored_site, prior_strength
 from ..solution import BRANCHES, ChainSolution, Solution, Status
 from ..validation import check_choice
 from .continuation import first_node, follow
@@ -134,22 +134,25 @@ class Walk:
     def site(self, t: int, task: Task) -> AnchoredSite:
         """The site of task t (counted from 0) given the reference reached before it."""
         signs, weights = self._patterns(t)
-        columns, sides = self._columns(signs)
-        masses = np.zeros((self.reference.theta.size, 2))
-        for weight, column, side in zip(weights, columns, sides, strict=True):
-            masses[:, side] += weight * self.reference.masses[:, column]
-        return anchored_site(task, self.reference.theta, masses)
+        seen = signs[:, self._seen(t, task)].tolist()
+        # Both signs of the task's own teacher, for each pattern of the others.
+        groups = [[s, *others] for others in sorted({tuple(row[1:]) for row in seen}, reverse=True) for s in (1, -1)]
+        masses = np.zeros((self.reference.theta.size, len(groups)))
+        for weight, column, row in zip(weights, self._columns(signs), seen, strict=True):
+            masses[:, groups.index(row)] += weight * self.reference.masses[:, column]
+        return anchored_site(task, self.reference.theta, masses, np.array(groups, dtype=float))
 
     def equations(self, t: int, task: Task) -> Equations:
         site = self.site(t, task)
         if not task.replay:
             return Equations(task.alpha, task.beta, site, task.q_star, task.channel)
-        (replayed,) = dict(task.replay).values()  # Chain allows that of task 1 alone
-        overlap = float(self.chain.weights @ self.chain.signs[:, t])
-        first = self.chain.tasks[0].channel
+        amounts = dict(task.replay)
+        signs = self.chain.signs[:, self._seen(t, task)].astype(float)
         return ReplayEquations(
-            task.alpha, task.beta, site, None, task.channel, replayed=replayed, first=first, overlap=overlap
-        )
+            task.alpha, task.beta, site, None, task.channel,
+            replayed=tuple(amounts.values()), channels=tuple(self.chain.tasks[k - 1].channel for k in amounts),
+            overlaps=signs.T @ (self.chain.weights[:, None] * signs),
+        )  # fmt: skip
 
     def step(self, t: int, branch: str, on_failure: str) -> list[Walk]:
         """Solve task t and go on from each solution that `branch` selects."""
@@ -174,21 +177,23 @@ class Walk:
         weights = np.bincount(inverse.ravel(), weights=self.chain.weights)
         return signs, weights
 
-    def _columns(self, signs: np.ndarray) -> tuple[list[int], list[int]]:
-        """For each pattern the reference's column, and 0 or 1 for the last sign + or -."""
+    def _columns(self, signs: np.ndarray) -> list[int]:
+        """For each pattern the reference's column."""
         known = {tuple(row): i for i, row in enumerate(self.reference.signs)}
-        return [known[tuple(row[:-1])] for row in signs], [0 if row[-1] > 0 else 1 for row in signs]
+        return [known[tuple(row[:-1])] for row in signs]
+
+    def _seen(self, t: int, task: Task) -> list[int]:
+        """The teachers that task t sees, counted from 0: its own, then those that are replayed."""
+        return [t, *(k - 1 for k in dict(task.replay))]
 
     def go_on(self, t: int, site: Any, solution: Solution) -> Walk:
         signs, weights = self._patterns(t)
-        columns, _ = self._columns(signs)
         hats = Hats(solution.q_hat, solution.r_hat, solution.q_star_hat)
-        if solution.r_hat_1 is not None:
-            assert isinstance(site, FieldSite)
-            site = replace(site, offset=solution.r_hat_1)
+        if solution.r_hat_of:
+            site = replace(site, replayed=tuple(solution.r_hat_of.values()))
         last = t == len(self.chain.tasks) - 1
-        masses = np.ascontiguousarray(self.reference.masses[:, columns])
-        after = site.after(masses, signs[:, -1].astype(float), hats, 1.0, not last)
+        masses = np.ascontiguousarray(self.reference.masses[:, self._columns(signs)])
+        after = site.after(masses, signs[:, self._seen(t, solution.task)].astype(float), hats, 1.0, not last)
         total = masses.sum(axis=0)
         shares = np.column_stack([after.negative, after.positive]) / total[:, None]
         wrong = {tuple(row): pair for row, pair in zip(signs, shares, strict=True)}

@@ -52,11 +52,15 @@ def _norm(vector: np.ndarray) -> float:
 
 
 class Replayed(NamedTuple):
-    """r_1 before and after one application of the map, and its conjugate, of a task with replay."""
+    """The overlaps r_k with the teachers that are replayed, before and after one application of the map, and their
+    conjugates, each (k,)."""
 
-    before: float
-    after: float
-    r_hat: float
+    before: np.ndarray
+    after: np.ndarray
+    r_hat: np.ndarray
+
+
+_NOTHING = Replayed(np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 class Image(NamedTuple):
@@ -73,7 +77,7 @@ class Image(NamedTuple):
     g_e: float
     g_s: float
     replicon: float
-    replayed: Replayed | None = None
+    replayed: Replayed = _NOTHING
     response: np.ndarray | None = None
 
     @property
@@ -84,9 +88,9 @@ class Image(NamedTuple):
 
     @property
     def residual(self) -> float:
-        """Largest change of q, r, q_star (and of r_1 with replay) under the raw map."""
-        change = self.after.distance(self.before)
-        return change if self.replayed is None else max(change, abs(self.replayed.after - self.replayed.before))
+        """Largest change of q, r, q_star (and of every r_k with replay) under the raw map."""
+        moved = self.replayed.after - self.replayed.before
+        return max([self.after.distance(self.before), *(abs(change) for change in moved.tolist())])
 
     @property
     def at_edge(self) -> bool:
@@ -386,9 +390,14 @@ def read(task: Task, equations: Equations, image: Image, refine: float = 1.0) ->
         quadrature_error=math.nan,
         status=Status.NOT_CONVERGED,
         n_steps=0,
-        r_1=None if image.replayed is None else image.replayed.before,
-        r_hat_1=None if image.replayed is None else image.replayed.r_hat,
+        r_of=by_task(task, image.replayed.before),
+        r_hat_of=by_task(task, image.replayed.r_hat),
     )
+
+
+def by_task(task: Task, values: np.ndarray) -> dict[int, float]:
+    """One value for each task that is replayed, by its number."""
+    return dict(zip(dict(task.replay), values.tolist(), strict=True))
 
 
 def low_start(equations: Equations) -> np.ndarray:

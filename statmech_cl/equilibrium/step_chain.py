@@ -161,7 +161,7 @@ class _StepAfter:
     solution: StepSolution
 
     def after(self, masses: np.ndarray, signs: np.ndarray, _hats: Any, refine: float, density: bool) -> After:
-        """As `FieldSite.after`: masses (n, c) of the columns of sites, signs (c,) of this task's teacher there."""
+        """As `FieldSite.after`: masses (n, c) of the columns of sites, signs (c, 1) of this task's teacher there."""
         task, site = self.solution.task, self.site
         assert isinstance(task.channel, StepChannel)
         image = _image_of(StepEquations(task.alpha, task.beta, site, task.channel, 1), self.solution)
@@ -170,11 +170,11 @@ class _StepAfter:
         columns = np.hstack([masses, masses * np.maximum(tilt, 0.0), masses * np.maximum(-tilt, 0.0)])
         sources = replace(site, masses=columns).sources(math.sqrt(hats.q_hat), refine)
         assert sources is not None  # as in the image: the columns lie where the site's masses do
-        means = sources[0] + hats.r_hat * np.tile(signs, 3)[:, None]
+        means = sources[0] + hats.r_hat * np.tile(signs, (3, 1))
         begun = smeared(b, image.jacobian, means, sources[1].T, hats.q_hat)
         g, mean, slope, _, _ = site.local(b, hats.curvature, refine)
         _, _, top, _, _, _ = climb(b, image.jacobian, g, mean, slope, xs, hats.steps, begun)
-        count = signs.size
+        count = len(signs)
         nothing = np.zeros(b.size)
         negative = [site.flipped_at(b, np.stack([row, nothing]), hats.curvature, refine) for row in top[:count]]
         positive = [site.flipped_at(b, np.stack([nothing, row]), hats.curvature, refine) for row in top[:count]]

@@ -7,12 +7,13 @@ anchor
 
 so that the reference is a random external field, and all that matters is a function of the total field
 
-    b = sqrt(q_hat) x + r_hat s + offset + scale theta_ref,    scale = beta gamma memory,
+    b = sqrt(q_hat) x + shift + scale theta_ref,    scale = beta gamma memory,
 
-whose density is the reference's, smoothed by a Gaussian. The offset is what replayed patterns of task 1 add (s_1 = 1).
+whose density is the reference's, smoothed by a Gaussian. The shift is r_hat s, and r_hat_k s_k besides for each earlier
+task k whose patterns are replayed: it depends on the signs of the teachers that the task sees.
 
-A density of theta_ref is carried as masses on a fine grid of local nodes, one column for each group of sites; the sites
-of a column share the sign s of the task's teacher.
+A density of theta_ref is carried as masses on a fine grid of local nodes, one column for each kind of sites. Columns of
+one shift form a group: columns starts[g] to starts[g + 1] have shifts[g].
 """
 
 from __future__ import annotations
@@ -77,17 +78,20 @@ def _smoothed(b, jacobian, shift, theta, masses, scale, sd, drop, stride, first,
 
 
 @njit
-def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, half, first, last):
+def total_field(theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, far_tails, half, first, last):
     """Nodes of the total field b : (k,) and the weights (k, c) of each column, which sum to what its masses do.
 
-    theta : (n,); above, below : (n, c), columns of masses with s = +1 and with s = -1, of which rows first to last
-    count. With `far_tails` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
-    With `half`, the masses of theta and s include those of -theta and -s, and one of each pair of fields b with s and
-    -b with -s is enough.
+    theta : (n,); masses : (n, c), of which rows first to last count; starts : (g + 1,), shifts : (g,), the groups of
+    columns. With `far_tails` the Gaussian's tails are kept much further down, so that the rarest of signs is seen.
+    With `half`, there are two columns, s = +1 and s = -1, the masses of theta and s include those of -theta and -s, and
+    one of each pair of fields b with s and -b with -s is enough.
     """
     sd = math.sqrt(q_hat)
     if scale == 0.0:
-        return _field_alone(above, np.zeros_like(below) if half else below, sd, r_hat, offset, a, refine, far_tails)
+        if half:
+            masses = masses.copy()
+            masses[:, 1] = 0.0
+        return _field_alone(masses, starts, shifts, sd, a, refine, far_tails)
     spacing = 0.0
     for i in range(first, last - 1):
         spacing = max(spacing, theta[i + 1] - theta[i])
@@ -98,15 +102,13 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
         stride = max(int(min(0.6 * width / spacing, FINE) / refine), 1)
         if half:
             first = theta.size // 2
-            above, below = above.copy(), below.copy()
-            above[first] *= 0.5
-            below[first] *= 0.5
-        return _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, stride)
+            masses = masses.copy()
+            masses[first] *= 0.5
+        return _narrow_field(theta, masses, starts, shifts, scale, sd, first, last, stride)
     # One grid for all columns, as dense as the smoothed density and the step of <m> at b = 0 ask for.
     reach = math.sqrt(2.0 * DROP * refine)
-    margin = reach * sd + abs(r_hat)
-    low = scale * theta[first] + offset - margin
-    high = scale * theta[last - 1] + offset + margin
+    low = scale * theta[first] + shifts.min() - reach * sd
+    high = scale * theta[last - 1] + shifts.max() + reach * sd
     if far_tails:
         width = math.sqrt(1.0 + max(-2.0 * a, 0.0))
         low = min(low, -reach * width)
@@ -118,106 +120,135 @@ def total_field(theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refi
     b, jacobian = graded_nodes(low, high, smooth, a, refine)
     if half:
         jacobian[0] *= 0.5
-    weights_above = _smoothed(b, jacobian, offset + r_hat, theta, above, scale, sd, drop, stride, first, last)
-    weights_below = _smoothed(b, jacobian, offset - r_hat, theta, below, scale, sd, drop, stride, first, last)
-    return b, weights_above, weights_below
+    weights = np.empty((b.size, masses.shape[1]))
+    for g in range(shifts.size):
+        group = masses[:, starts[g] : starts[g + 1]]
+        weights[:, starts[g] : starts[g + 1]] = _smoothed(
+            b, jacobian, shifts[g], theta, group, scale, sd, drop, stride, first, last
+        )
+    return b, weights
 
 
 @njit
-def _field_alone(above, below, sd, r_hat, offset, a, refine, far_tails):
-    """The total field without a reference in it."""
-    if sd == 0.0:
-        b = np.array([offset + r_hat, offset - r_hat])
-        weight = opposite = np.ones(1)
-    else:
-        b_above, weight = field_nodes(r_hat + offset, sd * sd, a, far_tails, refine)
-        b_below, opposite = b_above, weight
-        if offset != 0.0:
-            b_below, opposite = field_nodes(r_hat - offset, sd * sd, a, far_tails, refine)
-        b = np.concatenate((b_above, -b_below))
-    half = weight.size
-    weights_above = np.zeros((b.size, above.shape[1]))
-    weights_below = np.zeros((b.size, below.shape[1]))
-    for c in range(above.shape[1]):
-        weights_above[:half, c] = above[:, c].sum() * weight
-    for c in range(below.shape[1]):
-        weights_below[half:, c] = below[:, c].sum() * opposite
-    return b, weights_above, weights_below
+def _field_alone(masses, starts, shifts, sd, a, refine, far_tails):
+    """The total field without a reference in it: nodes of its own for every group."""
+    parts = []
+    size = 0
+    for g in range(shifts.size):
+        if sd == 0.0:
+            parts.append((shifts[g : g + 1].copy(), np.ones(1)))
+        else:
+            known = -1
+            for h in range(g):
+                if abs(shifts[h]) == abs(shifts[g]):
+                    known = h
+            # <m> is odd in b: opposite shifts have opposite nodes
+            side = 1.0 if shifts[g] >= 0.0 else -1.0
+            if known < 0:
+                b, weight = field_nodes(abs(shifts[g]), sd * sd, a, far_tails, refine)
+                parts.append((side * b, weight))
+            elif shifts[known] == shifts[g]:
+                parts.append(parts[known])
+            else:
+                parts.append((-parts[known][0], parts[known][1]))
+        size += parts[g][0].size
+    field = np.empty(size)
+    weights = np.zeros((size, masses.shape[1]))
+    k = 0
+    for g in range(shifts.size):
+        b, weight = parts[g]
+        field[k : k + b.size] = b
+        for c in range(starts[g], starts[g + 1]):
+            weights[k : k + b.size, c] = masses[:, c].sum() * weight
+        k += b.size
+    return field, weights
 
 
 @njit
-def _narrow_field(theta, above, below, scale, sd, r_hat, offset, first, last, stride):
+def _narrow_field(theta, masses, starts, shifts, scale, sd, first, last, stride):
     """Where the Gaussian is too narrow for a grid of theta: nine Hermite nodes at every stride-th of the masses."""
     order = _HERMITE_X.size
-    half = ((last - first + stride - 1) // stride) * order
-    b = np.empty(2 * half)
-    weights_above = np.zeros((2 * half, above.shape[1]))
-    weights_below = np.zeros((2 * half, below.shape[1]))
+    per_group = ((last - first + stride - 1) // stride) * order
+    b = np.empty(shifts.size * per_group)
+    weights = np.zeros((b.size, masses.shape[1]))
     k = 0
     for i in range(first, last, stride):
         for j in range(order):
-            centre = scale * theta[i] + offset + sd * _HERMITE_X[j]
-            b[k] = centre + r_hat
-            b[half + k] = centre - r_hat
+            centre = scale * theta[i] + sd * _HERMITE_X[j]
             weight = stride * _HERMITE_W[j]
-            for c in range(above.shape[1]):
-                weights_above[k, c] = weight * above[i, c]
-            for c in range(below.shape[1]):
-                weights_below[half + k, c] = weight * below[i, c]
+            for g in range(shifts.size):
+                b[g * per_group + k] = centre + shifts[g]
+                for c in range(starts[g], starts[g + 1]):
+                    weights[g * per_group + k, c] = weight * masses[i, c]
             k += 1
-    return b, weights_above, weights_below
+    return b, weights
 
 
 @njit
-def field_averages(theta, masses, scale, kappa, q_hat, r_hat, q_star_hat, offset, half, refine, moved):
-    """One entropic pass where the reference is a random field: as `entropic`, with means over theta_ref and s too, and
-    then, without `half`, E<m> and q - (E<m>)^2.
+def field_averages(theta, masses, signs, shifts, scale, kappa, q_hat, q_star_hat, half, refine, moved):
+    """One entropic pass where the reference is a random field: as `entropic`, with means over theta_ref and the signs
+    too, and then E s_k <m> and q - (E s_k <m>)^2 of the other teachers, (2, k).
 
-    masses : (n, 2), the sites with s = +1 and with s = -1; half : see `total_field`. moved : (N_RESPONSES,) to which
-    `responses` adds, or (0,).
+    masses : (n, g), a group in each column; signs : (g, 1 + k), there of the task's own teacher and of k others;
+    shifts : (g,). half : see `total_field`. moved : (N_RESPONSES,) to which `responses` adds, or (0,).
     """
     a = q_star_hat - 0.5 * q_hat
     first, last = support(masses.sum(axis=1))
-    plus, minus = np.ascontiguousarray(masses[:, :1]), np.ascontiguousarray(masses[:, 1:])
-    b, agreeing, opposed = total_field(
-        theta, plus, minus, scale, kappa, q_hat, r_hat, offset, a, refine, False, half, first, last
+    b, weights = total_field(
+        theta, masses, np.arange(shifts.size + 1), shifts, scale, kappa, q_hat, a, refine, False, half, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
     scratch = np.empty((3, m.size))
     above = np.zeros(b.size)
     below = np.zeros(b.size)
+    agreeing = np.zeros((signs.shape[1], b.size))
+    opposed = np.zeros((signs.shape[1], b.size))
+    for j in range(signs.shape[1]):
+        for g in range(shifts.size):
+            side = agreeing[j] if signs[g, j] > 0.0 else opposed[j]
+            for k in range(b.size):
+                side[k] += weights[k, g]
     sums = np.zeros(N_SUMS)
     i, j = 0, m.size
     for k in range(b.size):
         if k % TOGETHER == 0:
             i, j = shared_window(base, m, b, k, b.size, 0.0, 1.0)
-        if agreeing[k, 0] + opposed[k, 0] >= NEGLIGIBLE:
+        if agreeing[0, k] + opposed[0, k] >= NEGLIGIBLE:
             above[k], below[k] = add_node(
-                sums, agreeing[k, 0], opposed[k, 0], b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
+                sums, agreeing[0, k], opposed[0, k], b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch
             )
             if moved.size > 0:
-                add_node_responses(moved, agreeing[k, 0], opposed[k, 0], above[k], below[k], scratch, j - i)
+                add_node_responses(moved, agreeing[0, k], opposed[0, k], above[k], below[k], scratch, j - i)
     q, fluctuation, uncertainty, g_s, spread, deficit, _ = sums
-    perpendicular = 0.0
-    perpendicular_1 = 0.0
-    deficit_1 = 0.0
-    for k in range(b.size):
-        deficit_1 += (agreeing[k, 0] + opposed[k, 0]) * above[k]
-    for k in range(b.size):  # q - r^2 from the distances s - <m>, free of cancellation
-        perpendicular += agreeing[k, 0] * (above[k] - deficit) ** 2 + opposed[k, 0] * (below[k] - deficit) ** 2
-        perpendicular_1 += (agreeing[k, 0] + opposed[k, 0]) * (above[k] - deficit_1) ** 2
-    return q, 1.0 - deficit, fluctuation, uncertainty, perpendicular, g_s, spread, 1.0 - deficit_1, perpendicular_1
+    perpendicular = _scatter(agreeing[0], opposed[0], above, below, deficit)
+    others = np.empty((2, signs.shape[1] - 1))
+    for j in range(1, signs.shape[1]):
+        of_other = 0.0
+        for k in range(b.size):
+            of_other += agreeing[j, k] * above[k] + opposed[j, k] * below[k]
+        others[0, j - 1] = 1.0 - of_other
+        others[1, j - 1] = _scatter(agreeing[j], opposed[j], above, below, of_other)
+    return q, 1.0 - deficit, fluctuation, uncertainty, perpendicular, g_s, spread, others
 
 
 @njit
-def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_hat, offset, refine, far_tails):
-    """At the nodes of the total field b : (k,): the weights (k, c) of `above` and of `below`, columns of masses with
-    s = +1 and with s = -1, then <m>, the share of m < 0 and that of m > 0, each (k,)."""
+def _scatter(agreeing, opposed, above, below, deficit):
+    """q - r^2 from the distances s - <m>, whose mean is `deficit`, free of cancellation."""
+    total = 0.0
+    for k in range(above.size):
+        total += agreeing[k] * (above[k] - deficit) ** 2 + opposed[k] * (below[k] - deficit) ** 2
+    return total
+
+
+@njit
+def field_observables(theta, masses, starts, shifts, scale, kappa, q_hat, q_star_hat, refine, far_tails):
+    """At the nodes of the total field b : (k,): the weights (k, c) of `masses`, groups of columns as in `total_field`,
+    then <m>, the share of m < 0 and that of m > 0, each (k,)."""
     a = q_star_hat - 0.5 * q_hat
-    first, last = (0, theta.size) if far_tails else support(np.abs(above).sum(axis=1) + np.abs(below).sum(axis=1))
-    b, weights_above, weights_below = total_field(
-        theta, above, below, scale, kappa, q_hat, r_hat, offset, a, refine, far_tails, False, first, last
+    first, last = (0, theta.size) if far_tails else support(np.abs(masses).sum(axis=1))
+    b, weights = total_field(
+        theta, masses, starts, shifts, scale, kappa, q_hat, a, refine, far_tails, False, first, last
     )
     slope = max(abs(b.min()), abs(b.max())) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
@@ -235,14 +266,14 @@ def field_observables(theta, above, below, scale, kappa, q_hat, r_hat, q_star_ha
             i, j = shared_window(base, m, b, k, b.size, 0.0, 1.0)
             plus = shared_window(half_base, half_m, b, k, b.size, 0.0, 1.0)
             minus = shared_window(half_base, half_m, b, k, b.size, 0.0, -1.0)
-        if np.abs(weights_above[k]).sum() + np.abs(weights_below[k]).sum() > negligible:
+        if np.abs(weights[k]).sum() > negligible:
             log_norm, mean[k], _, _, _, _ = local_moments(b[k], m[i:j], shortfall[i:j], sech2[i:j], base[i:j], scratch)
             first_m, last_m = minus if mean[k] > 0.0 else plus
             rarer_base = half_base[first_m:last_m]
             negative[k], positive[k] = rarer_sign(
                 log_norm, b[k], mean[k], half_m[first_m:last_m], rarer_base, rarer_base, half_scratch
             )
-    return b, weights_above, weights_below, mean, negative, positive
+    return b, weights, mean, negative, positive
 
 
 @njit

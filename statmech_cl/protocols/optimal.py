@@ -21,7 +21,7 @@ import numpy as np
 from scipy import optimize
 
 from ..equilibrium.chain import LARGEST_STRENGTH, Walk, without_patterns
-from ..equilibrium.saddle import Equations
+from ..equilibrium.saddle import Equations, by_task
 from ..equilibrium.solve import solve
 from ..problem import Chain, Task
 from ..solution import ChainSolution, ConvergenceError
@@ -376,8 +376,8 @@ def _keep(cache: dict[bytes, _Kept], key: bytes, value: _Kept) -> None:
 def _go_on(walk: Walk, t: int, task: Task, equations: Equations, y: np.ndarray) -> Walk:
     """The chain after task t, had it ended at y: only the conjugates of its solution are read."""
     image = equations.image(y)
-    r_hat_1 = None if image.replayed is None else image.replayed.r_hat
-    solution = replace(walk.solutions[0], task=task, r_hat_1=r_hat_1, **image.hats._asdict())
+    r_hat_of = by_task(task, image.replayed.r_hat)
+    solution = replace(walk.solutions[0], task=task, r_hat_of=r_hat_of, **image.hats._asdict())
     return walk.go_on(t, equations.site, solution)
 
 
