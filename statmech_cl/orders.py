@@ -44,7 +44,7 @@ class Hats(NamedTuple):
     @property
     def size(self) -> float:
         """Sum of their absolute values: what cancels in a m^2 + b m, and so what rounding goes with."""
-        return sum(abs(hat) for hat in self)
+        return abs(self.q_hat) + abs(self.r_hat) + abs(self.q_star_hat)
 
 
 class PatternAverages(NamedTuple):
@@ -72,13 +72,8 @@ def to_orders(y: np.ndarray) -> Orders:
     y1, y2, y3 = [min(max(v, -300.0), 300.0) for v in y.tolist()]
     q_star = 1.0 / (1.0 + math.exp(-y1))
     q = q_star / (1.0 + math.exp(-y2))
-    return Orders(
-        q=q,
-        r=math.sqrt(q) * math.tanh(y3),
-        fluctuation=q_star / (1.0 + math.exp(y2)),
-        uncertainty=1.0 / (1.0 + math.exp(y1)),
-        perpendicular=q / math.cosh(y3) ** 2,
-    )
+    fluctuation, uncertainty = q_star / (1.0 + math.exp(y2)), 1.0 / (1.0 + math.exp(y1))
+    return Orders(q, math.sqrt(q) * math.tanh(y3), fluctuation, uncertainty, q / math.cosh(y3) ** 2)
 
 
 def to_unknowns(orders: Orders) -> np.ndarray:

@@ -31,7 +31,10 @@ _HOPELESS = 0.01  # y' - y of the coarse rule where it is stuck, that the full o
 _MAX_STEPS = 50
 _ATTEMPT_STEPS = 12
 _LONGEST_STEP = 2.0
+_SHORT, _SAME = 0.1, 1e-3  # a step that will not miss, and the distance of y below which two solutions are one
 DIFFERENCE = 1e-6  # step of the one-sided differences in y
+_IDENTITY, _PRESCRIBED = np.eye(3), np.diag([0.0, 1.0, 1.0])
+_THREE = DIFFERENCE * _IDENTITY
 _REFINE = 1.25  # the rule that estimates the quadrature error: steps / 1.25, log-windows * 1.25: error^1.25
 
 EDGE = 1e-6  # 1 - q_star below this is not followed: rounding in the hats (1e7 and more) bends the curve
@@ -185,16 +188,16 @@ class Equations:
         """The order parameters at y, and what the patterns make of them."""
         before = self.orders(y)
         patterns = self.channel.averages(before, self.beta, refine)
-        hats = Hats(*(self.alpha * hat for hat in patterns.hats))
-        if self.q_star is not None:
-            hats = hats._replace(q_star_hat=2.0 * math.sinh(float(y[0])))
+        q_hat, r_hat, q_star_hat = patterns.hats
+        free = self.alpha * q_star_hat if self.q_star is None else 2.0 * math.sinh(float(y[0]))
+        hats = Hats(self.alpha * q_hat, self.alpha * r_hat, free)
         return before, patterns, hats
 
     def jacobian(self, at: Image, response: np.ndarray, refine: float) -> np.ndarray:
         """d(y' - y)/dy: the sites' own response to the hats, and these by one-sided differences."""
-        columns = [np.subtract(self._passed(at.y + e, refine)[2], at.hats) for e in DIFFERENCE * np.eye(3)]
-        free = np.eye(3) if self.q_star is None else np.diag([0.0, 1.0, 1.0])
-        return response @ np.column_stack(columns) / DIFFERENCE - free
+        moved = np.array([self._passed(at.y + e, refine)[2] for e in _THREE])
+        free = _IDENTITY if self.q_star is None else _PRESCRIBED
+        return response @ (moved - np.array(at.hats)).T / DIFFERENCE - free
 
     def image(self, y: np.ndarray, refine: float = 1.0) -> Image:
         before, patterns, hats = self._passed(y, refine)
@@ -256,8 +259,8 @@ def newton(equations: System, y: np.ndarray, *, polish: bool = False, jacobian: 
 
 def attempt(equations: System, y: np.ndarray, known: np.ndarray | None = None) -> Root | None:
     """newton() from a start that may lead nowhere, or back to a solution `known`: given up after a few coarse steps."""
-    near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _ATTEMPT_STEPS)
-    if not near.converged or (known is not None and np.abs(near.image.y - known).max() < 1e-3):
+    near = _newton(equations, y, None, COARSE, _COARSE_TARGET, _ATTEMPT_STEPS, known)
+    if not near.converged or (known is not None and largest(near.image.y - known) < _SAME):
         return None
     return _newton(equations, near.image.y, _last(equations, near), 1.0, 0.0, _MAX_STEPS)
 
@@ -291,10 +294,17 @@ def _arrived(image: Applied, target: float) -> bool:
 
 
 def _newton(
-    equations: System, y: np.ndarray, jacobian: np.ndarray | None, refine: float, target: float, max_steps: int
+    equations: System,
+    y: np.ndarray,
+    jacobian: np.ndarray | None,
+    refine: float,
+    target: float,
+    max_steps: int,
+    known: np.ndarray | None = None,
 ) -> Root:
     """Newton with a step bound and backtracking; between fresh Jacobians, Broyden's update while it contracts well.
-    Where an image brings its derivative along, every one is fresh."""
+    Where an image brings its derivative along, every one is fresh. Ends where a short step leads to a solution that is
+    `known`."""
     here = equations.image(y, refine)
     used = np.eye(equations.size) if jacobian is None else jacobian
     n_steps = 0
@@ -306,6 +316,8 @@ def _newton(
             jacobian = jacobian_of(equations, here if refine == COARSE else equations.image(here.y, COARSE), COARSE)
         used = np.asarray(jacobian)
         step = -_solve_linear(used, here.gap)
+        if known is not None and largest(step) < _SHORT and largest(here.y + step - known) < _SAME:
+            break
         there, step = _walk(equations, here, step, refine)
         n_steps += 1
         size, new_size = _norm(here.gap), _norm(there.gap)
