@@ -86,8 +86,8 @@ def verdicts() -> str:
 
 
 def searched() -> str:
-    """Every setting that the search of the deep methods tried, the best of each method first: docs/search/*.csv, which
-    `statmech-cl search` wrote."""
+    """Every setting that the search of the deep methods tried, the best of each method first: docs/search/*.csv, from
+    `statmech-cl search` and, at full length, from `statmech-cl benchmark --validation`."""
     with (ROOT / "docs" / "search" / "permuted-mnist.csv").open() as file:
         rows = list(csv.DictReader(file))
     hours = sum(float(row["seconds"]) for row in rows) / 3600.0
@@ -96,7 +96,7 @@ def searched() -> str:
         "[deep networks](deep-networks.md#one-search-at-equal-care),\nits best setting first. Options that are not "
         "named have their defaults. Five permuted tasks, 784-512-512-10, batches of 64,\nseed 0, permutations of "
         "seed 1000, judged on 2,000 held-out training images: sign weights of binary methods. Short is\n120 batches "
-        "per task, full 500. "
+        "per task, middle 500, full 5 epochs of 500. "
         f"{len(rows)} runs, {hours:.1f} hours of training on one busy core.\n"
     ]
     for method in dict.fromkeys(row["method"] for row in rows):
