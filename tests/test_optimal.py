@@ -102,7 +102,7 @@ def test_derivatives_along_the_chain_where_a_task_has_no_patterns() -> None:
 
 
 def test_derivatives_in_replay_are_those_of_solve() -> None:
-    problem = checked(TRIPLE, ("gamma", "replay"), "mean", None)
+    problem = checked(TRIPLE, ("gamma", "replay_1"), "mean", None)
     u = np.array([np.log(0.3), np.log(0.8), 0.4, problem.box[3, 0]])
     derivative, step = problem.derivatives(u), 2e-3
     e = step * np.eye(4)[2]
@@ -117,13 +117,13 @@ def test_derivatives_in_replay_are_those_of_solve() -> None:
 def test_replay_alone_is_chosen_where_both_tasks_err_alike() -> None:
     bare = replace(PAIR, tasks=(PAIR.tasks[0], Task(alpha=1.0, anchor="none")))
     optimum = optimise(bare, over=["replay"], objective="worst", n_starts=1)
-    assert optimum.values["replay"][0] == pytest.approx(1.0, abs=1e-6)  # as many patterns of both treat both alike
-    assert optimum.gradient < 1e-6 and dict(optimum.chain.tasks[1].replay) == {1: optimum.values["replay"][0]}
+    assert optimum.values["replay_1"][0] == pytest.approx(1.0, abs=1e-6)  # as many patterns of both treat both alike
+    assert optimum.gradient < 1e-6 and dict(optimum.chain.tasks[1].replay) == {1: optimum.values["replay_1"][0]}
 
 
 def test_where_no_replay_is_best_there_is_none() -> None:
     optimum = optimise(PAIR, over=["replay"], objective=[0.0, 1.0], n_starts=1)
-    assert optimum.values["replay"].tolist() == [0.0] and optimum.chain.tasks[1].replay == ()
+    assert optimum.values["replay_1"].tolist() == [0.0] and optimum.chain.tasks[1].replay == ()
     assert optimum.objective == pytest.approx(solve(PAIR).eps_g[1, 1], abs=1e-8)
 
 
@@ -151,3 +151,58 @@ def test_bad_input_is_one_line(arguments: dict, line: str) -> None:
     given = {"chain": PAIR, **arguments}
     with pytest.raises(ValueError, match=line):
         optimise(given.pop("chain"), **given)
+
+
+# --- replay of several earlier tasks ----------------------------------------------------------------------------------
+
+THREE = Chain((Task(alpha=0.5), Task(alpha=0.5, gamma=0.3), Task(alpha=0.5, gamma=0.3, replay={1: 0.2})), overlaps=0.3)
+
+
+def test_a_schedule_of_replay_is_of_every_earlier_task() -> None:
+    problem = checked(THREE, ["replay"], "mean", {"replay": (0.0, 1.5)})
+    assert problem.slots == [("replay_1", 1), ("replay_1", 2), ("replay_2", 2)]
+    assert problem.box[:, 1].tolist() == [1.5] * 3
+    chain = problem.chain_at(np.array([0.1, 0.2, 0.3]))
+    assert [task.replay for task in chain.tasks] == [(), ((1, 0.1),), ((1, 0.2), (2, 0.3))]
+    alone = checked(THREE, ["replay_2"], "mean", None)  # what the chain says of task 1 stays
+    assert alone.slots == [("replay_2", 2)] and alone.chain_at(np.array([0.3])).tasks[2].replay == ((1, 0.2), (2, 0.3))
+    assert alone.parameters(np.array([0.3]))["replay_2"].tolist() == [0.0, 0.3]
+
+
+def test_derivatives_in_a_schedule_of_replay_are_those_of_solve() -> None:
+    problem = checked(THREE, ["replay"], "mean", None)
+    u, step = np.array([0.3, 0.2, 0.4]), 2e-3
+    derivative = problem.derivatives(u)
+    for i in range(3):
+        e = step * np.eye(3)[i]
+        around = [solve(problem.chain_at(u + k * e)).eps_g[-1] for k in (-2, -1, 1, 2)]
+        slow = (around[0] - 8.0 * around[1] + 8.0 * around[2] - around[3]) / (12.0 * step)
+        assert derivative[:, i] == pytest.approx(slow, abs=1e-7)
+    assert np.abs(derivative).max(axis=0).min() > 1e-3
+
+
+@pytest.mark.slow
+def test_three_tasks_that_are_alike_are_replayed_alike() -> None:
+    law = {(s, t): (1.0 + 0.3 * (s + t + s * t)) / 4.0 for s in (1, -1) for t in (1, -1)}
+    bare = Chain([Task(alpha=1.0, anchor="none")] * 3, law=law)
+    optimum = optimise(bare, over=["replay_1", "replay_2"], objective="worst", n_starts=1)
+    assert optimum.converged and optimum.gradient < 1e-6
+    assert [optimum.values[name][1] for name in ("replay_1", "replay_2")] == pytest.approx([1.0, 1.0], abs=1e-6)
+    row = optimum.rows()[1]
+    assert (row["replay_1"], row["replay_2"]) == (optimum.values["replay_1"][1], optimum.values["replay_2"][1])
+    assert optimum.rows()[0]["replay_2"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("over", "line"),
+    [
+        (["replay_3"], "over must name the replay of a task from 1 to 2, got 'replay_3'"),
+        (["replay_0"], "over must name the replay of a task from 1 to 2, got 'replay_0'"),
+        (["replay", "replay_1"], "over must be distinct names among gamma, memory, replay, got"),
+        (["replay_x"], "over must be one of gamma, memory, replay, got 'replay_x'"),
+    ],
+)
+def test_a_replay_that_is_none_is_refused(over: list[str], line: str) -> None:
+    with pytest.raises(ValueError, match=line) as refused:
+        optimise(THREE, over=over)
+    assert "\n" not in str(refused.value)

@@ -69,7 +69,16 @@ def test_words_reach_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
     )
     status, out, _ = run(capsys, f"optimise {words} --objective 0.9,0.1 --starts 1 --json")
     values = json.loads(out)["values"]
-    assert status == 0 and values == {"gamma": [pytest.approx(0.5)], "replay": [pytest.approx(0.2)]}
+    assert status == 0 and values == {"gamma": [pytest.approx(0.5)], "replay_1": [pytest.approx(0.2)]}
+
+
+def test_replay_of_one_task_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    three = "--alpha 0.5 --alpha 0.5 --alpha 0.5 --overlap 0.3 --gamma 0.3"
+    words = f"{three} --replay none --replay 1=0.1 --over replay-2 --bounds replay_2=0:0.2 --objective 0,1,0 --starts 1"
+    status, out, _ = run(capsys, f"optimise {words} --json")
+    told = json.loads(out)
+    assert status == 0 and told["values"] == {"replay_2": [0.0, pytest.approx(0.2)]}
+    assert told["chain"]["tasks"][2]["replay"] == {"1": 0.1, "2": pytest.approx(0.2)}
 
 
 def test_a_search_that_ends_early_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +109,18 @@ def test_a_search_that_ends_early_says_so(capsys: pytest.CaptureFixture[str], mo
         ("optimise --alpha 2 --alpha 1 --objective best", "objective must be mean, worst or weights such as 0.3,0.7"),
         ("optimise --alpha 2 --alpha 1 --objective 1", "objective must hold 2 weights, not all 0, got (1.0,)"),
         ("optimise --alpha 2 --alpha 1 --over gama", "over must be one of gamma, memory, replay, got 'gama'"),
+        (
+            "optimise --alpha 2 --alpha 1 --over replay_2",
+            "over must name the replay of a task from 1 to 1",
+        ),
+        (
+            "optimise --alpha 2 --alpha 1 --over replay --replay 1=1",
+            "replay must not be given where it is chosen (--over",
+        ),
+        (
+            "optimise --alpha 2 --alpha 1 --over replay_1 --replay 1=1",
+            "replay must not be given where it is chosen (--over",
+        ),
         ("optimise --alpha 2 --alpha 1 --bounds memory=0:1", "bounds must be one of gamma, got 'memory'"),
         ("optimise --alpha 2 --alpha 1 --starts 5", "starts must be a whole number from 1 to 4, got 5"),
     ],

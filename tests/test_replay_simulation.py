@@ -28,6 +28,12 @@ def two(replay: float, alpha: float = 1.0, overlap: float = 0.3, flips: float = 
     return Chain((first, Task(alpha=alpha, replay={1: replay} if replay else {}, **options)), overlaps=overlap)
 
 
+def three(replay: dict[int, float], flips: float = 0.0, alpha: float = 0.5) -> Chain:
+    """Three tasks; flips : of the second teacher's labels."""
+    second = Task(alpha=alpha, gamma=0.3, channel=Perceptron(flips=flips))
+    return Chain((Task(alpha=alpha), second, Task(alpha=alpha, gamma=0.3, replay=replay)), overlaps=0.3)
+
+
 def disorder(chain: Chain) -> Disorder:
     return Disorder([chain], N, (0, 1), DescentSettings(), torch.device("cpu"))
 
@@ -53,6 +59,36 @@ def test_what_is_learned_by_hand(flips: float) -> None:
         assert rows_of(signed[s]) == rows_of(torch.cat([own, old]))
         assert not torch.equal(signed[s], torch.cat([own, old]))  # mixed: every mini-batch holds both
     assert torch.equal(signed, _patterns(two(0.5, flips=flips), data.teachers[0], 1, (0, 1), N))
+
+
+@pytest.mark.parametrize("flips", [0.0, 0.3])
+def test_what_a_third_task_learns_by_hand(flips: float) -> None:
+    chain = three({1: 0.25, 2: 0.5}, flips=flips)
+    data = disorder(chain)
+    signed, _ = data.patterns(2, torch.float64)
+    assert signed.shape == (2, 50, N)
+    for s, seed in enumerate((0, 1)):
+        w = data.teachers[0, :, s]
+        parts = [
+            teachers.signed_patterns(w[teacher], count, teachers.generator(seed, 2, "patterns", replayed))
+            for teacher, count, replayed in ((2, 20, 0), (0, 10, 1), (1, 20, 2))
+        ]
+        if flips:  # the second teacher errs on what is replayed of it, the others do not
+            parts[2] = parts[2] * teachers.mistakes([flips], 20, seed, 2, 2)[0].unsqueeze(-1)
+            assert ((parts[2].double() @ w[1].double()) < 0).any()
+        assert ((parts[1].double() @ w[0].double()) >= 0).all()
+        assert rows_of(signed[s]) == rows_of(torch.cat(parts))
+    assert torch.equal(signed, _patterns(chain, data.teachers[0], 2, (0, 1), N))
+
+
+def test_three_tasks_descend_and_are_sampled() -> None:
+    settings = DescentSettings(epochs=40, batch=None, test_patterns=0)
+    plain, replayed = (descend(three(replay), n=200, seeds=4, settings=settings) for replay in ({}, {1: 0.5, 2: 0.5}))
+    for on in (0, 1):  # the same seeds: the first two tasks are the same
+        assert np.array_equal(plain.values("p", after=1, on=on), replayed.values("p", after=1, on=on))
+        assert replayed.estimate("p", on=on).mean > plain.estimate("p", on=on).mean + 0.05
+    sampled = sample(three({2: 0.5}), n=N, seeds=2, settings=GibbsSettings(warmup=20, draws=20, walkers=2))
+    assert all(np.isfinite(sampled.values("p", on=on)).all() for on in range(3))
 
 
 def test_replayed_patterns_are_fresh_and_the_others_stay() -> None:
@@ -158,3 +194,16 @@ def test_the_sampler_reaches_the_theory() -> None:
     without = solve(two(0.0, alpha=0.5, gamma=0.3))
     assert told.p[1, 0] - without.p[1, 0] > 4.0 * sampled.estimate("p", on=0).error  # replay is seen
     assert np.isfinite(sampled.values("q")).all()
+
+
+@pytest.mark.slow
+def test_the_sampler_of_three_tasks_reaches_the_theory() -> None:
+    """N = 200, 24 seeds; docs/replay.md extrapolates."""
+    replay = {1: 0.5, 2: 0.5}
+    told, without = solve(three(replay)), solve(three({}))
+    sampled = sample(three(replay), n=200, seeds=24, settings=GibbsSettings(warmup=200, draws=200, walkers=2))
+    for on in range(3):
+        estimate = sampled.estimate("p", on=on)
+        assert abs(estimate.mean - told.p[2, on]) < 4.0 * estimate.error
+    for on in (0, 1):  # replay is seen
+        assert told.p[2, on] - without.p[2, on] > 4.0 * sampled.estimate("p", on=on).error

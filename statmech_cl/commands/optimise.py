@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..output import parted_table, to_json
+from ..validation import check_choice
 from .chain_options import chain_options, one_chain
-from .options import Axis, Choice, Count, parse_numbers
+from .options import Axis, Count, parse_numbers
 from .results import ROWS, choose_form, deliver, result_options, rows_as
 
 if TYPE_CHECKING:
     from ..protocols.optimal import Protocol
 
 _PARAMETERS = ("gamma", "memory", "replay")
+
+
+class _Over(click.ParamType):
+    """`gamma`, `memory`, `replay`, or `replay_2`, that of one task."""
+
+    name = "gamma|memory|replay|replay_k"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """The name, or a ValueError that names the option."""
+        name = str(value).replace("-", "_")
+        return name if re.fullmatch(r"replay_\d+", name) else check_choice("over", value, _PARAMETERS)
 
 
 class _Objective(click.ParamType):
@@ -37,7 +50,7 @@ class _Objective(click.ParamType):
 
 @click.command("optimise")
 @chain_options("alpha", "beta", "overlap", "gamma", "anchor", "memory", "prior", "replay")
-@click.option("--over", type=Choice(_PARAMETERS), multiple=True, help="What is chosen; default gamma.")
+@click.option("--over", type=_Over(), multiple=True, help="What is chosen; default gamma.")
 @click.option("--objective", type=_Objective(), default="mean", show_default=True, help="Of the errors at the end.")
 @click.option("--bounds", type=Axis(), multiple=True, help="Of what is chosen, such as gamma=0.01:5.")
 @click.option("--starts", type=Count(high=4), default=2, show_default=True, help="Starts, at most 4.")
@@ -53,19 +66,22 @@ def command(
 ) -> None:
     """Choose gamma, memory or replay of every later task so that the errors after the last one are least.
 
-    --over may be given several times. The chain is described as in `statmech-cl chain`, without what is chosen. The
-    exit status is 1 where the search ended before an optimum.
+    --over may be given several times; replay is that of every earlier task, replay_2 that of task 2 alone. The chain is
+    described as in `statmech-cl chain`, without what is chosen. The exit status is 1 where the search ended before an
+    optimum.
 
     \b
     Example:
       statmech-cl optimise --alpha 2 --alpha 1 --overlap 0.3 --objective worst
       statmech-cl optimise --alpha 1 --alpha 1 --alpha 1 --over gamma --over memory --json
       statmech-cl optimise --alpha 0.5 --alpha 1 --over gamma --over replay --bounds replay=0:1 --objective 0.3,0.7
+      statmech-cl optimise --alpha 0.5 --alpha 0.5 --alpha 0.5 --gamma 0.3 --over replay --objective worst
     """
     chosen = over or ("gamma",)
     for name in chosen:
-        if given[name]:
-            raise ValueError(f"{name} must not be given where it is chosen (--over {name})")
+        kind, _, number = name.partition("_")
+        if given[kind] and (not number or any(int(number) in dict(amounts) for amounts in given[kind])):
+            raise ValueError(f"{kind} must not be given where it is chosen (--over {name})")
     form = choose_form(form, output)
     chain = one_chain(given)
     limits = {name: (low, high) for name, low, high in bounds}

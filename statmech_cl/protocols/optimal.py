@@ -1,8 +1,8 @@
 """optimise(chain): the protocol that leaves the least error after the last task, by derivatives of the theory.
 
 The errors after the last task are eps_g[T, k](u), u the chosen parameters of each later task: ln gamma, memory, and the
-patterns of task 1 that are replayed, per weight. At every iterate the whole chain is solved and certified. Derivatives
-come from the fixed points themselves. Task t solves G_t(y_t; u, reference) = y' - y = 0, so
+patterns of each earlier task that are replayed, per weight. At every iterate the whole chain is solved and certified.
+Derivatives come from the fixed points themselves. Task t solves G_t(y_t; u, reference) = y' - y = 0, so
 
     dy_t/du = -(dG_t/dy)^-1 (dG_t/du at fixed y_t),    d eps_g/du = what the end reads of all dy_t and of u itself
 
@@ -13,8 +13,10 @@ is solved again: dG_t/dy, dG_t/du and the end's reading are central differences 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -51,7 +53,8 @@ class Protocol:
     Attributes
     ----------
     chain : with the optimal parameters. solution : its ChainSolution.
-    values : {"gamma": (T - 1,), ...} the parameters found, one a later task.
+    values : {"gamma": (T - 1,), "replay_1": (T - 1,), ...} the parameters found, one a later task; replay_k is that of
+        task k, and 0 in the tasks up to k.
     objective : what was minimised, at the optimum.
     gradient : what is left of the derivative at the optimum, in ln gamma, memory and replay, once the directions that
         bounds forbid are taken out (for "worst": of the best mixture of the largest errors). Small where the optimum is
@@ -120,9 +123,11 @@ def optimise(
     Parameters
     ----------
     chain : two tasks or more; its own values of what is in `over` are not read.
-    over : one or several of "gamma", "memory", and "replay" (patterns of task 1 per weight, learned again).
+    over : one or several of "gamma", "memory", "replay" (patterns per weight of every earlier task, learned again in
+        every later one), or "replay_1", "replay_2", ... (of that task alone; the chain's replay of others stays).
     objective : "mean" of the errors on all tasks after the last, "worst" of them, or T weights >= 0 of their sum.
-    bounds : {"gamma": (low, high)}, likewise "memory" and "replay"; default 1e-3 to 10, 0 to 1, 0 to 2.
+    bounds : {"gamma": (low, high)}, likewise "memory" and "replay", or "replay_1", as in `over`; default 1e-3 to 10,
+        0 to 1, 0 to 2.
     n_starts : 1 to 4 starts; the best end is returned.
 
     Raises
@@ -136,7 +141,7 @@ def optimise(
     ends: list[tuple[float, np.ndarray | None]] = []
     refused: ConvergenceError | None = None
     for k in range(n_starts):
-        begin = np.concatenate([np.full(problem.later, problem.coordinate(n, _STARTS[n][k])) for n in problem.over])
+        begin = np.array([problem.coordinate(name, _STARTS[_kind(name)][k]) for name, _ in problem.slots])
         try:
             u = problem.minimise(np.clip(begin, *problem.box.T))
             ends.append((problem.value(u), u))
@@ -166,15 +171,17 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
     if len(chain.tasks) < 2:
         raise ValueError("chain must be a Chain of two tasks or more, got one task")
     names = (over,) if isinstance(over, str) else tuple(over) if isinstance(over, Sequence) else ()
-    if not names or len(set(names)) != len(names):
+    later = len(chain.tasks) - 1
+    chosen = [one for name in names for one in _expanded(name, later)]
+    if not names or len(set(chosen)) != len(chosen):
         raise ValueError(f"over must be distinct names among {', '.join(PARAMETERS)}, got {over!r}")
-    for name in names:
-        check_choice("over", name, PARAMETERS)
     for task in chain.tasks[1:]:
-        if task.anchor == "none" and names != ("replay",):
+        if task.anchor == "none" and any(_kind(name) != "replay" for name in names):
             raise ValueError("anchor must not be 'none' where gamma or memory is chosen, got 'none'")
-        if "replay" in names:
-            replace(task, replay={1: 1.0})  # refuses what does not go with replay
+    for name in chosen:
+        if _kind(name) == "replay":
+            for task in chain.tasks[_of(name) :]:
+                replace(task, replay={_of(name): 1.0})  # refuses what does not go with replay
     weights = None
     if isinstance(objective, str):
         check_choice("objective", objective, ("mean", "worst"))
@@ -186,7 +193,7 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
         weights = np.array([check_number("objective", value, low=0.0) for value in objective])
         if weights.size != len(chain.tasks) or not weights.any():
             raise ValueError(f"objective must hold {len(chain.tasks)} weights, not all 0, got {objective!r}")
-    limits = dict(BOUNDS)
+    limits = {name: BOUNDS[_kind(name)] for name in names}
     if bounds is not None and not isinstance(bounds, Mapping):
         raise ValueError(f"bounds must be a dict such as {{'gamma': (0.01, 2)}}, got {bounds!r}")
     for name, ends in (bounds or {}).items():
@@ -194,7 +201,7 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
         if np.shape(ends) != (2,):
             raise ValueError(f"bounds[{name!r}] must be two numbers, got {ends!r}")
         low, high = ends
-        top = BOUNDS["memory"][1] if name == "memory" else np.inf
+        top = 1.0 if name == "memory" else np.inf
         low = check_number(f"bounds[{name!r}]", low, low=0.0, open_low=name == "gamma")
         limits[name] = (low, check_number(f"bounds[{name!r}]", high, low=low, high=top, open_low=True))
         if name != "gamma" and limits[name][1] - low < _NARROWEST:
@@ -205,7 +212,27 @@ def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
             raise ValueError(
                 f"bounds['gamma'] must keep beta gamma at most {LARGEST_STRENGTH:g}, got beta gamma = {strongest:g}"
             )
-    return _Problem(chain, names, weights, limits)
+    return _Problem(chain, chosen, weights, {one: limits[name] for name in names for one in _expanded(name, later)})
+
+
+def _kind(name: str) -> str:
+    """gamma, memory or replay: what replay_2 is too."""
+    return name.partition("_")[0]
+
+
+def _of(name: str) -> int:
+    """The number of the task that replay_2 is of."""
+    return int(name.partition("_")[2])
+
+
+def _expanded(name: Any, later: int) -> list[str]:
+    """The parameters that a name of `over` stands for: "replay" is that of every earlier task."""
+    if isinstance(name, str) and re.fullmatch(r"replay_\d+", name):
+        if not 1 <= _of(name) <= later:
+            raise ValueError(f"over must name the replay of a task from 1 to {later}, got {name!r}")
+        return [f"replay_{_of(name)}"]
+    check_choice("over", name, PARAMETERS)
+    return [f"replay_{k}" for k in range(1, later + 1)] if name == "replay" else [name]
 
 
 @dataclass
@@ -213,7 +240,7 @@ class _Problem:
     """eps_g after the last task and its derivatives, as functions of u."""
 
     chain: Chain
-    over: tuple[str, ...]
+    over: list[str]  # gamma, memory, replay_1, ...
     weights: np.ndarray | None  # None: the worst
     limits: dict[str, tuple[float, float]]
     n_solves: int = 0
@@ -224,35 +251,44 @@ class _Problem:
     def later(self) -> int:
         return len(self.chain.tasks) - 1
 
-    @property
+    @cached_property
+    def slots(self) -> list[tuple[str, int]]:
+        """(n,): the parameter and the task, from 0, that each entry of u stands for; of replay the tasks after it."""
+        return [
+            (name, t) for name in self.over for t in range(_of(name) if _kind(name) == "replay" else 1, self.later + 1)
+        ]
+
+    @cached_property
     def box(self) -> np.ndarray:
         """(n, 2): bounds of u."""
-        ends = [[self.coordinate(name, end) for end in self.limits[name]] for name in self.over]
-        return np.repeat(np.array(ends), self.later, axis=0)
+        return np.array([[self.coordinate(name, end) for end in self.limits[name]] for name, _ in self.slots])
 
     def coordinate(self, name: str, value: float) -> float:
-        if name == "replay":
+        if _kind(name) == "replay":
             return max(value, _NO_REPLAY)
         return float(np.log(value)) if name == "gamma" else value
 
     def settled(self, u: np.ndarray) -> np.ndarray:
         """u, with no replay at all where the least replay of an iterate is the best."""
-        rows = np.reshape(u, (len(self.over), self.later)).copy()
-        for name, row in zip(self.over, rows, strict=True):
-            if name == "replay":
-                row[row <= _NO_REPLAY + _AT_BOUND] = 0.0
-        return rows.ravel()
+        least = np.array([_kind(name) == "replay" for name, _ in self.slots]) & (u <= _NO_REPLAY + _AT_BOUND)
+        return np.where(least, 0.0, u)
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        rows = np.reshape(u, (len(self.over), self.later))
-        return {name: np.exp(row) if name == "gamma" else row for name, row in zip(self.over, rows, strict=True)}
+        """What u stands for, one a later task."""
+        values = {name: np.zeros(self.later) for name in self.over}
+        for (name, t), entry in zip(self.slots, u, strict=True):
+            values[name][t - 1] = np.exp(entry) if name == "gamma" else entry
+        return values
 
     def chain_at(self, u: np.ndarray) -> Chain:
         tasks = list(self.chain.tasks)
-        for name, row in self.parameters(u).items():
-            for t, value in enumerate(row, start=1):
-                changed: dict[str, Any] = {name: {1: float(value)} if name == "replay" else float(value)}
-                tasks[t] = replace(tasks[t], **changed)
+        values = self.parameters(u)
+        for name, t in self.slots:
+            value: Any = float(values[name][t - 1])
+            if _kind(name) == "replay":
+                tasks[t] = replace(tasks[t], replay={**dict(tasks[t].replay), _of(name): value})
+            else:
+                tasks[t] = replace(tasks[t], **{name: value})
         return replace(self.chain, tasks=tuple(tasks))
 
     def combine(self, eps_g: np.ndarray) -> float:
@@ -299,8 +335,8 @@ class _Problem:
     def _derivative(self, u: np.ndarray, i: int, step: float) -> np.ndarray:
         """One column: u_i moves at every place of a stencil, and the tasks follow it to first order."""
         known, slopes = self._walks(u), self._slopes(u)
-        first = 1 + i % self.later
-        low, high = (-np.inf, np.inf) if self.over[i // self.later] == "gamma" else self.box[i]
+        name, first = self.slots[i]
+        low, high = (-np.inf, np.inf) if name == "gamma" else self.box[i]
         places, weights = np.array([-1.0, 1.0]), np.array([-0.5, 0.5])  # and weight 0 here
         if u[i] + step > high or u[i] - step < low:
             places, weights = np.array([1.0, 2.0]), np.array([2.0, -0.5])  # and weight -3/2 here
