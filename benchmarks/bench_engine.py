@@ -46,7 +46,9 @@ def counting() -> Iterator[list[int]]:
         count[0] += x.size
         weigh(x, *others)
 
-    compiled = {name: getattr(energetic_module, name) for name in ("energetic", "tilted", "_by_shared_nodes")}
+    compiled = {
+        name: getattr(energetic_module, name) for name in ("energetic", "tilted", "_by_shared_nodes", "_average")
+    }
     for name, kernel in compiled.items():
         setattr(energetic_module, name, kernel.py_func)
     energetic_module._weigh = counted

@@ -82,10 +82,12 @@ class FreeSite(_OnInterval):
         return np.zeros(1), np.array([[1.0, 0.0]]), -self.kappa * math.log(2.0)
 
     def averages(self, hats: Hats, refine: float) -> SiteAverages:
-        return site_averages(entropic(*hats, self.kappa, refine), -self.kappa * math.log(2.0))  # KL = ln 2 - Ent
+        return site_averages(
+            entropic(*hats, self.kappa or None, refine), -self.kappa * math.log(2.0)
+        )  # KL = ln 2 - Ent
 
     def flipped(self, hats: Hats, refine: float) -> float:
-        return flipped(*hats, self.kappa, refine)
+        return flipped(*hats, self.kappa or None, refine)
 
 
 def site_averages(swept: Iterable[float], constant: float, moved: np.ndarray | None = None) -> SiteAverages:

@@ -31,6 +31,9 @@ _HOPELESS = 0.01  # y' - y of the coarse rule where it is stuck, that the full o
 _MAX_STEPS = 50
 _ATTEMPT_STEPS = 12
 _LONGEST_STEP = 2.0
+_SLOW, _MOST_SLOW = 0.9, 3  # share of the gap that stays after a slow step, and how many in turn are too many
+_HALVINGS = 2
+_DAMPINGS = (1e-2, 0.1, 0.5, 3.0, 20.0, 150.0)  # against the mean square of the derivative's columns
 _SHORT, _SAME = 0.1, 1e-3  # a step that will not miss, and the distance of y below which two solutions are one
 DIFFERENCE = 1e-6  # step of the one-sided differences in y
 _IDENTITY, _PRESCRIBED = np.eye(3), np.diag([0.0, 1.0, 1.0])
@@ -307,7 +310,7 @@ def _newton(
     `known`."""
     here = equations.image(y, refine)
     used = np.eye(equations.size) if jacobian is None else jacobian
-    n_steps = 0
+    n_steps = slow = 0
     while _finite(here.gap) and not _arrived(here, target) and n_steps < max_steps and not here.at_edge:
         fresh = jacobian is None or _response(here) is not None
         if _response(here) is not None:
@@ -318,11 +321,12 @@ def _newton(
         step = -_solve_linear(used, here.gap)
         if known is not None and largest(step) < _SHORT and largest(here.y + step - known) < _SAME:
             break
-        there, step = _walk(equations, here, step, refine)
+        there, step = _walk(equations, here, used, step, refine)
         n_steps += 1
         size, new_size = _norm(here.gap), _norm(there.gap)
-        if fresh and not new_size < size:
-            break  # no descent even along a fresh Newton direction
+        slow = slow + 1 if new_size > _SLOW * size else 0
+        if fresh and (not new_size < size or slow == _MOST_SLOW):
+            break  # no descent even from a fresh derivative, or one that creeps up to where no solution is
         if fresh or new_size < 0.2 * size:
             jacobian = used = used + (there.gap - here.gap - used @ step)[:, None] * (step / (step @ step))
         else:
@@ -335,15 +339,24 @@ def _newton(
     return Root(here, used, n_steps, _arrived(here, target))
 
 
-def _walk(equations: System, here: Applied, step: np.ndarray, refine: float) -> tuple[Applied, np.ndarray]:
-    """Go along `step`, shortened until the gap shrinks."""
-    step = step * min(1.0, _LONGEST_STEP / largest(step))
+def _walk(
+    equations: System, here: Applied, jacobian: np.ndarray, step: np.ndarray, refine: float
+) -> tuple[Applied, np.ndarray]:
+    """Go along the Newton `step`, halved while the gap does not shrink, and then along steps that turn from Newton's to
+    steepest descent as they get shorter (Levenberg, Marquardt): a nearly singular derivative leads astray."""
     size = _norm(here.gap)
-    for _ in range(8):
+    step = step * min(1.0, _LONGEST_STEP / largest(step))
+    for tried in range(_HALVINGS + len(_DAMPINGS)):
         there = equations.image(here.y + step, refine)
         if _norm(there.gap) < size:
             break
-        step = 0.5 * step
+        if tried < _HALVINGS:
+            step = 0.5 * step
+            continue
+        square = jacobian.T @ jacobian
+        damped = square + _DAMPINGS[tried - _HALVINGS] * square.trace() / len(step) * np.eye(len(step))
+        step = -np.linalg.solve(damped, jacobian.T @ here.gap)
+        step = step * min(1.0, _LONGEST_STEP / largest(step))
     return there, step
 
 

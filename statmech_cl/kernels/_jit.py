@@ -13,14 +13,16 @@ from numba import njit as _njit
 from numba import types
 from numba.extending import intrinsic
 
-# error_model="numpy" drops the zero-division branches inside the innermost loops.
-njit = _njit(cache=True, error_model="numpy", nogil=True)
+# error_model="numpy" drops the zero-division branches inside the innermost loops. Nobody calls from C.
+_OPTIONS: Any = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+
+njit = _njit(**_OPTIONS)
 
 # For loops without a sum: no NaN and no sign of zero to mind, so that a largest value is found by vector instructions.
-njit_loop = _njit(cache=True, error_model="numpy", nogil=True, fastmath={"nsz", "nnan"})
+njit_loop = _njit(**_OPTIONS, fastmath={"nsz", "nnan"})
 
 # For code inlined into such loops: a call would keep them from becoming vector instructions.
-njit_inline = _njit(cache=True, error_model="numpy", nogil=True, forceinline=True)
+njit_inline = _njit(**_OPTIONS, forceinline=True)
 
 
 def _fma(context: Any, x: Any, y: Any, z: Any) -> Any:

@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from ._jit import njit, njit_loop
+from ._jit import njit, njit_inline, njit_loop
 from .gaussian import log_h_hazard, upper_tail
 from .sums import sums
 from .vector import exp
@@ -35,6 +35,7 @@ _STRIP = 5.0  # nodes over which their spacing changes, at least
 _CURVATURE = 6.0  # what h^2 and u h ask for beside H^beta
 _ALWAYS_SHARED = 0.2  # flank width, against 1 for the Gaussian, below which all w share their nodes
 _MOST_NODES = 1e6  # more are wanted only far beyond any solution: the numbers returned are nan
+_START = np.int64(0)  # no literal, of which a version of its own would be compiled
 _LANES = 8  # nodes that a loop of vector instructions takes at once
 
 
@@ -42,15 +43,16 @@ _LANES = 8  # nodes that a loop of vector instructions takes at once
 def _window(shift, s, beta, drop, start):
     """The mode of -x^2/2 + beta ln H(s x + shift), its height, and a range outside of which it lies `drop` below."""
     x = start
+    top = curvature = 0.0
     for _ in range(60):
         u = s * x + shift
-        hazard = log_h_hazard(u)[1]
+        log_h, hazard = log_h_hazard(u)
+        top = beta * log_h - 0.5 * x * x
         curvature = 1.0 + beta * s * s * hazard * max(hazard - u, 0.0)
         step = (x + beta * s * hazard) / curvature
-        x -= step
         if abs(step) < 1e-3:
             break
-    top = beta * log_h_hazard(s * x + shift)[0] - 0.5 * x * x
+        x -= step
     # The curvature is at least 1 and grows to the right; H is at most 1.
     left = max(x - math.sqrt(2.0 * drop), -math.sqrt(2.0 * (drop - top)))
     return x, top, left - 0.01, x + math.sqrt(2.0 * drop / curvature) + 0.01
@@ -75,12 +77,27 @@ def _weigh(x, heights, jacobian, centre, top, weights):
         weights[k] = jacobian[k] * exp(heights[k] - 0.5 * gap * gap - top)
 
 
+@njit_inline
+def _height(x, heights, centre, k):
+    gap = x[k] - centre
+    return heights[k] - 0.5 * gap * gap
+
+
 @njit
-def _put(top, summed, result):
-    """F and the means, from sums whose weights lack exp(top)."""
-    result[0] = top + math.log(summed[0])
-    for i in range(1, 4):
-        result[i] = summed[i] / summed[0]
+def _average(nodes, jacobian, centre, top, weights, first, last, result, k):
+    """Put F and the means from the nodes first to last, whose weights lack exp(top), into column k of the result.
+
+    nodes : (5, n), x and what `_tabulate` knows there.
+    """
+    heights, h = nodes[1, first:last], nodes[2, first:last]
+    hh, uh = nodes[3, first:last], nodes[4, first:last]
+    here = weights[first:last]
+    _weigh(nodes[0, first:last], heights, jacobian[first:last], centre, top, here)
+    norm, mean_h, mean_hh, mean_uh = sums(here, (h, hh, uh))
+    result[0, k] = top + math.log(norm)
+    result[1, k] = mean_h / norm
+    result[2, k] = mean_hh / norm
+    result[3, k] = mean_uh / norm
 
 
 @njit
@@ -119,54 +136,55 @@ def _shared_nodes(low, high, width, rise, turn):
 
 
 @njit
-def _by_shared_nodes(shifts, u, jacobian, s, beta, drop, result):
-    """`tilted` at ascending shifts = w / sqrt(D), from nodes u for all of them and what each stands for."""
+def _by_shared_nodes(shifts, flat, u, jacobian, s, beta, drop, result):
+    """`tilted` at the ascending shifts = w / sqrt(D) from `flat` on, from nodes u for all of them and what each stands
+    for."""
     n = u.size
-    heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    _tabulate(u, beta, heights, h, hh, uh)
-    x = u / s
+    nodes = np.empty((5, n))
+    x, heights = nodes[0], nodes[1]
+    for k in range(n):
+        x[k] = u[k] / s
+    _tabulate(u, beta, heights, nodes[2], nodes[3], nodes[4])
     weights = np.empty(n)
-    first = 0
-    at = 0
-    last = 0
-    for k in range(shifts.size):  # the highest node, and both ends of the window, move to the right with the shift
+    first = at = last = _START
+    # The highest node, and both ends of the window, move to the right with the shift.
+    for k in range(flat, shifts.size):
         centre = shifts[k] / s
-        top = heights[at] - 0.5 * (x[at] - centre) ** 2
+        top = _height(x, heights, centre, at)
         while at + 1 < n:
-            more = heights[at + 1] - 0.5 * (x[at + 1] - centre) ** 2
+            more = _height(x, heights, centre, at + 1)
             if more < top:
                 break
             at += 1
             top = more
-        while heights[first] - 0.5 * (x[first] - centre) ** 2 < top - drop:
+        while _height(x, heights, centre, first) < top - drop:
             first += 1
         last = max(last, at)
-        while last + 1 < n and heights[last] - 0.5 * (x[last] - centre) ** 2 > top - drop:
+        while last + 1 < n and _height(x, heights, centre, last) > top - drop:
             last += 1
         size = min((last - first + _LANES) // _LANES * _LANES, n)
         i = min(first, n - size)
-        j = i + size
-        _weigh(x[i:j], heights[i:j], jacobian[i:j], centre, top, weights[:size])
-        _put(top, sums(weights[:size], (h[i:j], hh[i:j], uh[i:j])), result[:, k])
+        _average(nodes, jacobian, centre, top, weights, i, i + size, result, k)
 
 
 @njit
-def _by_own_nodes(shifts, s, beta, drop, step, result):
-    """`tilted` at shifts = w / sqrt(D), each from evenly spaced nodes x of its own."""
+def _by_own_nodes(shifts, flat, s, beta, drop, step, result):
+    """`tilted` at the shifts = w / sqrt(D) from `flat` on, each from evenly spaced nodes x of its own."""
     n = int((2.0 * math.sqrt(2.0 * drop) + 0.02) / step) + 1 + _LANES
-    jacobian = np.full(n, step / math.sqrt(2.0 * math.pi))
-    x, u, weights = np.empty(n), np.empty(n), np.empty(n)
-    heights, h, hh, uh = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    nodes = np.empty((5, n))
+    x = nodes[0]
+    u, weights, jacobian = np.empty(n), np.empty(n), np.empty(n)
+    for j in range(n):
+        jacobian[j] = step / math.sqrt(2.0 * math.pi)
     mode = 0.0
-    for k in range(shifts.size):
+    for k in range(flat, shifts.size):
         mode, top, left, right = _window(shifts[k], s, beta, drop, mode)
         size = (int((right - left) / step) + _LANES) // _LANES * _LANES
         for j in range(size):
             x[j] = left + j * step
             u[j] = s * x[j] + shifts[k]
-        _tabulate(u[:size], beta, heights[:size], h[:size], hh[:size], uh[:size])
-        _weigh(x[:size], heights[:size], jacobian[:size], 0.0, top, weights[:size])
-        _put(top, sums(weights[:size], (h[:size], hh[:size], uh[:size])), result[:, k])
+        _tabulate(u[:size], beta, nodes[1], nodes[2], nodes[3], nodes[4])
+        _average(nodes, jacobian, 0.0, top, weights, _START, size, result, k)
 
 
 @njit
@@ -179,29 +197,36 @@ def tilted(w, root_v, root_d, beta, refine):
     each has its own, even ones around the mode.
     """
     s = root_v / root_d
-    shifts = w / root_d
     drop = _DROP * refine
     reach = math.sqrt(2.0 * drop)
-    result = np.zeros((4, w.size))
-    flat = 0
-    while flat < w.size and shifts[flat] + s * reach < _FLAT:
-        flat += 1
-    if flat < w.size:
-        shifts = shifts[flat:]
-        _, _, left, _ = _window(shifts[0], s, beta, drop, 0.0)
-        _, _, _, right = _window(shifts[-1], s, beta, drop, 0.0)
-        low, high = shifts[0] + s * left, shifts[-1] + s * right
+    n = w.size
+    shifts = np.empty(n)
+    result = np.empty((4, n))
+    for k in range(n):
+        shifts[k] = w[k] / root_d
+    flat = n  # counted down: from 0, a literal, two versions of what it is handed to would be compiled
+    while flat > 0 and shifts[flat - 1] + s * reach >= _FLAT:
+        flat -= 1
+        for i in range(4):
+            result[i, flat] = math.nan
+    for k in range(flat):
+        for i in range(4):
+            result[i, k] = 0.0
+    if flat < n:
+        _, _, left, _ = _window(shifts[flat], s, beta, drop, 0.0)
+        _, _, _, right = _window(shifts[n - 1], s, beta, drop, 0.0)
+        low, high = shifts[flat] + s * left, shifts[n - 1] + s * right
         width, rise, turn = _coordinate(s, beta, refine)
         shared = _to_coordinate(high, width, rise, turn) - _to_coordinate(low, width, rise, turn)
         sharp = 1.0 / math.sqrt(1.0 + beta * s * s)
         step = sharp * _INNER_STEP / refine
-        if sharp >= _ALWAYS_SHARED and shared > 2.0 * reach / step * shifts.size:
-            _by_own_nodes(shifts, s, beta, drop, step, result[:, flat:])
+        if sharp >= _ALWAYS_SHARED and shared > 2.0 * reach / step * (n - flat):
+            _by_own_nodes(shifts, flat, s, beta, drop, step, result)
         elif shared < _MOST_NODES:
             u, jacobian = _shared_nodes(low, high, width, rise, turn)
-            _by_shared_nodes(shifts, u, jacobian / (s * math.sqrt(2.0 * math.pi)), s, beta, drop, result[:, flat:])
-        else:
-            result[:] = math.nan
+            for k in range(u.size):
+                jacobian[k] /= s * math.sqrt(2.0 * math.pi)
+            _by_shared_nodes(shifts, flat, u, jacobian, s, beta, drop, result)
     return result[0], result[1], result[2], result[3]
 
 
@@ -226,8 +251,9 @@ def energetic(q, r, fluctuation, uncertainty, perpendicular, beta, flips, refine
     below = int(left / step) + 1
     above = int(right / step) + 1
 
-    t = np.arange(-below, above + 1) * step
-    w = scale * np.sinh(t)
+    w = np.empty(below + above + 1)
+    for k in range(w.size):
+        w[k] = scale * math.sinh((k - below) * step)
     f, h1, h2, uh = tilted(w, root_v, root_d, beta, refine)
     q_hat = 0.0
     r_hat = 0.0
@@ -235,7 +261,7 @@ def energetic(q, r, fluctuation, uncertainty, perpendicular, beta, flips, refine
     g_e = 0.0
     replicon = 0.0
     for k in range(w.size):
-        jacobian = scale * math.cosh(t[k]) * step / math.sqrt(2.0 * math.pi)
+        jacobian = scale * math.cosh((k - below) * step) * step / math.sqrt(2.0 * math.pi)
         z = w[k] / root_q
         weight = upper_tail(r * z / root_u)
         if flips > 0.0:

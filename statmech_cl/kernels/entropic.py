@@ -14,12 +14,16 @@ from ._jit import njit
 from .grids import field_nodes
 from .local import TOGETHER, both_shares, interval_nodes, local_moments, log_z, sign_nodes, window
 
+# As NumPy's they are no literals: one compiled version of `field_nodes` serves both.
+_NEAR, _FAR = np.bool_(False), np.bool_(True)
+
 
 @njit
 def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
-    """One pass: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2)."""
+    """One pass: (q, r, q_star - q, 1 - q_star, q - r^2, Int Dz ln Z, Int Dz (<m^2> - <m>^2)^2). kappa : None for 0
+    compiles less."""
     a = q_star_hat - 0.5 * q_hat
-    b, weight = field_nodes(r_hat, q_hat, a, False, refine)
+    b, weight = field_nodes(r_hat, q_hat, a, _NEAR, refine)
     slope = max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a)
     m, shortfall, sech2, base = interval_nodes(a, kappa, slope, refine)
     scratch = np.empty((3, m.size))
@@ -61,7 +65,7 @@ def entropic(q_hat, r_hat, q_star_hat, kappa, refine):
 def flipped(q_hat, r_hat, q_star_hat, kappa, refine):
     """(1 - p) / 2 = Int Dz Prob(m < 0): the share of sites where the binarised student contradicts the teacher."""
     a = q_star_hat - 0.5 * q_hat
-    b, weight = field_nodes(r_hat, q_hat, a, True, refine)
+    b, weight = field_nodes(r_hat, q_hat, a, _FAR, refine)
     m, base = sign_nodes(a, kappa, max(abs(b[0]), abs(b[-1])) + 2.0 * abs(a), refine)
     scratch = np.empty(m.size)
     share = 0.0

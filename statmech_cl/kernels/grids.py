@@ -106,8 +106,11 @@ def graded_nodes(low, high, smooth, a, refine):
         before = here
         b[k] = x
     b[n - 1] = high  # exactly: from just inside, steps would leave the bracket and halve it
-    left = np.full(n, low)
-    right = np.full(n, high)
+    left = np.empty(n)
+    right = np.empty(n)
+    for k in range(n):
+        left[k] = low
+        right[k] = high
     for _ in range(MOST):
         moved = _step_to_field(t_low, step, rate, width, corner, at_corner, low, high, b, left, right)
         if moved < HALLEY * min(smooth, width):

@@ -205,56 +205,77 @@ def _panels(end, first, longest):
 
 
 @njit
-def _gauss_nodes(a, slope, refine, near_zero):
+def _gauss_nodes(a, slope, refine, halfway):
     """Nodes m > 0 without entropy, each (n,) and m ascending: m, 1 - m and the log of exp[a m^2] dm. Composite
-    Gauss-Legendre in m, panels as short next to m = 1 as exp(slope m) asks for, and with `near_zero` next to m = 0."""
+    Gauss-Legendre in m, panels as short next to m = 1 as exp(slope m) asks for, and next to m = 0 where `halfway`
+    between the two, 0.5, is not 0."""
     first = _DECAY / refine / max(slope, 1.0)
     longest = _WIDE / refine / math.sqrt(1.0 + 2.0 * abs(a))
-    halfway = 0.5 if near_zero else 0.0
     left, right = _panels(halfway, first, longest), _panels(1.0 - halfway, first, longest)
     order = _GAUSS_X.size
-    n = (len(left) + len(right) - 2) * order
+    n_left = len(left) - 1
+    n = (n_left + len(right) - 1) * order
     m = np.empty(n)
     shortfall = np.empty(n)
     base = np.empty(n)
     k = 0
-    for i in range(len(left) - 1):
-        half = 0.5 * (left[i + 1] - left[i])
+    for panel in range(n // order):
+        from_zero = panel < n_left
+        i = panel if from_zero else n // order - 1 - panel
+        edges = left if from_zero else right  # distances from m = 0, or from m = 1
+        half = 0.5 * (edges[i + 1] - edges[i])
         for j in range(order):
-            m[k] = left[i] + half * (1.0 + _GAUSS_X[j])
-            shortfall[k] = 1.0 - m[k]
-            base[k] = a * m[k] * m[k] + _LOG_GAUSS_W[j] + math.log(half)
-            k += 1
-    for i in range(len(right) - 2, -1, -1):
-        half = 0.5 * (right[i + 1] - right[i])
-        for j in range(order):
-            shortfall[k] = right[i] + half * (1.0 - _GAUSS_X[j])
-            m[k] = 1.0 - shortfall[k]
+            x = _GAUSS_X[j] if from_zero else -_GAUSS_X[j]
+            distance = edges[i] + half * (1.0 + x)
+            m[k] = distance if from_zero else 1.0 - distance
+            shortfall[k] = 1.0 - distance if from_zero else distance
             base[k] = a * m[k] * m[k] + _LOG_GAUSS_W[j] + math.log(half)
             k += 1
     return m, shortfall, base
 
 
 @njit
+def _gauss_interval(a, slope, refine):
+    """`interval_nodes` without entropy."""
+    right_m, right_shortfall, right_base = _gauss_nodes(a, slope, refine, 0.0)
+    half = right_m.size
+    m, shortfall = np.empty(2 * half), np.empty(2 * half)
+    sech2, base = np.empty(2 * half), np.empty(2 * half)
+    for k in range(half):
+        i, j = half + k, half - 1 - k
+        m[i], m[j] = right_m[k], -right_m[k]
+        shortfall[i] = shortfall[j] = right_shortfall[k]
+        sech2[i] = sech2[j] = right_shortfall[k] * (2.0 - right_shortfall[k])
+        base[i] = base[j] = right_base[k]
+    return m, shortfall, sech2, base
+
+
+@njit
 def interval_nodes(a, kappa, slope, refine):
     """Nodes of [-1, 1], each (n,): m, 1 - |m|, 1 - m^2 and the log of exp[a m^2 + kappa Ent] dm: without entropy there
-    is nothing singular at the edges, and Gauss-Legendre needs far fewer than the line of theta."""
-    if kappa > 0.0:
-        _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
-        return m, shortfall, sech2, base
-    half_m, half_shortfall, half_base = _gauss_nodes(a, slope, refine, False)
-    m = np.concatenate((-half_m[::-1], half_m))
-    shortfall = np.concatenate((half_shortfall[::-1], half_shortfall))
-    return m, shortfall, shortfall * (2.0 - shortfall), np.concatenate((half_base[::-1], half_base))
+    is nothing singular at the edges, and Gauss-Legendre needs far fewer than the line of theta.
+
+    kappa : None where there is none; the nodes of theta are then not even compiled.
+    """
+    if kappa is None:
+        return _gauss_interval(a, slope, refine)
+    if kappa == 0.0:
+        return _gauss_interval(a, slope, refine)
+    _, m, shortfall, sech2, base = local_nodes(a, kappa, 0.0, slope, refine, 1.0)
+    return m, shortfall, sech2, base
 
 
 @njit
 def sign_nodes(a, kappa, slope, refine):
-    """Nodes of [0, 1], each (n,): m and the log of exp[a m^2 + kappa Ent] dm, as dense next to m = 0 as at the edge."""
-    if kappa > 0.0:
-        _, m, base = half_nodes(a, kappa, 0.0, slope, refine)
+    """Nodes of [0, 1], each (n,): m and the log of exp[a m^2 + kappa Ent] dm, as dense next to m = 0 as at the edge;
+    kappa as in `interval_nodes`."""
+    if kappa is None:
+        m, _, base = _gauss_nodes(a, slope, refine, 0.5)
         return m, base
-    m, _, base = _gauss_nodes(a, slope, refine, True)
+    if kappa == 0.0:
+        m, _, base = _gauss_nodes(a, slope, refine, 0.5)
+        return m, base
+    _, m, base = half_nodes(a, kappa, 0.0, slope, refine)
     return m, base
 
 
