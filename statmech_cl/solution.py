@@ -41,8 +41,10 @@ class Solution:
     replicon : stability against breaking the symmetry of replicas; stable below 1.
     saddle : whether the solution is a saddle between two others: unstable along the order parameters themselves. On a
         curve of solutions it is the stretch between two folds; nothing ever rests there.
-    coexisting : how many other solutions were found at this point; None where nobody looked (points of `trace`).
-    thermodynamic : whether its free entropy is the largest of all that were found, saddles left out; None likewise.
+    coexisting : how many other solutions were found at this point; None where not all were looked for: points of
+        `trace`, and later tasks of a chain unless branch is "all" or "thermodynamic".
+    thermodynamic : whether its free entropy is the largest of all that were found, saddles left out; None likewise, but
+        False where a larger one is known.
     residual : largest change of q, r, q_star under one application of the raw map.
     quadrature_error : estimated error of q, r, q_star and eps_g from a rule with half the steps and wider windows.
     n_steps : Newton steps spent.

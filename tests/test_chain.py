@@ -254,6 +254,17 @@ def test_identical_teachers_have_equal_errors() -> None:
     assert solution.eps_g[1, 1] < 0.2 * solve(Task(alpha=1.0)).eps_g  # the reference helps
 
 
+@pytest.mark.parametrize("alpha", [1.85, 1.95, 1.0])
+def test_the_best_of_a_chain_claims_no_more_than_it_looked_for(alpha: float) -> None:
+    """At alpha = 1.85 five solutions exist, and the thermodynamic one is unstable; "best" meets two of them."""
+    chain = Chain((Task(alpha=2.0), Task(alpha=alpha, gamma=0.1)), overlaps=-0.5)
+    best, every = solve(chain).tasks[1], [solution.tasks[1] for solution in solve(chain, branch="all")]
+    (same,) = (solution for solution in every if abs(solution.r - best.r) < 1e-8)
+    assert best.coexisting is None and best.thermodynamic is None
+    assert same.coexisting == len(every) - 1
+    assert same.thermodynamic is (same.free_entropy == max(s.free_entropy for s in every if not s.saddle))
+
+
 @pytest.mark.parametrize("gamma", [0.0, 0.1, 1.0, 5.0])
 @pytest.mark.parametrize("r0", [-0.9, 0.0, 0.9])
 def test_bounds(gamma: float, r0: float) -> None:

@@ -21,8 +21,8 @@ from .protocol import code_of
 from .registry import get_method
 from .results import RunResult
 
-# What the search on held-out images chose (docs/deep-networks.md), 5 epochs of 500 batches per task, where it differs from
-# a method's defaults; on split MNIST the settings of the published comparison, and l2 at the strength of rana's eta.
+# What the search on held-out images chose (docs/deep-networks.md), 5 epochs of 500 batches per task, where it differs
+# from the defaults; on split MNIST the settings of the published comparison, and l2 at the strength of rana's eta.
 _SGD = {"optimiser": "sgd", "lr": 0.1}
 _PERMUTED: dict[str, dict[str, Any]] = {
     "vcl-sgd": {"lr": 2000.0},

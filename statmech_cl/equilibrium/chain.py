@@ -53,16 +53,19 @@ class Reference:
 # --- one task after another -------------------------------------------------------------------------------------------
 
 
-def solve_chain(chain: Chain, branch: str, on_failure: str) -> ChainSolution | list[ChainSolution]:
-    """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best."""
+def solve_chain(
+    chain: Chain, branch: str, on_failure: str, *, complete: bool = False
+) -> ChainSolution | list[ChainSolution]:
+    """solve() for a Chain: `branch` chooses among the last task's solutions, the earlier tasks take the best; with
+    `complete` the best of all that continuation in alpha finds."""
     check_choice("branch", branch, BRANCHES)
     check_choice("on_failure", on_failure, ("raise", "return"))
     check_strength(chain)
     walk = Walk.begin(chain, branch if len(chain.tasks) == 1 else "best", on_failure)
     for t in range(1, len(chain.tasks) - 1):
-        walk = walk.step(t, "best", on_failure)[0]
+        walk = walk.step(t, "best", on_failure, complete=complete)[0]
     if len(chain.tasks) > 1:
-        last = walk.step(len(chain.tasks) - 1, branch, on_failure)
+        last = walk.step(len(chain.tasks) - 1, branch, on_failure, complete=complete)
         return [w.solution() for w in last] if branch == "all" else last[0].solution()
     return walk.solution()
 
@@ -154,21 +157,28 @@ class Walk:
             overlaps=signs.T @ (self.chain.weights[:, None] * signs),
         )  # fmt: skip
 
-    def step(self, t: int, branch: str, on_failure: str) -> list[Walk]:
-        """Solve task t and go on from each solution that `branch` selects."""
+    def step(self, t: int, branch: str, on_failure: str, *, complete: bool = False) -> list[Walk]:
+        """Solve task t and go on from each solution that `branch` selects. Where not all solutions were looked for, how
+        many coexist is not known, and a thermodynamic one only told apart from one that has been beaten."""
         task = self.chain.tasks[t]
         equations = self.equations(t, task)
         named = f"task {t + 1} of the chain ({describe(task)}, gamma={task.gamma:g}, anchor={task.anchor})"
         if task.alpha == 0.0:
             pairs: list[tuple[Solution, Root | None]] = [(without_patterns(task, equations), None)]
         else:
-            roots = roots_of(equations, branch)
+            roots = roots_of(equations, branch, complete)
             if not any(root.converged for root in roots) and on_failure == "raise":
                 raise failure(named, roots[0], "follow it from a smaller alpha with trace()")
             usable = [root for root in roots if root.converged] or roots[:1]
             pairs = [(certify(task, equations, root), root) for root in usable]
         counted = branch not in ("low", "high")  # each of these looks for one solution alone
-        solutions = select([solution for solution, _ in pairs], branch, counted=counted)
+        found = [solution for solution, _ in pairs]
+        solutions = select(found, branch, counted=counted)
+        # `roots_of` looks for all of them in these cases; where it did not, what was found may not be all there is
+        everywhere = complete or branch in ("all", "thermodynamic") or any(solution.saddle for solution in found)
+        if counted and task.alpha > 0.0 and (not everywhere or equations.q_star is not None):
+            unknown = {True: None, False: False}
+            solutions = [replace(s, coexisting=None, thermodynamic=unknown[bool(s.thermodynamic)]) for s in solutions]
         return [self.go_on(t, equations.site, solution) for solution in solutions]
 
     def _patterns(self, t: int) -> tuple[np.ndarray, np.ndarray]:
@@ -231,10 +241,10 @@ def free_start(equations: Equations) -> np.ndarray:
     return equations.unknowns(sites._replace(orders=orders))
 
 
-def roots_of(equations: Equations, branch: str) -> list[Root]:
+def roots_of(equations: Equations, branch: str, complete: bool = False) -> list[Root]:
     """Newton's solutions from the anchor alone ("low") and from perfect overlap with the task's teacher ("high");
-    for "all" and "thermodynamic", and for "best" where one of the two is a saddle, those on every curve that
-    continuation in alpha reaches as well."""
+    for "all" and "thermodynamic", and for "best" if `complete` or where one of the two is a saddle, those on every
+    curve that continuation in alpha reaches as well."""
     if branch == "high":
         return [newton(equations, high_start(equations))]
     roots = [newton(equations, free_start(equations))]
@@ -244,7 +254,7 @@ def roots_of(equations: Equations, branch: str) -> list[Root]:
         roots += [root for root in tried if root is not None and root.converged]
     # A saddle lies between two others: where Newton's method ends on one, a solution is missing.
     between = branch == "best" and any(root.converged and is_saddle(root) for root in roots)
-    if (branch in ("all", "thermodynamic") or between) and equations.q_star is None:
+    if (branch in ("all", "thermodynamic") or complete or between) and equations.q_star is None:
         roots += [newton(equations, y, polish=True) for y in _along_alpha(equations)]
     if not any(root.converged for root in roots) and equations.q_star is None:
         roots = [_from_smaller_alpha(equations) or roots[0]]

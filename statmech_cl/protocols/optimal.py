@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import optimize
 
-from ..equilibrium.chain import LARGEST_STRENGTH, Walk, without_patterns
+from ..equilibrium.chain import LARGEST_STRENGTH, Walk, solve_chain, without_patterns
 from ..equilibrium.saddle import Equations, by_task
 from ..equilibrium.solve import solve
 from ..problem import Chain, Task
@@ -43,6 +43,7 @@ _AT_BOUND = 1e-9
 _MOST_ITERATIONS = 60
 _TOLERANCE = 1e-10  # of the objective
 _SMALL = 1e-5  # the gradient of an optimum: a thousand times less than where one parameter is off by a tenth
+_SAME = 1e-6  # of r: two solutions are one
 _KEPT = 8  # iterates whose solutions are kept: a step of the search asks for few
 
 
@@ -61,8 +62,8 @@ class Protocol:
         one.
     gradient_error : largest change of the derivatives when the step of the differences is doubled.
     converged : whether `gradient` is at most 1e-5: a stationary point, inside the bounds or held by them.
-    thermodynamic : whether each task's solution has the largest free entropy of those that Newton's method reaches from
-        the anchor alone and from perfect overlap; False where another branch wins.
+    thermodynamic : whether each task's solution has the largest free entropy of all that continuation in alpha finds;
+        False where another branch wins.
     starts : the objective that each start reached, nan where a solve failed. A start may have run out of iterations:
         `converged` speaks of the end that is returned.
     n_solves : chains solved.
@@ -159,9 +160,17 @@ def optimise(
     return Protocol(
         chain=final, solution=solution, values=problem.parameters(problem.settled(u)), objective=value,
         gradient=problem.left(u, derivative), gradient_error=float(np.abs(doubled - derivative).max()),
-        thermodynamic=[task.thermodynamic is True for task in solution.tasks], starts=[end[0] for end in ends],
+        thermodynamic=_wins(solution), starts=[end[0] for end in ends],
         n_solves=problem.n_solves,
     )  # fmt: skip
+
+
+def _wins(solution: ChainSolution) -> list[bool]:
+    """Of each task, whether its solution is the thermodynamic one among all solutions."""
+    of_all = solve_chain(solution.chain, "best", "raise", complete=True)
+    assert isinstance(of_all, ChainSolution)
+    pairs = zip(of_all.tasks, solution.tasks, strict=True)
+    return [one.thermodynamic is True and abs(one.r - used.r) < _SAME for one, used in pairs]
 
 
 def checked(chain: Any, over: Any, objective: Any, bounds: Any) -> _Problem:
