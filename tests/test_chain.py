@@ -378,3 +378,10 @@ def test_a_problem_is_printed_short_and_reads_back() -> None:
     ):
         assert text is None or repr(problem) == text
         assert eval(repr(problem)) == problem
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.4])
+def test_a_reference_at_zero_has_its_balance_at_zero(overlap: float) -> None:
+    """<m> steps at field 0 where theta_ref = 0; the grid of fields is fine around the balance that is found."""
+    chain = Chain((Task(alpha=2.0), Task(alpha=1.3, gamma=0.03, anchor="ewc")), overlaps=overlap)
+    assert solve(chain).tasks[1].quadrature_error < 1e-11

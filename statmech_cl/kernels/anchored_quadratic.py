@@ -55,7 +55,7 @@ def _balance(low, high, start, m, shortfall, sech2, anchored, scratch):
         else:
             left = b
         trial = b - mean / max(variance, 1e-300)
-        if not left < trial < right:
+        if not left <= trial <= right:
             trial = 0.5 * (left + right)
         if abs(trial - b) < 1e-2 or abs(mean) < 0.1:  # as near as a node
             return trial
