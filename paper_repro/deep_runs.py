@@ -51,6 +51,8 @@ def results(context: Context, figure: str, scenario: str) -> Iterator[Any]:
         "heads": "single",
         "validation": False,
         "network": "mlp",
+        "normalisation": "data",
+        "last_batch": False,
         "look_back": sizes.get("look_back"),
         "test_images": sizes.get("test_images", 0),
         "curve": sizes.get("curve", True),
