@@ -63,6 +63,7 @@ GRIDS: dict[str, Settings] = {
     "bimu": (
         *_crossed({"samples": 1}, memory=(30.0, 300.0, 3000.0), likelihood=(40.0, 160.0)),
         *_crossed({"samples": 1, "memory": 300.0}, lr=(1.5, 15.0)),
+        *_crossed({"samples": 1, "lr": 15.0}, memory=(3000.0, 30000.0)),
     ),
     "l2": (
         *_crossed(_SGD, lr=(0.1,), strength=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),

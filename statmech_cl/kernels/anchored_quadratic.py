@@ -26,7 +26,7 @@ from .local import (
     log_z,
     window,
 )
-from .responses import add_block_responses, higher_gaps
+from .responses import add_block_responses, higher_gaps, times
 from .sums import sums
 from .vector import exp, log
 
@@ -117,13 +117,6 @@ def _densities(x, jacobian, shift, q_hat, weight, out):
     for k in range(x.size):
         gap = x[k] + shift
         out[k] = each * jacobian[k] * exp(-0.5 * gap * gap / variance)
-
-
-@njit_loop
-def _times(x, y, out):
-    """out = x y."""
-    for k in range(x.size):
-        out[k] = x[k] * y[k]
 
 
 @njit_loop
@@ -306,7 +299,7 @@ def quadratic_observables(reference, masses, curvature, centre, kappa, q_hat, r_
                 k0, k1 = windows[side, n]
                 i, j, _ = carried(weights[side, n, :k1], tilt[side, :k1], k0, DROP, rows[0, :k1])
                 own, by_m = rows[0, i:j], rows[1, i:j]
-                _times(own, m[i:j], by_m)
+                times(own, m[i:j], by_m)
                 for field in range(begin, finish):
                     _, z, mz = sums(field_tilts[side, field - k, i:j], (own, by_m))
                     table[2 * side, field - begin], table[2 * side + 1, field - begin] = z, mz

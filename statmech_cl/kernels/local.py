@@ -257,7 +257,7 @@ def interval_nodes(a, kappa, slope, refine):
 
     kappa : None where there is none; the nodes of theta are then not even compiled.
     """
-    if kappa is None:
+    if kappa is None:  # a test of its own: Numba leaves out what follows only then
         return _gauss_interval(a, slope, refine)
     if kappa == 0.0:
         return _gauss_interval(a, slope, refine)
@@ -269,7 +269,7 @@ def interval_nodes(a, kappa, slope, refine):
 def sign_nodes(a, kappa, slope, refine):
     """Nodes of [0, 1], each (n,): m and the log of exp[a m^2 + kappa Ent] dm, as dense next to m = 0 as at the edge;
     kappa as in `interval_nodes`."""
-    if kappa is None:
+    if kappa is None:  # as in `interval_nodes`
         m, _, base = _gauss_nodes(a, slope, refine, 0.5)
         return m, base
     if kappa == 0.0:

@@ -45,7 +45,7 @@ def _add_moments(moved, agreeing, opposed, above, below, first, second, third, f
 
 
 @njit_loop
-def _times(x, y, out):
+def times(x, y, out):
     """out = x y."""
     for k in range(x.size):
         out[k] = x[k] * y[k]
@@ -56,7 +56,7 @@ def add_node_responses(moved, agreeing, opposed, above, below, scratch, size):
     """Add a node of the field, of which `local_moments` has left weights, distances and their squares in `scratch`."""
     weights, gaps, squares = scratch[0, :size], scratch[1, :size], scratch[2, :size]
     z, first = sums(weights, (gaps,))
-    _times(weights, squares, weights)
+    times(weights, squares, weights)
     second, third, fourth = sums(weights, (gaps, squares))
     _add_moments(moved, agreeing, opposed, above, below, first / z, second / z, third / z, fourth / z)
 
